@@ -1,0 +1,13 @@
+const base = require('./jest.config.cjs');
+
+const at = '<rootDir>/compat/nest11/node_modules';
+
+/** The same tests on Nest 11: every import of Nest, nestjs-cls and rxjs goes to compat/nest11. */
+module.exports = {
+  ...base,
+  moduleNameMapper: {
+    ...base.moduleNameMapper,
+    '^(@nestjs/[^/]+)(/.*)?$': `${at}/$1$2`,
+    '^(nestjs-cls|rxjs|reflect-metadata)(/.*)?$': `${at}/$1$2`,
+  },
+};
