@@ -1,0 +1,63 @@
+import { Observable, type Observer, type Operator, type Subscriber, Subscription, type TeardownLogic } from 'rxjs';
+
+/** Is told of an error that a consumer threw, or that an operator of its pipe threw and nobody handled. */
+export type OnConsumerError = (error: unknown) => void;
+
+type Consumer<T> = Partial<Observer<T>> | ((value: T) => void) | null | undefined;
+
+/**
+ * An Observable whose consumers can throw, or return a rejecting promise, without harm. RxJS rethrows such an error in
+ * a timer, which ends the process; here it is reported instead. It stays so behind `pipe()`, because `lift` keeps the class.
+ */
+export class GuardedObservable<T> extends Observable<T> {
+  readonly #onError: OnConsumerError;
+
+  constructor(subscribe: (subscriber: Subscriber<T>) => TeardownLogic, onError: OnConsumerError) {
+    super(subscribe);
+    this.#onError = onError;
+  }
+
+  override lift<R>(operator?: Operator<T, R>): Observable<R> {
+    const lifted = new GuardedObservable<R>(() => undefined, this.#onError);
+    // What Observable.lift does, with this class in place of the plain one.
+    return Object.assign(lifted, { source: this, operator });
+  }
+
+  override subscribe(consumer?: Consumer<T>): Subscription;
+  override subscribe(
+    next?: ((value: T) => void) | null,
+    error?: ((error: unknown) => void) | null,
+    complete?: (() => void) | null,
+  ): Subscription;
+  override subscribe(
+    consumer?: Consumer<T>,
+    error?: ((error: unknown) => void) | null,
+    complete?: (() => void) | null,
+  ): Subscription {
+    if (consumer && consumer instanceof Subscription) {
+      // An operator, or a Subject's own plumbing: what it hands on reaches a guarded consumer.
+      return super.subscribe(consumer);
+    }
+    const observer: Partial<Observer<T>> =
+      typeof consumer === 'object' && consumer !== null
+        ? consumer
+        : { next: consumer ?? undefined, error: error ?? undefined, complete: complete ?? undefined };
+    return super.subscribe({
+      next: (value) => this.#call(() => observer.next?.(value)),
+      error: (problem: unknown) =>
+        this.#call(() => (observer.error ? observer.error(problem) : this.#onError(problem))),
+      complete: () => this.#call(() => observer.complete?.()),
+    });
+  }
+
+  #call(consume: () => unknown): void {
+    try {
+      const result = consume();
+      if (result instanceof Promise) {
+        result.catch(this.#onError);
+      }
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import { STATUS_CODES } from 'node:http';
+import { MedplumConfigError } from './errors/medplum-config.error';
+import type { MedplumError } from './errors/medplum.error';
+import {
+  OnBehalfOfReferenceError,
+  OnBehalfOfRejectedError,
+  OnBehalfOfRequiredError,
+} from './errors/on-behalf-of.errors';
+import {
+  MedplumBadRequestError,
+  MedplumConflictError,
+  MedplumForbiddenError,
+  MedplumGoneError,
+  MedplumNotFoundError,
+  MedplumPreconditionFailedError,
+  MedplumProtocolError,
+  MedplumRateLimitError,
+  MedplumServerError,
+  MedplumUnauthorizedError,
+  UnknownEffectError,
+} from './errors/response.errors';
+import { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from './errors/transport.errors';
+
+/** What the end user is told. */
+export interface ExceptionAnswer {
+  readonly status: number;
+  /** Name of the status, as Nest's bodies have it. */
+  readonly error: string;
+  readonly text: string;
+  /** FHIR IssueType (R4). */
+  readonly issue: string;
+  /** For `Retry-After`, in ms. */
+  readonly retryAfter?: number | undefined;
+}
+
+const ANSWERS = {
+  400: ['The request is invalid.', 'invalid'],
+  403: ['You may not do this.', 'forbidden'],
+  404: ['There is no such resource.', 'not-found'],
+  409: ['The resource was changed or created by somebody else at the same time.', 'conflict'],
+  410: ['The resource was deleted.', 'deleted'],
+  412: ['The resource has changed since you read it.', 'conflict'],
+  422: ['The resource is invalid.', 'invalid'],
+  500: ['Internal server error', 'exception'],
+  502: ['The FHIR server cannot be reached.', 'transient'],
+  503: ['Too many requests to the FHIR server. Try again later.', 'throttled'],
+  504: ['The FHIR server did not answer in time.', 'timeout'],
+} as const;
+
+type Status = keyof typeof ANSWERS;
+
+/** Errors of our own side: the user can do nothing about them, and learns nothing from them. */
+const OURS = [
+  OnBehalfOfRequiredError,
+  OnBehalfOfReferenceError,
+  MedplumConfigError,
+  MedplumUnauthorizedError,
+  UnknownEffectError,
+] as const;
+
+const UPSTREAM = [
+  [MedplumRateLimitError, 503],
+  [MedplumTimeoutError, 504],
+  [MedplumAbortError, 504],
+  [MedplumConnectionError, 502],
+  [MedplumProtocolError, 502],
+] as const;
+
+const ABOUT_THE_RESOURCE = [
+  [OnBehalfOfRejectedError, 403],
+  [MedplumNotFoundError, 404],
+  [MedplumGoneError, 410],
+  [MedplumConflictError, 409],
+  [MedplumPreconditionFailedError, 412],
+] as const;
+
+function statusFor(error: MedplumError): Status {
+  if (OURS.some((type) => error instanceof type)) {
+    return 500;
+  }
+  const upstream = UPSTREAM.find(([type]) => error instanceof type)?.[1];
+  if (upstream) {
+    return upstream;
+  }
+  if (error instanceof MedplumServerError) {
+    return error.status === 504 ? 504 : 502;
+  }
+  // The client sees more than the user: a 404 or 409 of its own calls would tell the user about foreign records.
+  if (error.request?.identitySource !== undefined && error.request.onBehalfOf === undefined) {
+    return 500;
+  }
+  const aboutTheResource = ABOUT_THE_RESOURCE.find(([type]) => error instanceof type)?.[1];
+  if (aboutTheResource) {
+    return aboutTheResource;
+  }
+  if (error instanceof MedplumForbiddenError) {
+    // Medplum answers a PATCH with 403 only when the resource exists, also one that the identity may not see.
+    return error.request?.method === 'PATCH' ? 404 : 403;
+  }
+  if (error instanceof MedplumBadRequestError) {
+    return error.status === 422 ? 422 : 400;
+  }
+  return 500;
+}
+
+/** How an error is told to the user of the app: a status, and texts that say nothing about records. */
+export function exceptionAnswer(error: MedplumError): ExceptionAnswer {
+  const status = statusFor(error);
+  const [text, issue] = ANSWERS[status];
+  return {
+    status,
+    error: STATUS_CODES[status] ?? 'Error',
+    text,
+    issue,
+    retryAfter: error instanceof MedplumRateLimitError ? error.retryAfter : undefined,
+  };
+}

@@ -1,0 +1,187 @@
+import type { Bundle, Identifier, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { MedplumBadRequestError } from '../errors/response.errors';
+import type { FhirInteraction, FhirRequest } from './fhir-request';
+import { checkId, checkResourceType } from './path-segments';
+import type { PatchOperation } from './resource.types';
+import { type SearchQuery, searchQuery } from './search-query';
+
+const ROOT = 'fhir/R4';
+const FHIR_JSON = 'application/fhir+json';
+const ACCEPT = { accept: FHIR_JSON };
+const ACCEPT_AND_CONTENT_TYPE = { accept: FHIR_JSON, 'content-type': FHIR_JSON };
+
+/** The interactions, as an audit event names them when their arguments are refused. */
+export const INTERACTIONS = {
+  read: { action: 'read', method: 'GET', pathTemplate: `/${ROOT}/{type}/{id}` },
+  search: { action: 'search', method: 'GET', pathTemplate: `/${ROOT}/{type}` },
+  create: { action: 'create', method: 'POST', pathTemplate: `/${ROOT}/{type}` },
+  update: { action: 'update', method: 'PUT', pathTemplate: `/${ROOT}/{type}/{id}` },
+  patch: { action: 'patch', method: 'PATCH', pathTemplate: `/${ROOT}/{type}/{id}` },
+  delete: { action: 'delete', method: 'DELETE', pathTemplate: `/${ROOT}/{type}/{id}` },
+  batch: { action: 'batch', method: 'POST', pathTemplate: `/${ROOT}` },
+} as const satisfies Record<string, FhirInteraction>;
+
+function onType(interaction: FhirInteraction, type: unknown) {
+  const resourceType = checkResourceType(type);
+  return {
+    ...interaction,
+    pathTemplate: `/${ROOT}/${resourceType}`,
+    path: `${ROOT}/${resourceType}`,
+    query: '',
+    resourceType,
+  };
+}
+
+function onInstance(interaction: FhirInteraction, type: unknown, id: unknown) {
+  const resourceType = checkResourceType(type);
+  const resourceId = checkId(id, `id of the ${resourceType}`);
+  return {
+    ...interaction,
+    pathTemplate: `/${ROOT}/${resourceType}/{id}`,
+    path: `${ROOT}/${resourceType}/${resourceId}`,
+    query: '',
+    resourceType,
+    resourceId,
+  };
+}
+
+function json(value: unknown, what: string): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    throw new MedplumBadRequestError(`The ${what} cannot be written as JSON (a cycle, or a BigInt).`);
+  }
+}
+
+function checkResource(resource: unknown): asserts resource is Resource {
+  if (typeof resource !== 'object' || resource === null || Array.isArray(resource)) {
+    throw new MedplumBadRequestError('A resource must be an object with a resourceType.');
+  }
+}
+
+/** GET `[type]/[id]`. */
+export function read(type: string, id: string): FhirRequest {
+  return { ...onInstance(INTERACTIONS.read, type, id), headers: ACCEPT, repeatability: 'safe' };
+}
+
+/** GET `[type]?…`. */
+export function search(type: string, query: SearchQuery | undefined, count?: number): FhirRequest {
+  const parameters = new URLSearchParams(searchQuery(query));
+  if (count !== undefined) {
+    parameters.set('_count', String(count));
+  }
+  return {
+    ...onType(INTERACTIONS.search, type),
+    query: parameters.toString(),
+    headers: ACCEPT,
+    repeatability: 'safe',
+  };
+}
+
+/** POST `[type]`. The server gives the id. */
+export function create(resource: Resource): FhirRequest {
+  checkResource(resource);
+  return {
+    ...onType(INTERACTIONS.create, resource.resourceType),
+    headers: ACCEPT_AND_CONTENT_TYPE,
+    body: json(resource, 'resource'),
+    repeatability: 'unsafe',
+  };
+}
+
+/** POST `[type]` with `If-None-Exist` (FHIR R4 section 3.1.0.8.1). */
+export function createIfNoneExist(resource: Resource, query: SearchQuery): FhirRequest {
+  const condition = searchQuery(query);
+  if (condition === '') {
+    throw new MedplumBadRequestError(
+      'A conditional create needs a condition: an empty one would create the resource each time.',
+    );
+  }
+  const request = create(resource);
+  return {
+    ...request,
+    headers: { ...request.headers, 'if-none-exist': condition },
+    repeatability: isOwnIdentifier(condition, resource) ? 'once-by-identifier' : 'unsafe',
+  };
+}
+
+/** Whether the condition is one identifier with a system that the body carries: then the server recognises a repetition. */
+function isOwnIdentifier(condition: string, resource: Resource): boolean {
+  const [parameter, ...others] = new URLSearchParams(condition);
+  if (!parameter || others.length > 0 || parameter[0] !== 'identifier') {
+    return false;
+  }
+  const given = (resource as { identifier?: Identifier | Identifier[] }).identifier ?? [];
+  return [given].flat().some(({ system, value }) => system && value && `${system}|${value}` === parameter[1]);
+}
+
+/** How an update guards against writing over another version. */
+export type IfMatch = boolean | string;
+
+/**
+ * The `If-Match` header of an update. Medplum ignores `*` and unquoted values in silence, so `*` is refused and a
+ * version is always sent as a weak entity tag.
+ */
+function ifMatchHeader(ifMatch: IfMatch, resource: Resource): Record<string, string> {
+  if (ifMatch === false) {
+    return {};
+  }
+  if (ifMatch === true) {
+    const version = resource.meta?.versionId;
+    return version === undefined ? {} : { 'if-match': `W/"${checkId(version, 'meta.versionId of the resource')}"` };
+  }
+  const version = typeof ifMatch === 'string' ? (/^(?:W\/)?"([^"]*)"$/.exec(ifMatch)?.[1] ?? ifMatch) : undefined;
+  return { 'if-match': `W/"${checkId(version, 'ifMatch option, if it is no boolean,')}"` };
+}
+
+/** PUT `[type]/[id]`. */
+export function update(resource: Resource, ifMatch: IfMatch = true): FhirRequest {
+  checkResource(resource);
+  return {
+    ...onInstance(INTERACTIONS.update, resource.resourceType, resource.id),
+    headers: { ...ACCEPT_AND_CONTENT_TYPE, ...ifMatchHeader(ifMatch, resource) },
+    body: json(resource, 'resource'),
+    repeatability: 'unsafe',
+    // Medplum wipes the accounts of a resource whose meta names none, when an admin identity writes in extended mode.
+    ...(resource.meta && !resource.meta.accounts ? { extended: false } : {}),
+  };
+}
+
+/** PATCH `[type]/[id]` with a JSON Patch. */
+export function patch(type: string, id: string, operations: readonly PatchOperation[]): FhirRequest {
+  if (!Array.isArray(operations) || operations.length === 0) {
+    throw new MedplumBadRequestError('A patch must be a list of at least one JSON Patch operation.');
+  }
+  return {
+    ...onInstance(INTERACTIONS.patch, type, id),
+    headers: { accept: FHIR_JSON, 'content-type': 'application/json-patch+json' },
+    body: json(operations, 'patch'),
+    repeatability: 'unsafe',
+  };
+}
+
+/** DELETE `[type]/[id]`. */
+export function remove(type: string, id: string): FhirRequest {
+  return { ...onInstance(INTERACTIONS.delete, type, id), headers: ACCEPT, repeatability: 'unsafe' };
+}
+
+/** POST of a batch or transaction bundle to the root. */
+export function batch(bundle: Bundle): FhirRequest {
+  checkResource(bundle);
+  const { type } = bundle;
+  if (bundle.resourceType !== 'Bundle' || (type !== 'batch' && type !== 'transaction')) {
+    throw new MedplumBadRequestError('executeBatch takes a Bundle of type batch or transaction.');
+  }
+  if (!bundle.entry?.length) {
+    throw new MedplumBadRequestError('The bundle has no entries: the server refuses an empty one.');
+  }
+  return {
+    ...INTERACTIONS.batch,
+    action: type,
+    path: ROOT,
+    query: '',
+    headers: ACCEPT_AND_CONTENT_TYPE,
+    body: json(bundle, 'bundle'),
+    repeatability: 'unsafe',
+  };
+}

@@ -1,0 +1,18 @@
+import type { Bundle, ExtractResource, Resource, ResourceType } from '@medplum/fhirtypes' with {
+  'resolution-mode': 'import',
+};
+
+/** A resource that the server has stored: it has an id. */
+export type WithId<T> = T & { id: string };
+
+/** The resource class of a resource type name. */
+export type ResourceOf<K extends ResourceType> = WithId<ExtractResource<K>>;
+
+/** The matches of a search, and the bundle they came in (`bundle` is not enumerable). */
+export type ResourceArray<T extends Resource> = T[] & { readonly bundle: Bundle<T> };
+
+/** One operation of a JSON Patch (RFC 6902 section 4). */
+export type PatchOperation =
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string }
+  | { readonly op: 'move' | 'copy'; readonly from: string; readonly path: string };

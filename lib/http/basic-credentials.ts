@@ -1,0 +1,68 @@
+import { MedplumUnauthorizedError } from '../errors/response.errors';
+import type { Credentials } from './credentials';
+
+/** The secret of the ClientApplication, or where to ask for it (so that it can be rotated without a restart). */
+export type ClientSecret = string | (() => string | Promise<string>);
+
+/**
+ * HTTP Basic credentials of the ClientApplication (RFC 7617), which Medplum recommends for on-behalf-of.
+ *
+ * A secret that comes from a function is asked for once and kept until the server refuses it.
+ */
+export class BasicCredentials implements Credentials {
+  readonly #clientId: string;
+  readonly #secret: ClientSecret;
+  #value: string | undefined;
+  #loading: Promise<string> | undefined;
+
+  constructor(clientId: string, secret: ClientSecret) {
+    this.#clientId = clientId;
+    this.#secret = secret;
+    if (typeof secret === 'string') {
+      this.#value = this.#encode(secret);
+    }
+  }
+
+  authorization(): string | Promise<string> {
+    return this.#value ?? this.#load();
+  }
+
+  async renew(rejected: string): Promise<boolean> {
+    if (typeof this.#secret === 'string') {
+      return false;
+    }
+    // Another call may have renewed it already: a late 401 does not ask again.
+    if (this.#value === rejected) {
+      this.#value = undefined;
+    }
+    return (await this.authorization()) !== rejected;
+  }
+
+  #load(): Promise<string> {
+    this.#loading ??= this.#ask().finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  async #ask(): Promise<string> {
+    let secret: unknown;
+    try {
+      secret = typeof this.#secret === 'string' ? this.#secret : await this.#secret();
+    } catch (cause) {
+      throw new MedplumUnauthorizedError('The clientSecret function failed, so nothing was sent.', {
+        cause,
+        retryable: true,
+      });
+    }
+    if (typeof secret !== 'string' || secret === '') {
+      throw new MedplumUnauthorizedError(
+        'The clientSecret function gave no secret (expected a string), so nothing was sent.',
+      );
+    }
+    this.#value = this.#encode(secret);
+    return this.#value;
+  }
+
+  #encode(secret: string): string {
+    return `Basic ${Buffer.from(`${this.#clientId}:${secret}`, 'utf8').toString('base64')}`;
+  }
+}

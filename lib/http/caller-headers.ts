@@ -1,0 +1,67 @@
+import { MedplumBadRequestError } from '../errors/response.errors';
+
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** RFC 9110 section 5.5, without obsolete text: visible ASCII, inner blanks and tabs. */
+const VALUE = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/;
+
+const OWNED: Readonly<Record<string, string>> = {
+  authorization: 'the clientId and clientSecret options of the module',
+  'x-medplum-on-behalf-of': 'the onBehalfOf option of the call',
+  'x-medplum': 'the extended option of the module',
+};
+
+/** Headers that frame the message or name the connection belong to the transport. */
+const FRAMING = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Headers as callers may give them. */
+export type MedplumHeaders = Readonly<Record<string, string>> | Iterable<readonly [string, string]>;
+
+/**
+ * The caller's headers under lower-case names.
+ *
+ * @throws MedplumBadRequestError for a header that the library owns, in any spelling, and for one that is not well-formed.
+ */
+export function callerHeaders(headers: MedplumHeaders | undefined): Record<string, string> {
+  const result: Record<string, string> = {};
+  if (headers === undefined) {
+    return result;
+  }
+  if (typeof headers !== 'object' || headers === null) {
+    throw new MedplumBadRequestError('The headers option must be an object, a Headers or a list of pairs.');
+  }
+  for (const [given, value] of Symbol.iterator in headers ? headers : Object.entries(headers)) {
+    if (typeof given !== 'string' || !TOKEN.test(given)) {
+      throw new MedplumBadRequestError('A name in the headers option is no HTTP header name.');
+    }
+    const name = given.toLowerCase();
+    const instead = OWNED[name];
+    if (instead !== undefined) {
+      throw new MedplumBadRequestError(`The header ${name} is set by nestjs-medplum alone: use ${instead}.`);
+    }
+    if (FRAMING.has(name)) {
+      throw new MedplumBadRequestError(`The header ${name} belongs to the connection and cannot be set for a call.`);
+    }
+    if (typeof value !== 'string' || !VALUE.test(value)) {
+      throw new MedplumBadRequestError(
+        `The value of the header ${name} must be visible ASCII text without line breaks.`,
+      );
+    }
+    if (name in result) {
+      throw new MedplumBadRequestError(`The header ${name} is given twice.`);
+    }
+    result[name] = value;
+  }
+  return result;
+}

@@ -1,0 +1,88 @@
+import { EventEmitter } from 'node:events';
+
+/** Why a call was given up from our side. */
+export type CancelReason = 'timeout' | 'abort';
+
+/** Thrown out of a wait that was given up. It never leaves the transport. */
+export class Cancelled {
+  constructor(readonly reason: CancelReason) {}
+}
+
+/**
+ * One time limit and one abort for a whole call: attempts, waiting and reading included.
+ *
+ * It is an emitter, which undici takes as a signal, because an `AbortController` per call costs more than the rest of
+ * the bookkeeping together.
+ */
+export class Deadline extends EventEmitter {
+  /** Read by undici: a request that is handed over afterwards is not sent. */
+  aborted = false;
+  /** What undici rejects with; without it undici would make an error of its own. */
+  reason: Cancelled | undefined;
+
+  readonly #endsAt: number;
+  readonly #timer: NodeJS.Timeout;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.#cancel('abort');
+  #reject: ((reason: Cancelled) => void) | undefined;
+
+  constructor(timeout: number, signal: AbortSignal | undefined) {
+    super();
+    this.#endsAt = performance.now() + timeout;
+    this.#timer = setTimeout(() => this.#cancel('timeout'), timeout);
+    this.#signal = signal;
+    if (signal?.aborted) {
+      this.#cancel('abort');
+    } else {
+      signal?.addEventListener('abort', this.#onAbort, { once: true });
+    }
+  }
+
+  /** Time left, in ms. */
+  get remaining(): number {
+    return this.#endsAt - performance.now();
+  }
+
+  /**
+   * `work`, or a rejection with {@link Cancelled} as soon as the call is given up. undici notices an abort only once it
+   * has a connection, so its own promise may stay open while the pool is exhausted.
+   */
+  race<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.reason) {
+        work.catch(() => undefined);
+        reject(this.reason);
+        return;
+      }
+      this.#reject = reject;
+      work.then(resolve, reject);
+    });
+  }
+
+  /** Waits `delay` ms, or until the call is given up. */
+  async sleep(delay: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await this.race(new Promise<void>((resolve) => (timer = setTimeout(resolve, delay))));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets go of the timer and of the caller's signal. */
+  dispose(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#reject = undefined;
+  }
+
+  #cancel(reason: CancelReason): void {
+    if (this.aborted) {
+      return;
+    }
+    this.aborted = true;
+    this.reason = new Cancelled(reason);
+    this.#reject?.(this.reason);
+    this.emit('abort');
+  }
+}

@@ -1,0 +1,26 @@
+import type { EventEmitter } from 'node:events';
+
+/** What the library asks of a dispatcher's answer. */
+export interface MedplumDispatcherResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: { text(): Promise<string>; dump(): Promise<void> };
+}
+
+/** One request as it is handed to the dispatcher. */
+export interface MedplumDispatcherRequest {
+  readonly origin: string;
+  readonly path: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly headers: Record<string, string>;
+  readonly body?: string | null;
+  readonly signal?: EventEmitter;
+}
+
+/**
+ * The part of undici's `Dispatcher` that the library calls. It is typed by shape because the classes of undici 7 and 8
+ * are not assignable to each other; an `Agent`, `Pool` or `MockAgent` of either fits.
+ */
+export interface MedplumDispatcher {
+  request(options: MedplumDispatcherRequest): Promise<MedplumDispatcherResponse>;
+}

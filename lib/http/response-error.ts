@@ -1,0 +1,120 @@
+import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { MedplumError, MedplumErrorDetails } from '../errors/medplum.error';
+import { OnBehalfOfRejectedError } from '../errors/on-behalf-of.errors';
+import {
+  MedplumBadRequestError,
+  MedplumConflictError,
+  MedplumForbiddenError,
+  MedplumGoneError,
+  MedplumNotFoundError,
+  MedplumPreconditionFailedError,
+  MedplumProtocolError,
+  MedplumRateLimitError,
+  MedplumServerError,
+  MedplumUnauthorizedError,
+} from '../errors/response.errors';
+
+/** The extension that Medplum adds to the OperationOutcomes of requests that got past the identity. */
+const TRACING_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/tracing';
+
+/** `value` as an OperationOutcome, if it is one. */
+export function asOperationOutcome(value: unknown): OperationOutcome | undefined {
+  const outcome = value as OperationOutcome | null | undefined;
+  return typeof outcome === 'object' && outcome?.resourceType === 'OperationOutcome' && Array.isArray(outcome.issue)
+    ? outcome
+    : undefined;
+}
+
+/** The id under which the server logged the request: header `X-Request-Id` (newer servers) or the tracing extension. */
+export function requestIdOf(header: string | undefined, outcome: OperationOutcome | undefined): string | undefined {
+  return (
+    header ??
+    outcome?.extension
+      ?.find((extension) => extension.url === TRACING_EXTENSION)
+      ?.extension?.find((extension) => extension.url === 'requestId')?.valueId
+  );
+}
+
+/** Whether a 409 is a serialization failure of the database, which the server asks to repeat (SQLSTATE 40001). */
+export function isSerializationConflict(outcome: OperationOutcome | undefined): boolean {
+  return outcome?.issue?.some((issue) => issue.details?.coding?.some((coding) => coding.code === '40001')) ?? false;
+}
+
+/**
+ * Whether the refusal is about the identity, not about the resource. Servers up to 5.0 use 403, 404, 410 and 400 for
+ * both and leave the tracing extension out of the first kind; newer ones say "Authentication error".
+ */
+export function isIdentityRefusal(status: number, outcome: OperationOutcome | undefined): boolean {
+  if (!outcome || ![400, 403, 404, 410].includes(status)) {
+    return false;
+  }
+  return (
+    !outcome.extension?.some((extension) => extension.url === TRACING_EXTENSION) ||
+    (status === 400 && outcome.issue?.[0]?.details?.text === 'Authentication error')
+  );
+}
+
+/** What is known about an answer that is not a success. */
+export interface ErrorResponse {
+  readonly status: number;
+  /** `GET /fhir/R4/Patient/{id}`. */
+  readonly call: string;
+  readonly outcome: OperationOutcome | undefined;
+  /** Whether the answer had a body at all. */
+  readonly empty: boolean;
+  readonly onBehalfOf: boolean;
+  readonly retryAfter: number | undefined;
+}
+
+type ErrorClass = new (message: string, details?: MedplumErrorDetails) => MedplumError;
+
+const BY_STATUS: Readonly<Record<number, readonly [ErrorClass, string]>> = {
+  401: [
+    MedplumUnauthorizedError,
+    'The server does not accept the credentials of the client: check clientId and clientSecret.',
+  ],
+  403: [MedplumForbiddenError, 'The access policy of the identity does not grant this.'],
+  404: [MedplumNotFoundError, 'There is no such resource, or the identity may not see it.'],
+  409: [MedplumConflictError, 'It met a concurrent write or a duplicate.'],
+  410: [MedplumGoneError, 'The resource was deleted.'],
+  412: [
+    MedplumPreconditionFailedError,
+    'The resource has another version by now, or the condition matches several resources.',
+  ],
+};
+
+/** The typed error for an answer of 3xx, 4xx or 5xx. Its texts are ours: the server's may quote stored values. */
+export function responseError(response: ErrorResponse, details: MedplumErrorDetails): MedplumError {
+  const { status, call, outcome } = response;
+  const answered = `${call} was answered with ${status}.`;
+  const given = { ...details, status, outcome };
+  if (response.onBehalfOf && isIdentityRefusal(status, outcome)) {
+    return new OnBehalfOfRejectedError(
+      `${answered} The server refused the identity itself: the membership must exist in the project of the client, and the client must be a project admin who can read the profile.`,
+      given,
+    );
+  }
+  if (status < 400) {
+    return new MedplumProtocolError(`${answered} Redirects are not followed: set baseUrl to the final address.`, given);
+  }
+  if (status === 429) {
+    const wait = { ...given, retryable: true, retryAfter: response.retryAfter };
+    return new MedplumRateLimitError(`${answered} The quota of the client, shared by all its users, is used up.`, wait);
+  }
+  if (status >= 500) {
+    return new MedplumServerError(`${answered} The server or a proxy before it failed.`, given);
+  }
+  const [type, text] = BY_STATUS[status] ?? [];
+  if (type === MedplumUnauthorizedError) {
+    return new type(`${answered} ${text}`, given);
+  }
+  if (!outcome && !response.empty) {
+    return new MedplumProtocolError(
+      `${answered} The body is no OperationOutcome: is baseUrl the Medplum server?`,
+      given,
+    );
+  }
+  return type
+    ? new type(`${answered} ${text}`, given)
+    : new MedplumBadRequestError(`${answered} The server found the request invalid; error.outcome tells where.`, given);
+}

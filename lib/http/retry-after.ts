@@ -1,0 +1,57 @@
+import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+
+const RESET_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/rate-limit-reset';
+
+/** `"fhirInteractions";r=0;t=60`, several of them joined by a comma: the longest `t` of those with nothing left. */
+function fromRateLimit(header: string | undefined): number | undefined {
+  let seconds: number | undefined;
+  for (const part of header?.split(',') ?? []) {
+    const remaining = /;\s*r=(\d+)/.exec(part)?.[1];
+    const reset = /;\s*t=(\d+)/.exec(part)?.[1];
+    if (remaining === '0' && reset !== undefined) {
+      seconds = Math.max(seconds ?? 0, Number(reset));
+    }
+  }
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+/** Medplum writes the limiter's state as JSON into `diagnostics`. */
+function fromDiagnostics(outcome: OperationOutcome | undefined): number | undefined {
+  const ms = /"_msBeforeNext":\s*(\d{1,12})/.exec(outcome?.issue?.[0]?.diagnostics ?? '')?.[1];
+  return ms === undefined ? undefined : Number(ms);
+}
+
+function fromExtension(outcome: OperationOutcome | undefined): number | undefined {
+  const extensions = [...(outcome?.extension ?? []), ...(outcome?.issue?.[0]?.extension ?? [])];
+  const reset = extensions.find((extension) => extension.url === RESET_EXTENSION);
+  const seconds = reset?.valueInteger ?? reset?.valueDecimal ?? reset?.valueUnsignedInt;
+  return typeof seconds === 'number' && seconds >= 0 ? seconds * 1000 : undefined;
+}
+
+/** RFC 9110 section 10.2.3: seconds, or a date. */
+function fromRetryAfter(header: string | undefined): number | undefined {
+  if (header === undefined) {
+    return undefined;
+  }
+  if (/^\d{1,9}$/.test(header.trim())) {
+    return Number(header) * 1000;
+  }
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}
+
+/**
+ * How long the server asks to wait before the next try, in ms; `undefined` when it does not say. Medplum sends no
+ * `Retry-After` (proxies before it may); it tells by `RateLimit` headers and by its OperationOutcome.
+ */
+export function retryAfter(
+  header: (name: string) => string | undefined,
+  outcome: OperationOutcome | undefined,
+): number | undefined {
+  return (
+    fromRateLimit(header('ratelimit')) ??
+    fromDiagnostics(outcome) ??
+    fromExtension(outcome) ??
+    fromRetryAfter(header('retry-after'))
+  );
+}

@@ -1,0 +1,19 @@
+/** How often and how patiently a call is repeated. Only what is safe is repeated at all, whatever is set here. */
+export interface MedplumRetryOptions {
+  /** Repetitions after the first attempt. Default 3; 0 switches them off. */
+  readonly maxRetries?: number;
+  /** First step of the exponential back-off, in ms, drawn with full jitter. Default 200. */
+  readonly minTimeout?: number;
+  /**
+   * Longest single wait, in ms. Default 10,000. When the server asks for more (a used-up quota resets once a minute),
+   * the call fails at once with `MedplumRateLimitError` and its `retryAfter`.
+   */
+  readonly maxTimeout?: number;
+}
+
+/** The defaults of {@link MedplumRetryOptions}. */
+export const RETRY_DEFAULTS: Required<MedplumRetryOptions> = Object.freeze({
+  maxRetries: 3,
+  minTimeout: 200,
+  maxTimeout: 10_000,
+});

@@ -1,0 +1,50 @@
+export { enableFhirJson } from './enable-fhir-json';
+export { MedplumAudit } from './audit/medplum-audit';
+export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
+export { MedplumConfigError } from './errors/medplum-config.error';
+export { isMedplumError, MedplumError } from './errors/medplum.error';
+export type { MedplumEffect, MedplumErrorDetails, MedplumErrorRequest } from './errors/medplum.error';
+export {
+  OnBehalfOfReferenceError,
+  OnBehalfOfRejectedError,
+  OnBehalfOfRequiredError,
+} from './errors/on-behalf-of.errors';
+export {
+  MedplumBadRequestError,
+  MedplumConflictError,
+  MedplumForbiddenError,
+  MedplumGoneError,
+  MedplumNotFoundError,
+  MedplumPreconditionFailedError,
+  MedplumProtocolError,
+  MedplumRateLimitError,
+  MedplumServerError,
+  MedplumUnauthorizedError,
+  UnknownEffectError,
+} from './errors/response.errors';
+export { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from './errors/transport.errors';
+export type { IfMatch } from './fhir/interactions';
+export type { PatchOperation, ResourceArray, ResourceOf, WithId } from './fhir/resource.types';
+export type { SearchQuery, SearchValue } from './fhir/search-query';
+export type { ClientSecret } from './http/basic-credentials';
+export type { MedplumHeaders } from './http/caller-headers';
+export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';
+export type { RequestAttempt } from './http/request-attempt';
+export type { MedplumRetryOptions } from './http/retry.options';
+export { MedplumExceptionFilter } from './medplum-exception.filter';
+export type { MedplumModuleExtras } from './medplum.module-definition';
+export { MedplumModule } from './medplum.module';
+export type { MedplumModuleAsyncOptions, MedplumModuleRootOptions } from './medplum.module';
+export type { MedplumModuleOptions, MedplumOptionsFactory, MedplumPoolOptions } from './medplum.options';
+export type { MedplumRequestOptions, MedplumUpdateOptions } from './medplum-request.options';
+export { MedplumService } from './medplum.service';
+export { getMedplumOptionsToken, getMedplumToken, InjectMedplum } from './medplum.tokens';
+export { CurrentOnBehalfOf } from './on-behalf-of/current-on-behalf-of.decorator';
+export { AsClientApplication, OnBehalfOf } from './on-behalf-of/on-behalf-of.decorator';
+export type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';
+export { OnBehalfOfGuard } from './on-behalf-of/on-behalf-of.guard';
+export { OnBehalfOfInterceptor } from './on-behalf-of/on-behalf-of.interceptor';
+export type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-behalf-of.reference';
+export { fromUser } from './on-behalf-of/on-behalf-of.source';
+export type { OnBehalfOfAnswer, OnBehalfOfResolver, OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
+export { RunAsClientApplication, RunOnBehalfOf } from './on-behalf-of/run-on-behalf-of.decorator';

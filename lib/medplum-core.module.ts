@@ -1,0 +1,22 @@
+import { Global, Module } from '@nestjs/common';
+import { MedplumAudit } from './audit/medplum-audit';
+import { OnBehalfOfExplorer } from './on-behalf-of/on-behalf-of.explorer';
+import { OnBehalfOfInvocations } from './on-behalf-of/on-behalf-of.invocations';
+import { OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
+
+/** @internal What exists once per app, however many clients it has. Each `forRoot()` imports it. */
+@Global()
+@Module({
+  providers: [
+    MedplumAudit,
+    OnBehalfOfRegistry,
+    OnBehalfOfExplorer,
+    {
+      provide: OnBehalfOfInvocations,
+      inject: [OnBehalfOfRegistry],
+      useFactory: (registry: OnBehalfOfRegistry) => new OnBehalfOfInvocations(registry),
+    },
+  ],
+  exports: [MedplumAudit, OnBehalfOfRegistry],
+})
+export class MedplumCoreModule {}

@@ -1,0 +1,49 @@
+import { MedplumBadRequestError } from './errors/response.errors';
+import type { IfMatch } from './fhir/interactions';
+import type { MedplumHeaders } from './http/caller-headers';
+import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
+
+/** Options that every call takes as its last argument. An unknown key is an error: it may be a misspelt `onBehalfOf`. */
+export interface MedplumRequestOptions {
+  /**
+   * Whom this one call is made for; it wins over everything ambient. The empty string clears: the call is made as the
+   * client itself. A key that is present with `undefined` or `null` is an error; leave it out to use what is ambient.
+   */
+  readonly onBehalfOf?: OnBehalfOfInput;
+  /** Ends the call with `MedplumAbortError`. */
+  readonly signal?: AbortSignal;
+  /** For the whole call, retries included, in ms. Default: the module's `timeout`. */
+  readonly timeout?: number;
+  /** Further headers. Those that the library owns are an error in any spelling. */
+  readonly headers?: MedplumHeaders;
+}
+
+/** Options of `updateResource`. */
+export interface MedplumUpdateOptions extends MedplumRequestOptions {
+  /**
+   * Default `true`: sends `If-Match` with the `meta.versionId` of the resource, if it has one, so that a concurrent
+   * change is a `MedplumPreconditionFailedError` instead of being overwritten. `false` sends none; text names the version.
+   */
+  readonly ifMatch?: IfMatch;
+}
+
+const KEYS: ReadonlySet<string> = new Set(['onBehalfOf', 'signal', 'timeout', 'headers', 'ifMatch']);
+
+/** @internal @throws MedplumBadRequestError for a key that is none, and for a value of the wrong type. */
+export function checkRequestOptions(options: MedplumRequestOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new MedplumBadRequestError('The last argument of a call must be an object of options.');
+  }
+  for (const key in options) {
+    if (!KEYS.has(key)) {
+      throw new MedplumBadRequestError(`${key} is not an option of a call (known: ${[...KEYS].join(', ')}).`);
+    }
+  }
+  const { timeout, signal } = options;
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= 2_147_483_647)) {
+    throw new MedplumBadRequestError('The timeout option must be a number of milliseconds between 1 and 2147483647.');
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new MedplumBadRequestError('The signal option must be an AbortSignal.');
+  }
+}

@@ -1,0 +1,230 @@
+import type { ExecutionContext } from '@nestjs/common';
+import { MedplumConfigError } from './errors/medplum-config.error';
+import { isMedplumError } from './errors/medplum.error';
+import { type BaseUrl, parseBaseUrl } from './http/base-url';
+import type { ClientSecret } from './http/basic-credentials';
+import type { MedplumDispatcher } from './http/medplum-dispatcher';
+import { type MedplumRetryOptions, RETRY_DEFAULTS } from './http/retry.options';
+import { type OnBehalfOfInput, type OnBehalfOfReference, parseOnBehalfOf } from './on-behalf-of/on-behalf-of.reference';
+import { type OnBehalfOfSource, requestOf } from './on-behalf-of/on-behalf-of.source';
+
+/** Size of the connection pool of one client. */
+export interface MedplumPoolOptions {
+  /** Most connections that are open at once; further requests wait. Default 64. */
+  readonly connections?: number;
+  /** How long an idle connection is kept, in ms. Default 10,000. The server's own `Keep-Alive` hint wins. */
+  readonly keepAliveTimeout?: number;
+}
+
+/** Options of one client. All problems of a set of options are reported in one error at start-up. */
+export interface MedplumModuleOptions {
+  /**
+   * Address of the Medplum server. Default `https://api.medplum.com/`. It may carry a path (`/projects/<id>/`). Plain
+   * `http:` is accepted for loopback only, unless `allowInsecureHttp` is set.
+   */
+  readonly baseUrl?: string;
+  /** Id of the ClientApplication, whose membership is a project admin. */
+  readonly clientId: string;
+  /** Its secret, or a function that gives it; the function is asked again when the server refuses the last answer. */
+  readonly clientSecret: ClientSecret;
+  /**
+   * How the client authenticates. Default `basic`, which Medplum recommends for on-behalf-of;
+   * `client-credentials` gets an access token first (RFC 6749 section 4.4).
+   */
+  readonly auth?: 'basic' | 'client-credentials';
+  /**
+   * Default `true`: a call that names nobody is refused. `false` sends it as the client, a project admin, and says so
+   * once in the log.
+   */
+  readonly requireOnBehalfOf?: boolean;
+  /** Default `true`: `{ onBehalfOf: '' }` makes one call as the client. `false`: only `asClientApplication()` does. */
+  readonly allowEmptyClear?: boolean;
+  /** For a client that exists to act as one membership. Used where neither the call nor a scope names anybody. */
+  readonly defaultOnBehalfOf?: OnBehalfOfInput;
+  /** What a bare `@OnBehalfOf()` uses. */
+  readonly resolveOnBehalfOf?: OnBehalfOfSource;
+  /** Whether somebody is logged in: a source that names nobody answers 403 then, else 401. Default: `request.user` is there. */
+  readonly isAuthenticated?: (context: ExecutionContext) => boolean;
+  /** Sends `X-Medplum: extended`, which shows `meta.author`, `project` and `compartment`. Default `true`. */
+  readonly extended?: boolean;
+  /** For a whole call, retries and waiting included, in ms. Default 30,000. */
+  readonly timeout?: number;
+  /** For opening a connection, in ms. Default 5,000. */
+  readonly connectTimeout?: number;
+  /** How often and how patiently calls are repeated. */
+  readonly retry?: MedplumRetryOptions;
+  /** Size of the pool that the library opens and closes. */
+  readonly pool?: MedplumPoolOptions;
+  /**
+   * An undici dispatcher to use instead of a pool; it is never closed. It must neither follow redirects nor retry nor
+   * cache. Excludes `pool` and `connectTimeout`.
+   */
+  readonly dispatcher?: MedplumDispatcher;
+  /** Accepts an `http:` baseUrl outside loopback. Default `false`: Basic credentials would travel in clear. */
+  readonly allowInsecureHttp?: boolean;
+}
+
+/** Makes options, for `forRootAsync({ useClass })` and `useExisting`. */
+export interface MedplumOptionsFactory {
+  createMedplumOptions(): Promise<MedplumModuleOptions> | MedplumModuleOptions;
+}
+
+/** @internal Options after validation, with their defaults. */
+export interface ResolvedMedplumOptions {
+  readonly baseUrl: BaseUrl;
+  readonly clientId: string;
+  readonly clientSecret: ClientSecret;
+  readonly auth: 'basic' | 'client-credentials';
+  readonly requireOnBehalfOf: boolean;
+  readonly allowEmptyClear: boolean;
+  readonly defaultOnBehalfOf: OnBehalfOfReference | undefined;
+  readonly resolveOnBehalfOf: OnBehalfOfSource | undefined;
+  readonly isAuthenticated: (context: ExecutionContext) => boolean;
+  readonly extended: boolean;
+  readonly timeout: number;
+  readonly connectTimeout: number;
+  readonly retry: Required<MedplumRetryOptions>;
+  readonly pool: Required<MedplumPoolOptions>;
+  readonly dispatcher: MedplumDispatcher | undefined;
+}
+
+type Check = (value: unknown) => string | undefined;
+
+const is =
+  (expected: string, test: (value: unknown) => boolean): Check =>
+  (value) =>
+    test(value) ? undefined : `must be ${expected}`;
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
+/** Node's timers overflow above 2^31 - 1 ms and fire at once. */
+const isMs = (value: unknown): boolean => typeof value === 'number' && value > 0 && value <= 2_147_483_647;
+const isCount = (least: number) => (value: unknown) => Number.isSafeInteger(value) && (value as number) >= least;
+const isFunction = (value: unknown): boolean => typeof value === 'function';
+
+const aBoolean = is('a boolean', (value) => typeof value === 'boolean');
+const ms = is('a number of milliseconds between 1 and 2147483647', isMs);
+
+const RETRY_CHECKS: Readonly<Record<keyof MedplumRetryOptions, Check>> = {
+  maxRetries: is('a whole number, 0 or more', isCount(0)),
+  minTimeout: ms,
+  maxTimeout: ms,
+};
+
+const POOL_CHECKS: Readonly<Record<keyof MedplumPoolOptions, Check>> = {
+  connections: is('a whole number, 1 or more', isCount(1)),
+  keepAliveTimeout: ms,
+};
+
+const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
+  baseUrl: is('text', isText),
+  clientId: is(
+    'the id of a ClientApplication (text without a colon or blanks)',
+    (value) => isText(value) && !/[:\s]/.test(value as string),
+  ),
+  clientSecret: is('text or a function', (value) => isText(value) || isFunction(value)),
+  auth: is("'basic' or 'client-credentials'", (value) => value === 'basic' || value === 'client-credentials'),
+  requireOnBehalfOf: aBoolean,
+  allowEmptyClear: aBoolean,
+  defaultOnBehalfOf: () => undefined,
+  resolveOnBehalfOf: is('a reference, a function or a resolver class', (value) => isText(value) || isFunction(value)),
+  isAuthenticated: is('a function', isFunction),
+  extended: aBoolean,
+  timeout: ms,
+  connectTimeout: ms,
+  retry: (value) => nested(value, RETRY_CHECKS),
+  pool: (value) => nested(value, POOL_CHECKS),
+  dispatcher: is('an undici Dispatcher', (value) => isFunction((value as Partial<MedplumDispatcher> | null)?.request)),
+  allowInsecureHttp: aBoolean,
+};
+
+/** The problems of one set of keys, each with the name of its key; `undefined` values count as absent. */
+function* problemsOf(values: object, checks: Readonly<Record<string, Check>>): Iterable<string> {
+  for (const [key, value] of Object.entries(values)) {
+    const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
+    const problem = check
+      ? value !== undefined && check(value)
+      : `is not an option (known: ${Object.keys(checks).join(', ')})`;
+    if (problem) {
+      yield `${key} ${problem}`;
+    }
+  }
+}
+
+function nested(value: unknown, checks: Readonly<Record<string, Check>>): string | undefined {
+  if (typeof value !== 'object' || value === null) {
+    return 'must be an object';
+  }
+  const problems = [...problemsOf(value, checks)];
+  return problems.length > 0 ? `is wrong: ${problems.join('; ')}` : undefined;
+}
+
+function loggedIn(context: ExecutionContext): boolean {
+  return (requestOf(context)?.user ?? null) !== null;
+}
+
+function defined<T extends object>(values: T | undefined): T {
+  return Object.fromEntries(Object.entries(values ?? {}).filter(([, value]) => value !== undefined)) as T;
+}
+
+/**
+ * @internal
+ * @throws MedplumConfigError with every problem of the options at once, never with a value.
+ */
+export function resolveOptions(given: MedplumModuleOptions, client: string): ResolvedMedplumOptions {
+  const options: Partial<MedplumModuleOptions> = typeof given === 'object' && given !== null ? given : {};
+  const problems = [...problemsOf(options, CHECKS)];
+  for (const key of ['clientId', 'clientSecret'] as const) {
+    if (options[key] === undefined) {
+      problems.push(`${key} is missing`);
+    }
+  }
+  if (options.dispatcher && (options.pool ?? options.connectTimeout) !== undefined) {
+    problems.push('dispatcher excludes pool and connectTimeout: set those on the dispatcher');
+  }
+  const address = options.baseUrl ?? 'https://api.medplum.com/';
+  const baseUrl = isText(address) ? parseBaseUrl(address, options.allowInsecureHttp === true) : { problem: '' };
+  if ('problem' in baseUrl && baseUrl.problem) {
+    problems.push(`baseUrl ${baseUrl.problem}`);
+  }
+  const clientId = String(options.clientId);
+  const defaultOnBehalfOf = parseDefault(options, clientId, problems);
+  if (problems.length > 0 || 'problem' in baseUrl || options.clientSecret === undefined) {
+    throw new MedplumConfigError(
+      `The options of the Medplum client "${client}" are wrong:\n- ${problems.join('\n- ')}`,
+    );
+  }
+  return Object.freeze({
+    baseUrl: Object.freeze(baseUrl),
+    clientId,
+    clientSecret: options.clientSecret,
+    auth: options.auth ?? 'basic',
+    requireOnBehalfOf: options.requireOnBehalfOf ?? true,
+    allowEmptyClear: options.allowEmptyClear ?? true,
+    defaultOnBehalfOf,
+    resolveOnBehalfOf: options.resolveOnBehalfOf,
+    isAuthenticated: options.isAuthenticated ?? loggedIn,
+    extended: options.extended ?? true,
+    timeout: options.timeout ?? 30_000,
+    connectTimeout: options.connectTimeout ?? 5_000,
+    retry: Object.freeze({ ...RETRY_DEFAULTS, ...defined(options.retry) }),
+    pool: Object.freeze({ connections: 64, keepAliveTimeout: 10_000, ...defined(options.pool) }),
+    dispatcher: options.dispatcher,
+  });
+}
+
+/** An absent default is none. One that is present must name somebody: an empty one would be a client without guard. */
+function parseDefault(
+  options: Partial<MedplumModuleOptions>,
+  clientId: string,
+  problems: string[],
+): OnBehalfOfReference | undefined {
+  if (!('defaultOnBehalfOf' in options)) {
+    return undefined;
+  }
+  try {
+    return parseOnBehalfOf(options.defaultOnBehalfOf, 'defaultOnBehalfOf', clientId);
+  } catch (error) {
+    problems.push(isMedplumError(error) ? error.message : 'defaultOnBehalfOf cannot be read');
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+import { createParamDecorator, Injectable, type PipeTransform } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { DEFAULT_CLIENT } from './acting-metadata';
+import { findProvider } from './find-provider';
+import type { OnBehalfOfReference } from './on-behalf-of.reference';
+import { OnBehalfOfRegistry } from './on-behalf-of.registry';
+
+/** Turns the name of a client into the identity that is in force for it. Pipes run inside the scope. */
+@Injectable()
+export class CurrentOnBehalfOfPipe implements PipeTransform<string, OnBehalfOfReference | undefined> {
+  constructor(private readonly moduleRef: ModuleRef) {}
+
+  transform(client: string): OnBehalfOfReference | undefined {
+    return findProvider(this.moduleRef, OnBehalfOfRegistry).get(client).identity.ambient?.onBehalfOf;
+  }
+}
+
+const clientName = createParamDecorator((client: string | undefined) => client ?? DEFAULT_CLIENT);
+
+/**
+ * Parameter of a handler: the reference that it runs on behalf of, `undefined` when it runs as the client itself.
+ *
+ * @param client name of the client, for apps with several. Default: the unnamed client.
+ * @example
+ * ```ts
+ * whoAmI(@CurrentOnBehalfOf() onBehalfOf: OnBehalfOfReference) {}
+ * ```
+ */
+export function CurrentOnBehalfOf(client?: string): ParameterDecorator {
+  return clientName(client, CurrentOnBehalfOfPipe);
+}

@@ -1,0 +1,55 @@
+import { Readable } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
+import { isObservable, Observable } from 'rxjs';
+
+/** Calls a function inside a scope. */
+export type Enter = <R>(callback: () => R) => R;
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+/** Each pull runs inside, so that the body of an async generator does. Other members are those of the original. */
+function pullInside<T extends object>(iterator: T, enter: Enter): T {
+  return new Proxy(iterator, {
+    get(target, key) {
+      const member: unknown = Reflect.get(target, key, target);
+      if (typeof member !== 'function') {
+        return member;
+      }
+      return (...args: unknown[]): unknown => {
+        const result: unknown = enter(() => Reflect.apply(member, target, args));
+        return key === Symbol.asyncIterator ? pullInside(result as object, enter) : result;
+      };
+    },
+  });
+}
+
+/** A stream is handed on as it is; only its source, `_read`, runs inside. */
+function readInside(stream: Readable, enter: Enter): void {
+  const read = stream._read.bind(stream);
+  stream._read = (size) => enter(() => read(size));
+}
+
+/**
+ * `value`, with everything lazy in it tied to a scope: whoever subscribes to an Observable, pulls an AsyncIterable or
+ * reads a stream that was made inside the scope does so under its identity, never under their own.
+ * What a promise resolves to is treated alike.
+ */
+export function keepScope<T>(value: T, enter: Enter): T {
+  if (value instanceof Promise) {
+    return value.then((settled: unknown) => keepScope(settled, enter)) as T;
+  }
+  if (isObservable(value)) {
+    return new Observable((subscriber) => enter(() => value.subscribe(subscriber))) as T;
+  }
+  if (value instanceof Readable) {
+    readInside(value, enter);
+    return value;
+  }
+  // A web stream checks that its methods get the very object, so it cannot be wrapped: reads outside fail closed.
+  if (isAsyncIterable(value) && !(value instanceof ReadableStream)) {
+    return pullInside(value, enter);
+  }
+  return value;
+}

@@ -1,0 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { ClsService, type ClsStore } from 'nestjs-cls';
+import type { Identity } from './identity';
+import { type Enter, keepScope } from './keep-scope';
+
+const IDENTITY = Symbol('identity');
+
+interface IdentityStore extends ClsStore {
+  readonly [IDENTITY]: Identity;
+}
+
+/**
+ * The ambient identity of one client, in a nestjs-cls context of its own. It is not the app's context: a nested run of
+ * that one copies it, and what the handler then sets would be missing in exception filters.
+ */
+export class OnBehalfOfScope {
+  readonly #cls = new ClsService<IdentityStore>(new AsyncLocalStorage());
+
+  /** The identity of the innermost scope around the caller. */
+  get identity(): Identity | undefined {
+    return this.#cls.isActive() ? this.#cls.get()[IDENTITY] : undefined;
+  }
+
+  /**
+   * Calls `fn` with `identity` in force, until everything that it started is done. An Observable or AsyncIterable that
+   * it returns is subscribed to or pulled with that identity in force, wherever that happens.
+   */
+  run<T>(identity: Identity, fn: () => T): T {
+    const enter: Enter = (callback) => this.#cls.runWith({ [IDENTITY]: identity }, callback);
+    return keepScope(enter(fn), enter);
+  }
+}

@@ -1,0 +1,60 @@
+import type { ExecutionContext, Type } from '@nestjs/common';
+import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of.reference';
+
+/** What a source may answer: whom to act for, or `undefined` for "nobody", which refuses the request. */
+export type OnBehalfOfAnswer = OnBehalfOfInput | undefined | Promise<OnBehalfOfInput | undefined>;
+
+/** A provider that finds out whom a request is made for. It may be request-scoped. */
+export interface OnBehalfOfResolver {
+  /** Called once per invocation of a handler, after all guards. */
+  resolve(context: ExecutionContext): OnBehalfOfAnswer;
+}
+
+/**
+ * Where an identity comes from: a full reference (never a path into the request), a function of the execution context,
+ * or a resolver class. A function whose prototype has a `resolve` method is taken for a class.
+ */
+export type OnBehalfOfSource =
+  OnBehalfOfReference | ((context: ExecutionContext) => OnBehalfOfAnswer) | Type<OnBehalfOfResolver>;
+
+/** Whether a source is a resolver class. */
+export function isResolverClass(source: OnBehalfOfSource): source is Type<OnBehalfOfResolver> {
+  return (
+    typeof source === 'function' &&
+    typeof (source.prototype as Partial<OnBehalfOfResolver> | undefined)?.resolve === 'function'
+  );
+}
+
+/** The request that carries `user`: of HTTP, of a GraphQL context, or the client object of a WebSocket. */
+export function requestOf(context: ExecutionContext): { readonly user?: unknown } | undefined {
+  switch (context.getType<string>()) {
+    case 'http':
+      return context.switchToHttp().getRequest();
+    case 'graphql':
+      return context.getArgByIndex<{ req?: object; request?: object } | undefined>(2)?.req;
+    case 'ws':
+      return context.switchToWs().getClient();
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * A source that reads the identity from `request.user`, where the app's authentication guard has put it.
+ *
+ * There is deliberately no such helper for headers, parameters or bodies: the caller writes those.
+ *
+ * @param property own property of `request.user`, e.g. `membership`.
+ * @example
+ * ```ts
+ * @OnBehalfOf(fromUser('membership'))
+ * ```
+ */
+export function fromUser(property: string): (context: ExecutionContext) => OnBehalfOfInput | undefined {
+  return (context) => {
+    const user = requestOf(context)?.user;
+    return typeof user === 'object' && user !== null && Object.hasOwn(user, property)
+      ? (user as Record<string, OnBehalfOfInput | undefined>)[property]
+      : undefined;
+  };
+}

@@ -1,0 +1,87 @@
+import { Inject } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { MedplumConfigError } from '../errors/medplum-config.error';
+import { DEFAULT_CLIENT } from './acting-metadata';
+import { findProvider } from './find-provider';
+import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
+import type { IdentityResolver } from './identity-resolver';
+import type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of.decorator';
+import type { OnBehalfOfInput } from './on-behalf-of.reference';
+import { OnBehalfOfRegistry } from './on-behalf-of.registry';
+
+const MODULE_REF = Symbol('nestjs-medplum:ModuleRef');
+
+interface MadeByNest {
+  readonly [MODULE_REF]?: ModuleRef;
+}
+
+type Method<A extends readonly never[]> = (...args: A) => unknown;
+type MethodOf<A extends readonly never[]> = <F extends Method<A>>(
+  target: object,
+  key: string | symbol,
+  descriptor: TypedPropertyDescriptor<F>,
+) => void;
+
+/** Runs a method inside a scope, wherever it is called from. What other decorators noted on it is kept. */
+function runInScope<A extends readonly never[]>(
+  decorator: string,
+  client: string,
+  identityFor: (resolver: IdentityResolver, self: unknown, args: A) => Identity,
+): MethodOf<A> {
+  return (target, key, descriptor) => {
+    const method = descriptor.value;
+    if (typeof target === 'function' || !method) {
+      throw new MedplumConfigError(`@${decorator}() is for methods of instances that Nest makes.`);
+    }
+    Inject(ModuleRef)(target, MODULE_REF);
+    const name = `${target.constructor.name}.${String(key)}`;
+    const wrapper = function (this: MadeByNest, ...args: A): unknown {
+      const moduleRef = this?.[MODULE_REF];
+      if (!moduleRef) {
+        throw new MedplumConfigError(
+          `@${decorator}() on ${name} needs an instance that Nest has made: list the class in the providers of a module and inject it, instead of calling new.`,
+        );
+      }
+      const { identity } = findProvider(moduleRef, OnBehalfOfRegistry).get(client);
+      return identity.scope.run(identityFor(identity, this, args), () => Reflect.apply(method, this, args));
+    };
+    Object.defineProperty(wrapper, 'name', { value: method.name });
+    for (const metadataKey of Reflect.getMetadataKeys(method)) {
+      Reflect.defineMetadata(metadataKey, Reflect.getMetadata(metadataKey, method), wrapper);
+    }
+    descriptor.value = wrapper as typeof method;
+  };
+}
+
+/**
+ * Runs a method on behalf of whom `who` names, for code that Nest runs without guards and interceptors: cron jobs, queue
+ * processors, event listeners.
+ *
+ * @param who gets the arguments of the method and says whom it runs for. It must answer at once, and never with nothing.
+ * @throws OnBehalfOfReferenceError (from the method) when `who` names nobody; MedplumConfigError when the instance was
+ * not made by Nest.
+ * @example
+ * ```ts
+ * @RunOnBehalfOf((job: Job<Reminder>) => job.data.membership)
+ * async process(job: Job<Reminder>) {}
+ * ```
+ */
+export function RunOnBehalfOf<A extends readonly never[]>(
+  who: (...args: A) => OnBehalfOfInput,
+  options: OnBehalfOfDecoratorOptions = {},
+): MethodOf<A> {
+  return runInScope<A>('RunOnBehalfOf', options.client ?? DEFAULT_CLIENT, (resolver, self, args) =>
+    scopeIdentity(resolver.parse(Reflect.apply(who, self, args), 'The identity that @RunOnBehalfOf() was given')),
+  );
+}
+
+/**
+ * Runs a method with the rights of the client, a project admin, for code that Nest runs without guards and interceptors.
+ *
+ * @throws MedplumConfigError (from the method) when the instance was not made by Nest.
+ */
+export function RunAsClientApplication(options: AsClientApplicationOptions = {}): MethodOf<never[]> {
+  return runInScope('RunAsClientApplication', options.client ?? DEFAULT_CLIENT, () =>
+    clientApplicationIdentity(options.reason),
+  );
+}

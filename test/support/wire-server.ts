@@ -1,0 +1,120 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { MedplumModuleOptions } from 'nestjs-medplum';
+
+/** One request as it arrived over the wire. */
+export interface WireRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly rawHeaders: readonly string[];
+  readonly body: string;
+  /** `X-Medplum-On-Behalf-Of` as it arrived; `undefined` when it was not sent. */
+  readonly onBehalfOf: string | undefined;
+}
+
+/** What to answer: a body is sent as JSON, a string as it is; `destroy` resets the connection instead. */
+export interface WireAnswer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
+  readonly body?: unknown;
+  readonly delay?: number;
+  readonly destroy?: boolean;
+}
+
+export type WireHandler = (
+  request: WireRequest,
+  response: ServerResponse,
+) => WireAnswer | undefined | Promise<WireAnswer | undefined>;
+
+/** An OperationOutcome as the server writes it, with the tracing extension of requests that got past the identity. */
+export function outcome(id: string, code: string, text: string, tracing = true): object {
+  return {
+    resourceType: 'OperationOutcome',
+    id,
+    issue: [{ severity: 'error', code, details: { text } }],
+    ...(tracing
+      ? {
+          extension: [
+            {
+              url: 'https://medplum.com/fhir/StructureDefinition/tracing',
+              extension: [{ url: 'requestId', valueId: '00000000-0000-4000-8000-000000000001' }],
+            },
+          ],
+        }
+      : {}),
+  };
+}
+
+/** A server on loopback that records what arrives and answers what a test says. It knows nothing of FHIR. */
+export class WireServer {
+  readonly requests: WireRequest[] = [];
+  /** Answers; replace it within a test. The default echoes who is asking. */
+  handler: WireHandler = (request) => ({ body: { resourceType: 'Patient', id: request.path.split('/').pop() } });
+
+  private constructor(private readonly server: Server) {}
+
+  static async start(handler?: WireHandler): Promise<WireServer> {
+    const server = createServer();
+    const wire = new WireServer(server);
+    if (handler) {
+      wire.handler = handler;
+    }
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => void wire.answer(request, response));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return wire;
+  }
+
+  get baseUrl(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/`;
+  }
+
+  /** Options of a client for this server. */
+  options<T extends Partial<MedplumModuleOptions>>(more?: T): MedplumModuleOptions & T {
+    return { baseUrl: this.baseUrl, clientId: 'client-1', clientSecret: 'secret-1', ...more } as MedplumModuleOptions &
+      T;
+  }
+
+  /** Identities as they arrived, in order; `undefined` for requests without one. */
+  get identities(): (string | undefined)[] {
+    return this.requests.map((request) => request.onBehalfOf);
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) {
+      chunks.push(chunk as Buffer);
+    }
+    const request: WireRequest = {
+      method: incoming.method ?? '',
+      path: incoming.url ?? '',
+      headers: incoming.headers,
+      rawHeaders: incoming.rawHeaders,
+      body: Buffer.concat(chunks).toString('utf8'),
+      onBehalfOf: incoming.headers['x-medplum-on-behalf-of'] as string | undefined,
+    };
+    this.requests.push(request);
+    const answer = await this.handler(request, response);
+    if (!answer) {
+      return;
+    }
+    if (answer.delay) {
+      await new Promise((resolve) => setTimeout(resolve, answer.delay));
+    }
+    if (answer.destroy) {
+      (response.socket as Socket | null)?.resetAndDestroy();
+      return;
+    }
+    const body = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body ?? '');
+    response.writeHead(answer.status ?? 200, {
+      'content-type': 'application/fhir+json; charset=utf-8',
+      ...answer.headers,
+    });
+    response.end(answer.body === undefined ? undefined : body);
+  }
+}
