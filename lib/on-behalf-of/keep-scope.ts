@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { ReadableStream } from 'node:stream/web';
+import { ReadableStream, type ReadableStreamDefaultController } from 'node:stream/web';
 import { isObservable, Observable } from 'rxjs';
 
 /** Calls a function inside a scope. */
@@ -31,6 +31,27 @@ function readInside(stream: Readable, enter: Enter): void {
   stream._read = (size) => enter(() => read(size));
 }
 
+/** A web stream checks that its methods get the very object, so it is not wrapped but read by another one. */
+function pipeInside(stream: ReadableStream<unknown>, enter: Enter): ReadableStream<unknown> {
+  if (stream.locked) {
+    return stream;
+  }
+  const reader = stream.getReader();
+  const source = {
+    pull: (controller: ReadableStreamDefaultController<unknown>) =>
+      enter(async () => {
+        const { done, value } = await reader.read();
+        if (done) {
+          controller.close();
+        } else {
+          controller.enqueue(value);
+        }
+      }),
+    cancel: (reason: unknown) => enter(() => reader.cancel(reason)),
+  };
+  return new ReadableStream(source, { highWaterMark: 0 });
+}
+
 /**
  * `value`, with everything lazy in it tied to a scope: whoever subscribes to an Observable, pulls an AsyncIterable or
  * reads a stream that was made inside the scope does so under its identity, never under their own.
@@ -47,8 +68,10 @@ export function keepScope<T>(value: T, enter: Enter): T {
     readInside(value, enter);
     return value;
   }
-  // A web stream checks that its methods get the very object, so it cannot be wrapped: reads outside fail closed.
-  if (isAsyncIterable(value) && !(value instanceof ReadableStream)) {
+  if (value instanceof ReadableStream) {
+    return pipeInside(value as ReadableStream<unknown>, enter) as T;
+  }
+  if (isAsyncIterable(value)) {
     return pullInside(value, enter);
   }
   return value;
