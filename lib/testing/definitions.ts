@@ -1,0 +1,46 @@
+import type { CompartmentDefinition } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { core, definitions } from './medplum-peers';
+
+/** What the FHIR definitions say, in the form that the emulator asks for. */
+export interface FhirDefinitions {
+  /** Names of all resource types, Medplum's own included. */
+  readonly resourceTypes: ReadonlySet<string>;
+  /** By resource type: the search parameters whose values place a resource in a patient's compartment. */
+  readonly patientCompartment: ReadonlyMap<string, readonly string[]>;
+}
+
+let loaded: FhirDefinitions | undefined;
+
+/**
+ * Reads and indexes Medplum's definitions, once per process: `@medplum/core` keeps them in a module-level index.
+ * Takes about 0.6 s.
+ */
+export function loadDefinitions(): FhirDefinitions {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): FhirDefinitions {
+  const resourceTypes = new Set<string>();
+  // The list in the package also names profiles-others.json, which a real server does not index (and which fails).
+  for (const file of ['profiles-types', 'profiles-resources', 'profiles-medplum']) {
+    const bundle = definitions.readJson(`fhir/r4/${file}.json`);
+    core.indexStructureDefinitionBundle(bundle);
+    for (const { resource } of bundle.entry ?? []) {
+      if (resource.resourceType === 'StructureDefinition' && resource.kind === 'resource' && !resource.abstract) {
+        resourceTypes.add(resource.type);
+      }
+    }
+  }
+  for (const file of definitions.SEARCH_PARAMETER_BUNDLE_FILES) {
+    core.indexSearchParameterBundle(definitions.readJson(file));
+  }
+  const compartment: CompartmentDefinition = definitions.readJson('fhir/r4/compartmentdefinition-patient.json');
+  const patientCompartment = new Map<string, readonly string[]>();
+  for (const { code, param } of compartment.resource ?? []) {
+    if (code && param && resourceTypes.has(code)) {
+      patientCompartment.set(code, param);
+    }
+  }
+  return { resourceTypes, patientCompartment };
+}

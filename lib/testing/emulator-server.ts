@@ -1,0 +1,270 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { actOnBehalfOf, authenticate, authKind } from './authentication';
+import type { Caller } from './caller';
+import type { EmulatorState } from './emulator-state';
+import type { RecordedRequest } from './emulator.types';
+import { jsonAnswer, outcomeAnswer, traceIdOf, type Answer, type Exchange } from './exchange';
+import { FaultInjector, type Fault } from './faults';
+import { FhirRoutes } from './fhir-routes';
+import { core } from './medplum-peers';
+import { logoutAnswer, meAnswer, tokenAnswer, userInfoAnswer } from './oauth-routes';
+import type { RateLimitState } from './rate-limiter';
+import { StorageUrls } from './storage-urls';
+
+const LOOPBACK = '127.0.0.1';
+/** Largest body that is read at all: Binary content. */
+const MAX_BYTES = 50 * 1024 * 1024;
+
+type Logged = { -readonly [K in keyof RecordedRequest]: RecordedRequest[K] };
+
+/** The HTTP side of an emulator: connections, faults, the request log, and the order in which a request is judged. */
+export class EmulatorServer {
+  readonly log: Logged[] = [];
+  readonly faults = new FaultInjector();
+  private readonly server: Server;
+  private readonly storage: StorageUrls;
+  private readonly fhir: FhirRoutes;
+
+  constructor(private readonly state: EmulatorState) {
+    this.storage = new StorageUrls(state);
+    this.fhir = new FhirRoutes(this.storage);
+    this.server = createServer((request, response) => void this.serve(request, response));
+    this.server.keepAliveTimeout = 90_000;
+  }
+
+  /** @returns `http://127.0.0.1:<port>/` */
+  async listen(port: number): Promise<string> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', (error: NodeJS.ErrnoException) =>
+        reject(
+          error.code === 'EADDRINUSE'
+            ? new Error(`Port ${port} on ${LOOPBACK} is in use: pass another one, or 0 for any free one`, {
+                cause: error,
+              })
+            : error,
+        ),
+      );
+      this.server.listen(port, LOOPBACK, resolve);
+    });
+    const { port: actual } = this.server.address() as AddressInfo;
+    return `http://${LOOPBACK}:${actual}/`;
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  /** Answers one request; whatever happens, the process survives it. */
+  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const entry = logEntry(request);
+    this.log.push(entry);
+    try {
+      const fault = this.faults.take(entry);
+      if (fault?.delayMs) {
+        await wait(fault.delayMs);
+      }
+      if (fault?.reset === 'before-handling') {
+        request.socket.resetAndDestroy();
+        return;
+      }
+      const content = await readContent(request);
+      const answer = faultAnswer(fault) ?? (await this.answer(request, entry, content));
+      send(request, response, entry, answer, fault);
+    } catch {
+      // The client went away, or broke off its body: there is nobody to answer.
+      request.socket.destroy();
+    }
+  }
+
+  private async answer(request: IncomingMessage, entry: Logged, content: Buffer | undefined): Promise<Answer> {
+    const { headers } = request;
+    const ids = { requestId: randomUUID(), traceId: traceIdOf(headers) };
+    let caller: Caller | undefined;
+    try {
+      await this.state.store.settled();
+      caller = authenticate(this.state, headers.authorization);
+      caller = caller && (await actOnBehalfOf(this.state, caller, entry.onBehalfOf));
+    } catch (error) {
+      return outcomeAnswer(core.normalizeOperationOutcome(error));
+    }
+    // Everything from here on is counted and carries tracing ids.
+    const path = entry.path.replace(/^\/api(?=\/fhir\/)/, '');
+    const limit = this.state.limiter.countRequest(request.socket.remoteAddress ?? '', /^\/(auth|oauth2)\//.test(path));
+    const query = request.url?.slice(entry.path.length + 1) ?? '';
+    const exchange: Exchange = {
+      state: this.state,
+      method: entry.method,
+      path,
+      query,
+      headers,
+      content: content ?? Buffer.alloc(0),
+      caller,
+      extended: entry.extended,
+      ...ids,
+    };
+    const overLimit = limit.used > limit.limit;
+    const answer = overLimit ? tooMany() : await this.guarded(exchange, content === undefined);
+    return { ...answer, headers: { ...answer.headers, ratelimit: this.rateLimit(limit, path, caller) } };
+  }
+
+  private async guarded(exchange: Exchange, tooLarge: boolean): Promise<Answer> {
+    try {
+      decodeURIComponent(exchange.path);
+    } catch {
+      return jsonAnswer(500, { msg: 'Internal Server Error' });
+    }
+    try {
+      return tooLarge ? outcomeAnswer(core.badRequest('File too large'), exchange) : await this.route(exchange);
+    } catch (error) {
+      return outcomeAnswer(core.normalizeOperationOutcome(error), exchange);
+    }
+  }
+
+  private async route(exchange: Exchange): Promise<Answer> {
+    const { method, path } = exchange;
+    const fhirPath = /^\/fhir\/R4(\/.*)?$/.exec(path);
+    if (fhirPath) {
+      return this.fhir.answer(exchange, (fhirPath[1] ?? '').replace(/\/$/, ''));
+    }
+    switch (`${method} ${path}`) {
+      case 'POST /oauth2/token':
+        return tokenAnswer(exchange);
+      case 'POST /oauth2/logout':
+        return logoutAnswer(exchange);
+      case 'GET /oauth2/userinfo':
+        return userInfoAnswer(exchange);
+      case 'GET /auth/me':
+        return meAnswer(exchange);
+      case 'GET /healthcheck':
+        return jsonAnswer(200, { ok: true, version: this.state.serverVersion, emulator: true });
+      default:
+        return path.startsWith('/storage/') ? this.storage.answer(exchange) : unknownPath(exchange);
+    }
+  }
+
+  /** One line for the address; on FHIR routes another one for the client. */
+  private rateLimit(requests: RateLimitState, path: string, caller: Caller | undefined): string[] {
+    const onFhir = caller && path.startsWith('/fhir/') && !/^\/fhir\/R4\/Binary\b/.test(path);
+    return [
+      limitLine('requests', requests),
+      ...(onFhir ? [limitLine('fhirInteractions', this.state.limiter.points(caller.membership.id))] : []),
+    ];
+  }
+}
+
+function limitLine(name: string, { remaining, msToReset }: RateLimitState): string {
+  return `"${name}";r=${remaining};t=${Math.ceil(msToReset / 1000)}`;
+}
+
+function logEntry(request: IncomingMessage): Logged {
+  const url = request.url ?? '/';
+  const end = url.indexOf('?');
+  const path = end < 0 ? url : url.slice(0, end);
+  const identity = request.headers['x-medplum-on-behalf-of'];
+  return {
+    method: request.method ?? 'GET',
+    path,
+    // Other routes may carry secrets in the query: signatures of storage addresses, misplaced credentials.
+    query: end >= 0 && /^\/(api\/)?fhir\//.test(path) ? url.slice(end + 1) : '',
+    onBehalfOf: Array.isArray(identity) ? identity.join(', ') : identity,
+    auth: authKind(request.headers.authorization),
+    extended: request.headers['x-medplum'] === 'extended',
+    status: undefined,
+  };
+}
+
+/** The whole body; `undefined` when it is too large to be read. */
+async function readContent(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length <= MAX_BYTES) {
+      chunks.push(chunk);
+    }
+  }
+  return length > MAX_BYTES ? undefined : Buffer.concat(chunks);
+}
+
+function tooMany(): Answer {
+  return jsonAnswer(429, core.tooManyRequests);
+}
+
+function unknownPath({ method, path }: Exchange): Answer {
+  const text = `Cannot ${method} ${path}`.replace(/[<>&]/g, '');
+  const body = `<!DOCTYPE html>\n<html lang="en"><head><title>Error</title></head><body><pre>${text}</pre></body></html>\n`;
+  return { status: 404, contentType: 'text/html; charset=utf-8', body };
+}
+
+/** The answer that a fault gives instead of the emulator's own. */
+function faultAnswer(fault: Fault | undefined): Answer | undefined {
+  if (fault?.redirect !== undefined) {
+    return { status: fault.status ?? 307, headers: { ...fault.headers, location: fault.redirect } };
+  }
+  if (fault?.status === undefined) {
+    return undefined;
+  }
+  const { status, headers = {}, body } = fault;
+  const outcome = {
+    resourceType: 'OperationOutcome',
+    issue: [{ severity: 'error', code: 'exception', details: { text: `Injected fault: ${status}` } }],
+  };
+  return {
+    status,
+    contentType: fault.contentType ?? 'application/fhir+json; charset=utf-8',
+    headers,
+    body: typeof body === 'string' ? body : JSON.stringify(body ?? outcome),
+  };
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  entry: Logged,
+  answer: Answer,
+  fault: Fault | undefined,
+): void {
+  if (fault?.hang) {
+    return;
+  }
+  if (fault?.reset === 'before-answer') {
+    request.socket.resetAndDestroy();
+    return;
+  }
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0));
+  const headers: Record<string, string | readonly string[]> = {
+    'cache-control': 'no-store, no-cache, must-revalidate',
+    ...answer.headers,
+    ...fault?.headers,
+  };
+  const contentType = fault?.contentType ?? answer.contentType;
+  if (contentType) {
+    headers['content-type'] = contentType;
+  }
+  if (answer.status !== 304) {
+    headers['content-length'] = String(body.length);
+  }
+  entry.status = answer.status;
+  for (const [name, value] of Object.entries(headers)) {
+    response.setHeader(name, value);
+  }
+  response.writeHead(answer.status);
+  const cut = fault?.truncateAfter ?? (fault?.reset === 'in-body' ? Math.floor(body.length / 2) : undefined);
+  if (cut === undefined) {
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  response.flushHeaders();
+  response.write(body.subarray(0, cut), () => {
+    if (fault?.reset) {
+      request.socket.resetAndDestroy();
+    } else {
+      request.socket.destroySoon();
+    }
+  });
+}

@@ -1,0 +1,140 @@
+import type { FhirRequest, HttpMethod } from '@medplum/fhir-router';
+import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Caller } from './caller';
+import { fail } from './emulator-state';
+import type { Resource } from './emulator.types';
+import { FHIR_JSON, JSON_TYPE, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
+import { core, fhirRouter } from './medplum-peers';
+import type { EmulatorRepository } from './repository';
+import type { StorageUrls } from './storage-urls';
+
+/** Stateless, and slow to build because of GraphQL: one for all emulators. */
+const router = new fhirRouter.FhirRouter({ introspectionEnabled: true });
+
+/** Routes under `/fhir/R4`. */
+export class FhirRoutes {
+  constructor(private readonly storage: StorageUrls) {}
+
+  /** @param path what follows `/fhir/R4`, without query: `''` or `/Patient/123` */
+  async answer(exchange: Exchange, path: string): Promise<Answer> {
+    const answer = await this.dispatch(exchange, path).catch((error: unknown) =>
+      outcomeAnswer(core.normalizeOperationOutcome(error), exchange),
+    );
+    // `return=minimal` empties every body, those of errors too.
+    const { body: _body, ...bodyless } = answer;
+    return exchange.headers.prefer === 'return=minimal' ? bodyless : answer;
+  }
+
+  private async dispatch(exchange: Exchange, path: string): Promise<Answer> {
+    const { state, method } = exchange;
+    if (method === 'GET' && path === '/metadata') {
+      return { status: 200, contentType: JSON_TYPE, body: JSON.stringify(capabilityStatement(state.baseUrl)) };
+    }
+    const body = await readBody(exchange);
+    const caller = requireCaller(exchange);
+    const repository = state.repository(caller, exchange.extended);
+    return this.route(exchange, path, repository, caller, body);
+  }
+
+  private async route(
+    exchange: Exchange,
+    path: string,
+    repository: EmulatorRepository,
+    caller: Caller,
+    body: unknown,
+  ): Promise<Answer> {
+    const request = this.request(exchange, path, caller, body);
+    const [outcome, resource, options] = await router.handleRequest(request, repository);
+    if (!core.isOk(outcome) || !resource) {
+      return outcomeAnswer(outcome, exchange);
+    }
+    return this.resourceAnswer(exchange, core.getStatus(outcome), resource, options?.contentType);
+  }
+
+  private request(exchange: Exchange, path: string, caller: Caller, body: unknown): FhirRequest {
+    const { state, method, query } = exchange;
+    const headers = { ...exchange.headers };
+    const stripped = method === 'GET' ? body : this.storage.strip(body);
+    if (state.serverVersion === '5.0') {
+      // The recorded server honours If-Match on a plain PUT only.
+      if (method !== 'PUT' || !path.slice(1).includes('/')) {
+        delete headers['if-match'];
+      }
+      if (method === 'PATCH' && !Array.isArray(stripped)) {
+        fail(core.badRequest('Patch body must be an array'));
+      }
+      ignoreEntryIfMatch(stripped);
+    }
+    const features = state.project(caller.project)?.features ?? [];
+    return {
+      method: method as HttpMethod,
+      url: query ? `${path}?${query}` : path,
+      pathname: '',
+      params: {},
+      query: {},
+      headers,
+      body: stripped,
+      config: { transactions: (features as string[]).includes('transaction-bundles') },
+    };
+  }
+
+  /** Sends a resource with the headers of its version, or 304 when the caller has that version. */
+  resourceAnswer(exchange: Exchange, status: number, resource: Resource, contentType = FHIR_JSON): Answer {
+    const { state, method, headers: asked } = exchange;
+    const headers: Record<string, string> = {};
+    const { versionId, lastUpdated } = resource.meta ?? {};
+    if (versionId && lastUpdated) {
+      headers.etag = `W/"${versionId}"`;
+      headers['last-modified'] = new Date(lastUpdated).toUTCString();
+    }
+    if (status === 201) {
+      headers.location = `${state.baseUrl}fhir/R4/${resource.resourceType}/${resource.id}`;
+    }
+    if (method === 'GET' && status === 200 && isFresh(asked, headers)) {
+      return { status: 304, headers };
+    }
+    const pretty = new URLSearchParams(exchange.query).get('_pretty') === 'true';
+    const json = this.storage.inject(JSON.stringify(resource));
+    const type = contentType.includes('charset') ? contentType : `${contentType}; charset=utf-8`;
+    const body = pretty ? JSON.stringify(JSON.parse(json), undefined, 2) : json;
+    return { status, contentType: type, headers, body };
+  }
+}
+
+/** Entries of a bundle: the recorded server honours `ifMatch` on plain updates only. */
+function ignoreEntryIfMatch(body: unknown): void {
+  const { resourceType, entry } = (body ?? {}) as Partial<Bundle>;
+  if (resourceType !== 'Bundle' || !Array.isArray(entry)) {
+    return;
+  }
+  for (const { request } of entry) {
+    if (request?.ifMatch && (request.method !== 'PUT' || request.url?.includes('?'))) {
+      delete request.ifMatch;
+    }
+  }
+}
+
+function isFresh(asked: Exchange['headers'], { etag, 'last-modified': lastModified }: Record<string, string>): boolean {
+  if (!etag || asked['cache-control']?.includes('no-cache')) {
+    return false;
+  }
+  const tags = asked['if-none-match'];
+  if (tags !== undefined) {
+    const opaque = etag.replace(/^W\//, '');
+    return tags.split(',').some((tag) => ['*', opaque].includes(tag.trim().replace(/^W\//, '')));
+  }
+  const since = asked['if-modified-since'];
+  return since !== undefined && lastModified !== undefined && Date.parse(lastModified) <= Date.parse(since);
+}
+
+function capabilityStatement(baseUrl: string): object {
+  return {
+    resourceType: 'CapabilityStatement',
+    status: 'active',
+    kind: 'instance',
+    fhirVersion: '4.0.1',
+    format: ['json'],
+    implementation: { description: 'Embedded Medplum emulator', url: `${baseUrl}fhir/R4` },
+    rest: [{ mode: 'server' }],
+  };
+}

@@ -1,0 +1,143 @@
+import type { ProjectMembershipAccess } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Resource } from './emulator.types';
+import type { SeededClient, Seeder } from './seeder';
+
+/** A project of the fixtures. */
+export interface ProjectFixture {
+  /** Symbolic name. */
+  name: string;
+  /** Name of the Project. */
+  title?: string;
+  strictMode?: boolean;
+  features?: readonly string[];
+}
+
+/** A client of the fixtures. */
+export interface ClientFixture {
+  /** Symbolic name. */
+  name: string;
+  /** Symbolic name of its project. */
+  project: string;
+  /** Name of the ClientApplication. */
+  title?: string;
+  /** Whether it may act on behalf of others. Default `false`. */
+  admin?: boolean;
+  /** Symbolic name of an AccessPolicy. */
+  accessPolicy?: string;
+}
+
+/** A resource of the fixtures: `resource`, or `binary` with its content. */
+export interface ResourceFixture {
+  /** Symbolic name. */
+  name: string;
+  /** Symbolic name of its project. */
+  project: string;
+  /** `{{NAME}}` in it stands for the reference of an earlier fixture, `{{NAME.id}}` for its id. */
+  resource?: Resource;
+  binary?: { contentType: string; text: string };
+}
+
+/** A membership of the fixtures. */
+export interface MembershipFixture {
+  /** Symbolic name. */
+  name: string;
+  /** Symbolic name of its project. */
+  project: string;
+  /** Symbolic name of the profile resource. */
+  profile: string;
+  /** Symbolic name of an AccessPolicy. */
+  accessPolicy?: string;
+  /** Policies with parameters; `{{NAME}}` works in it. */
+  access?: readonly ProjectMembershipAccess[];
+  admin?: boolean;
+  /** `false`: an inactive membership. */
+  active?: boolean;
+  /** `true`: created and then deleted. */
+  deleted?: boolean;
+}
+
+/** What an emulator is filled with at its start, in the format of the recorded wire cases. */
+export interface EmulatorFixtures {
+  projects: readonly ProjectFixture[];
+  clients: readonly ClientFixture[];
+  resources?: readonly ResourceFixture[];
+  memberships?: readonly MembershipFixture[];
+}
+
+/** What became of the symbolic names: references, and the secrets of clients. */
+export type SeededVariables = Record<string, string>;
+
+/** Fills a store with fixtures. */
+export async function seedFixtures(
+  seeder: Seeder,
+  fixtures: EmulatorFixtures,
+): Promise<{ variables: SeededVariables; clients: ReadonlyMap<string, SeededClient> }> {
+  const variables: SeededVariables = {};
+  const clients = new Map<string, SeededClient>();
+  const stamp = Date.now().toString(36);
+  const named = (name: string): string => resolveName(variables, name);
+  for (const { name, title, ...rest } of fixtures.projects) {
+    variables[name] = (await seeder.createProject({ ...rest, ...(title && { name: title }) })).reference;
+  }
+  for (const { name, title, project, admin = false, accessPolicy } of fixtures.clients) {
+    // A client that gets a policy later does not write the fixtures.
+    const client = await seeder.createClient({
+      name: title ?? name,
+      project: named(project),
+      admin,
+      restricted: Boolean(accessPolicy),
+    });
+    clients.set(name, client);
+    variables[name] = client.reference;
+    variables[`${name}.secret`] = client.secret;
+    variables[`${name}.membership`] = client.membership;
+  }
+  for (const { name, project, resource, binary } of fixtures.resources ?? []) {
+    const options = { project: named(project) };
+    const created = binary
+      ? await seeder.createBinary(binary.text, binary.contentType, options)
+      : await seeder.createResource(fill(variables, resource) as Resource, options);
+    variables[name] = `${created.resourceType}/${created.id}`;
+  }
+  for (const { name, accessPolicy } of fixtures.clients) {
+    const client = clients.get(name);
+    if (client && accessPolicy) {
+      await seeder.setClientPolicy(client, named(accessPolicy));
+    }
+  }
+  for (const { name, project, profile, accessPolicy, access, deleted, admin, active } of fixtures.memberships ?? []) {
+    const member = await seeder.createMember({
+      profile: named(profile),
+      project: named(project),
+      externalId: `wire-${name}-${stamp}`,
+      ...(accessPolicy && { policy: named(accessPolicy) }),
+      ...(access && { access: fill(variables, access) as readonly ProjectMembershipAccess[] }),
+      ...(admin && { admin }),
+      ...(active === false && { active }),
+    });
+    variables[`${name}.membership`] = member.membership;
+    variables[`${name}.externalId`] = member.externalId;
+    if (deleted) {
+      await seeder.remove(member.membership, named(project));
+    }
+  }
+  return { variables, clients };
+}
+
+function resolveName(variables: SeededVariables, name: string): string {
+  const value = variables[name];
+  if (value !== undefined) {
+    return value;
+  }
+  const reference = name.endsWith('.id') ? variables[name.slice(0, -3)] : undefined;
+  if (reference === undefined) {
+    throw new Error(`The fixtures use the name "${name}", which no earlier fixture has`);
+  }
+  return reference.slice(reference.indexOf('/') + 1);
+}
+
+function fill(variables: SeededVariables, value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value).replace(/\{\{([^{}]+)\}\}/g, (_whole, name: string) => resolveName(variables, name)),
+  );
+}

@@ -1,0 +1,253 @@
+import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { EmulatorServer } from './emulator-server';
+import { EmulatorState } from './emulator-state';
+import type {
+  EmulatorRateLimits,
+  MedplumServerVersion,
+  RecordedRequest,
+  Resource,
+  StoredResource,
+} from './emulator.types';
+import type { Fault, InjectedFault } from './faults';
+import { seedFixtures, type EmulatorFixtures, type SeededVariables } from './fixtures';
+import { RateLimiter } from './rate-limiter';
+import {
+  Seeder,
+  type ClientInput,
+  type MemberInput,
+  type ProjectInput,
+  type ResourceInput,
+  type SeededClient,
+  type SeededMember,
+  type SeededProject,
+} from './seeder';
+import type { StoreSnapshot } from './store';
+
+/** What {@link MedplumEmulator.start} takes. Everything is optional. */
+export interface MedplumEmulatorOptions {
+  /** Port on 127.0.0.1. Default 0: any free one. */
+  port?: number;
+  /**
+   * Projects, clients, resources and memberships to begin with, in the format of the recorded wire cases. With fixtures
+   * there is no default project and no default client.
+   */
+  fixtures?: EmulatorFixtures;
+  /** Features of the default project, for example `['transaction-bundles']`. */
+  features?: readonly string[];
+  /** Faults to begin with; see {@link MedplumEmulator.injectFault}. */
+  faults?: readonly Fault[];
+  /** Which Medplum release to answer like. Default `'5.0'`, the recorded one. */
+  serverVersion?: MedplumServerVersion;
+  /** Limits per minute. Default: none that a test would meet. */
+  rateLimits?: EmulatorRateLimits;
+  /** Start although `NODE_ENV` is `production`. Default `false`. */
+  allowProduction?: boolean;
+}
+
+/** What {@link MedplumEmulator.options} gives: ready for `MedplumModule.forRoot(...)`. */
+export interface MedplumEmulatorConnection {
+  baseUrl: string;
+  clientId: string;
+  clientSecret: string;
+}
+
+/** State of an emulator that {@link MedplumEmulator.restore} goes back to. Opaque. */
+export type MedplumEmulatorSnapshot = StoreSnapshot;
+
+const DEFAULT_CLIENT = 'default';
+
+/**
+ * A Medplum FHIR server inside this process, for tests and samples: access policies, `X-Medplum-On-Behalf-Of`, search,
+ * batches, versions and error answers like the real one. It listens on 127.0.0.1 only, keeps everything in memory, and
+ * any number of them run side by side.
+ *
+ * @example
+ * ```ts
+ * const emulator = await MedplumEmulator.start();
+ * const ada = await emulator.createMember({
+ *   profile: { resourceType: 'Practitioner', name: [{ given: ['Ada'], family: 'Arzt' }] },
+ *   policy: [{ resourceType: 'Patient', criteria: 'Patient?gender=female' }],
+ * });
+ * const patient = await emulator.createResource({ resourceType: 'Patient', gender: 'female' });
+ *
+ * const app = await Test.createTestingModule({
+ *   imports: [MedplumModule.forRoot(emulator.options())],
+ * }).compile();
+ * await app.get(MedplumService).readResource('Patient', patient.id, { onBehalfOf: ada.membership });
+ *
+ * emulator.requests.at(-1); // { method: 'GET', path: '/fhir/R4/Patient/…', onBehalfOf: 'ProjectMembership/…', status: 200, … }
+ * await emulator.close();
+ * ```
+ */
+export class MedplumEmulator {
+  private readonly seeder: Seeder;
+  private readonly clients = new Map<string, SeededClient>();
+  private variables: SeededVariables = {};
+
+  private constructor(
+    private readonly state: EmulatorState,
+    private readonly server: EmulatorServer,
+  ) {
+    this.seeder = new Seeder(state);
+  }
+
+  /**
+   * Starts an emulator. Without fixtures it has one project with one administrator client, which `options()` names.
+   *
+   * @throws Error when the port is in use, when `NODE_ENV` is `production`, and for malformed fixtures, naming every
+   * problem.
+   */
+  static async start(options: MedplumEmulatorOptions = {}): Promise<MedplumEmulator> {
+    if (process.env.NODE_ENV === 'production' && !options.allowProduction) {
+      throw new Error(
+        'MedplumEmulator is for tests and does not start under NODE_ENV=production. ' +
+          'Pass allowProduction: true if this process really serves nobody.',
+      );
+    }
+    const state = new EmulatorState(options.serverVersion ?? '5.0', new RateLimiter(options.rateLimits ?? {}));
+    const server = new EmulatorServer(state);
+    const emulator = new MedplumEmulator(state, server);
+    for (const fault of options.faults ?? []) {
+      server.faults.inject(fault);
+    }
+    state.baseUrl = await server.listen(options.port ?? 0);
+    try {
+      await emulator.seed(options);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return emulator;
+  }
+
+  /** `http://127.0.0.1:<port>/`, with the trailing slash. */
+  get baseUrl(): string {
+    return this.state.baseUrl;
+  }
+
+  /** Every request since the start or the last {@link clearRequests}, in the order of arrival. Holds no secret. */
+  get requests(): readonly RecordedRequest[] {
+    return this.server.log;
+  }
+
+  /** Forgets the recorded requests. */
+  clearRequests(): void {
+    this.server.log.length = 0;
+  }
+
+  /**
+   * Base URL and credentials of a client, ready for `MedplumModule.forRoot(...)`.
+   *
+   * @param client Name in the fixtures or name given to {@link createClient}. Default: the first client.
+   * @throws Error for a name that no client has.
+   */
+  options(client?: string): MedplumEmulatorConnection {
+    const [first] = this.clients.keys();
+    const found = this.clients.get(client ?? first ?? '');
+    if (!found) {
+      const known = [...this.clients.keys()].join(', ') || 'none';
+      throw new Error(`The emulator has no client "${client ?? ''}". Known clients: ${known}`);
+    }
+    return { baseUrl: this.baseUrl, clientId: found.id, clientSecret: found.secret };
+  }
+
+  /** Creates a project. */
+  createProject(input: ProjectInput = {}): Promise<SeededProject> {
+    return this.seeder.createProject(input);
+  }
+
+  /** Creates a client application; `options(name)` then gives its credentials. */
+  async createClient(input: ClientInput = {}): Promise<SeededClient> {
+    const client = await this.seeder.createClient(input);
+    this.clients.set(input.name ?? client.id, client);
+    return client;
+  }
+
+  /** Makes a person a member of a project, with a policy of his own. */
+  createMember(input: MemberInput): Promise<SeededMember> {
+    return this.seeder.createMember(input);
+  }
+
+  /**
+   * Stores a resource as the project's administrator, past every policy; the server assigns the id. `meta.accounts` in
+   * it are taken over.
+   *
+   * @throws Error (an OperationOutcomeError of `@medplum/core`) when the resource is not valid.
+   */
+  createResource<T extends Resource>(resource: T, options: ResourceInput = {}): Promise<T & StoredResource> {
+    return this.seeder.createResource(resource, options);
+  }
+
+  /** Stores a Binary with its content. */
+  createBinary(
+    content: Buffer | string,
+    contentType: string,
+    options: ResourceInput = {},
+  ): Promise<Binary & StoredResource> {
+    return this.seeder.createBinary(content, contentType, options);
+  }
+
+  /**
+   * Makes the next fitting requests go wrong.
+   *
+   * @example
+   * ```ts
+   * emulator.injectFault({ method: 'GET', path: '/fhir/R4/Patient', status: 503, times: 2 });
+   * emulator.injectFault({ method: 'POST', reset: 'before-answer' });
+   * ```
+   */
+  injectFault(fault: Fault): InjectedFault {
+    return this.server.faults.inject(fault);
+  }
+
+  /** Takes all faults away. */
+  clearFaults(): void {
+    this.server.faults.clear();
+  }
+
+  /** Sets other limits and forgets what was used of the old ones. */
+  setRateLimits(limits: EmulatorRateLimits): void {
+    this.state.limiter.reset(limits);
+  }
+
+  /** Makes all bearer tokens invalid, as a restart of the real server's cache does. */
+  revokeTokens(): void {
+    this.state.tokens.clear();
+  }
+
+  /**
+   * The names of the fixtures and what became of them, in the format of `seeded.json`. Holds secrets: do not log it and
+   * do not commit it.
+   */
+  seeded(): { format: 'medplum-wire-seeded/1'; baseUrl: string; vars: SeededVariables } {
+    return { format: 'medplum-wire-seeded/1', baseUrl: this.baseUrl, vars: { ...this.variables } };
+  }
+
+  /** Remembers all resources as they are now. */
+  snapshot(): MedplumEmulatorSnapshot {
+    return this.state.store.snapshot();
+  }
+
+  /** Goes back to a snapshot, which can be used again. Requests and faults stay. */
+  restore(snapshot: MedplumEmulatorSnapshot): void {
+    this.state.store.restore(snapshot);
+  }
+
+  /** Cuts all connections and frees the port. */
+  close(): Promise<void> {
+    return this.server.close();
+  }
+
+  private async seed({ fixtures, features }: MedplumEmulatorOptions): Promise<void> {
+    if (fixtures) {
+      const { variables, clients } = await seedFixtures(this.seeder, fixtures);
+      this.variables = variables;
+      for (const [name, client] of clients) {
+        this.clients.set(name, client);
+      }
+      return;
+    }
+    await this.seeder.createProject(features ? { features } : {});
+    this.clients.set(DEFAULT_CLIENT, await this.seeder.createClient({}));
+  }
+}

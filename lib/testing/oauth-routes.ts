@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { authenticate, clientMembership, findClient, sameText } from './authentication';
+import { fail, type EmulatorState } from './emulator-state';
+import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
+import { core } from './medplum-peers';
+import { presentResource } from './resource-meta';
+
+/** How long a token is good for, in seconds. */
+const TOKEN_SECONDS = 3600;
+
+const refused = (description: string): Answer =>
+  jsonAnswer(400, { error: 'invalid_request', error_description: description });
+
+/** `POST /oauth2/token`: client credentials, in the body or as Basic. The identity header binds nothing. */
+export async function tokenAnswer(exchange: Exchange): Promise<Answer> {
+  const { state, headers } = exchange;
+  if (!headers['content-type']?.startsWith('application/x-www-form-urlencoded')) {
+    return { status: 400, contentType: 'text/html; charset=utf-8', body: 'Unsupported content type' };
+  }
+  const form = (await readBody(exchange)) as Record<string, string | string[] | undefined>;
+  const field = (name: string): string | undefined => [form[name]].flat()[0] || undefined;
+  const basic = /^Basic (.+)$/.exec(headers.authorization ?? '')?.[1];
+  const [basicId, ...basicSecret] = basic ? Buffer.from(basic, 'base64').toString('utf8').split(':') : [];
+  const clientId = field('client_id') ?? basicId;
+  const secret = field('client_secret') ?? (basicId === undefined ? undefined : basicSecret.join(':'));
+  const grantType = field('grant_type');
+  if (!grantType) {
+    return refused('Missing grant_type');
+  }
+  if (grantType !== 'client_credentials') {
+    return refused('Unsupported grant_type');
+  }
+  if (!clientId) {
+    return refused('Missing client_id');
+  }
+  if (!secret) {
+    return refused('Missing client_secret');
+  }
+  return issueToken(state, clientId, secret);
+}
+
+function issueToken(state: EmulatorState, clientId: string, secret: string): Answer {
+  const client = findClient(state, clientId);
+  const membership = client && clientMembership(state, client);
+  const status = (client as { status?: string } | undefined)?.status ?? 'active';
+  if (!client?.secret || !membership || status !== 'active') {
+    return refused('Invalid client');
+  }
+  // A secret that is being retired is good here, but not for Basic.
+  const secrets = [client.secret, client.retiringSecret].filter((known) => known !== undefined);
+  if (!secrets.some((known) => sameText(known, secret))) {
+    return refused('Invalid secret');
+  }
+  const expiresAt = Date.now() + TOKEN_SECONDS * 1000;
+  const token = jwtShaped({
+    login_id: randomBytes(8).toString('hex'),
+    sub: clientId,
+    exp: Math.floor(expiresAt / 1000),
+  });
+  state.tokens.set(token, { clientId, expiresAt });
+  return jsonAnswer(200, {
+    token_type: 'Bearer',
+    expires_in: TOKEN_SECONDS,
+    scope: 'openid',
+    access_token: token,
+    id_token: jwtShaped({ sub: clientId, exp: Math.floor(expiresAt / 1000) }),
+    project: { reference: `Project/${client.meta.project}` },
+    profile: { reference: `ClientApplication/${client.id}`, ...(client.name && { display: client.name }) },
+  });
+}
+
+/** Clients read `exp` out of a token; the emulator itself only compares it. The signature is random. */
+function jwtShaped(claims: object): string {
+  return `${encoded({ alg: 'ES256', typ: 'JWT' })}.${encoded(claims)}.${randomBytes(32).toString('base64url')}`;
+}
+
+function encoded(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+/** `POST /oauth2/logout`: the token of the request ends. */
+export function logoutAnswer({ state, headers }: Exchange): Answer {
+  const token = headers.authorization?.slice('Bearer '.length) ?? '';
+  if (!state.tokens.delete(token) && !authenticate(state, headers.authorization)) {
+    return fail(core.unauthorized);
+  }
+  return jsonAnswer(200, core.allOk);
+}
+
+/** `GET /oauth2/userinfo`: under on-behalf-of the subject is the identity. */
+export function userInfoAnswer(exchange: Exchange): Answer {
+  const caller = requireCaller(exchange);
+  const profile = (caller.onBehalfOf ?? caller.author).reference ?? '';
+  return jsonAnswer(200, { sub: profile.slice(profile.indexOf('/') + 1), profile });
+}
+
+/** `GET /auth/me`: profile and membership of the client, policy of the identity. */
+export function meAnswer(exchange: Exchange): Answer {
+  const { state } = exchange;
+  const caller = requireCaller(exchange);
+  const client = findClient(state, caller.author.reference?.split('/')[1] ?? '') ?? fail(core.unauthorized);
+  const project = state.project(caller.project);
+  const { id, name, strictMode } = project ?? {};
+  const { author: _author, ...membershipMeta } = caller.membership.meta ?? {};
+  return jsonAnswer(200, {
+    project: { resourceType: 'Project', id, name, strictMode },
+    membership: { ...caller.membership, meta: membershipMeta },
+    profile: presentResource(client, false, undefined),
+    config: { resourceType: 'UserConfiguration', menu: [] },
+    ...(caller.policy.source && { accessPolicy: caller.policy.source }),
+  });
+}

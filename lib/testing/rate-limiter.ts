@@ -1,0 +1,82 @@
+import type { EmulatorRateLimits } from './emulator.types';
+import { core } from './medplum-peers';
+
+const WINDOW_MS = 60_000;
+/** High enough that no test meets it by accident. */
+const NO_PRACTICAL_LIMIT = 1_000_000_000;
+
+interface Window {
+  endsAt: number;
+  used: number;
+}
+
+/** What is left of a limit: `r` and `t` of the header `RateLimit`. */
+export interface RateLimitState {
+  readonly remaining: number;
+  readonly msToReset: number;
+  readonly used: number;
+  readonly limit: number;
+}
+
+/** Counts requests per address and FHIR points per client, in windows of one minute, as the server does. */
+export class RateLimiter {
+  private readonly windows = new Map<string, Window>();
+
+  constructor(private limits: EmulatorRateLimits) {}
+
+  /** Replaces the limits and forgets what was used. */
+  reset(limits: EmulatorRateLimits): void {
+    this.limits = limits;
+    this.windows.clear();
+  }
+
+  /** Counts one request of an address. */
+  countRequest(address: string, authRoute: boolean): RateLimitState {
+    const limit = authRoute ? this.limits.authRequests : this.limits.requests;
+    return this.use(`${authRoute ? 'auth' : 'requests'} ${address}`, 1, limit);
+  }
+
+  /** What a client has left of its FHIR points. */
+  points(membershipId: string): RateLimitState {
+    return this.use(`points ${membershipId}`, 0, this.limits.fhirPoints);
+  }
+
+  /** Counts FHIR points of a client. Requests beyond the limit count as well. */
+  chargePoints(membershipId: string, points: number): void {
+    const state = this.use(`points ${membershipId}`, points, this.limits.fhirPoints);
+    if (state.used > state.limit) {
+      throw new core.OperationOutcomeError(throttled(state));
+    }
+  }
+
+  private use(key: string, amount: number, limit = NO_PRACTICAL_LIMIT): RateLimitState {
+    const now = Date.now();
+    let window = this.windows.get(key);
+    if (!window || window.endsAt <= now) {
+      window = { endsAt: now + WINDOW_MS, used: 0 };
+      this.windows.set(key, window);
+    }
+    window.used += amount;
+    return {
+      remaining: Math.max(0, limit - window.used),
+      msToReset: window.endsAt - now,
+      used: window.used,
+      limit,
+    };
+  }
+}
+
+/** The outcome of a request over the limit; its `diagnostics` is JSON inside a string, like the server's. */
+export function throttled({ msToReset, used, limit }: RateLimitState): typeof core.tooManyRequests {
+  const diagnostics = JSON.stringify({
+    _remainingPoints: 0,
+    _msBeforeNext: msToReset,
+    _consumedPoints: used,
+    _isFirstInDuration: false,
+    limit,
+  });
+  return {
+    ...core.tooManyRequests,
+    issue: core.tooManyRequests.issue.map((issue) => ({ ...issue, diagnostics })),
+  };
+}

@@ -1,0 +1,209 @@
+import type { AccessPolicyResource, Meta } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Caller } from './caller';
+import type { FhirDefinitions } from './definitions';
+import type { Reference, Resource, StoredResource } from './emulator.types';
+import { core } from './medplum-peers';
+import { searchValues } from './search-values';
+import { currentVersion, type Store } from './store';
+
+/** What the stamps of a write depend on. */
+export interface StampContext {
+  readonly definitions: FhirDefinitions;
+  readonly store: Store;
+  readonly existing: StoredResource | undefined;
+  /** `undefined`: the server itself writes. */
+  readonly caller: Caller | undefined;
+  readonly author: Reference | undefined;
+  readonly extended: boolean;
+  readonly project: string | undefined;
+  readonly versionId: string;
+  readonly lastUpdated: string;
+}
+
+/** The resource as it is going to be stored: the server's stamps replace whatever the writer put into `meta`. */
+export function draftResource(input: Resource & { id: string }, context: StampContext): StoredResource {
+  const { caller, project } = context;
+  const {
+    onBehalfOf: _onBehalfOf,
+    account: _account,
+    accounts: _accounts,
+    compartment: _compartment,
+    project: _project,
+    ...own
+  } = input.meta ?? {};
+  const meta: Meta = {
+    ...own,
+    versionId: context.versionId,
+    lastUpdated: context.lastUpdated,
+    author: caller?.author ?? context.author ?? { reference: 'system' },
+    ...(caller?.onBehalfOf && { onBehalfOf: caller.onBehalfOf }),
+    ...(project && { project }),
+  };
+  const stamped: StoredResource = { ...input, meta };
+  const patients = patientsOf(stamped, context.definitions);
+  const accounts = accountsOf(input, patients, context);
+  const [account] = accounts;
+  if (account) {
+    Object.assign(meta, { account, accounts });
+  }
+  meta.compartment = uniqueReferences([
+    ...(project ? [{ reference: `Project/${project}` }] : []),
+    ...accounts.map(({ reference }) => ({ reference })),
+    ...patients,
+  ]);
+  return stamped;
+}
+
+/** The patients whose compartment the resource belongs to. */
+function patientsOf(resource: StoredResource, { patientCompartment }: FhirDefinitions): Reference[] {
+  if (resource.resourceType === 'Patient') {
+    return [{ reference: `Patient/${resource.id}` }];
+  }
+  const version = { values: new Map() };
+  const found = (patientCompartment.get(resource.resourceType) ?? []).flatMap((code) => {
+    const values = searchValues(version, resource, code);
+    return values.kind === 'reference' ? values.values.filter((reference) => /^Patient\/[^/]+$/.test(reference)) : [];
+  });
+  return uniqueReferences(found.map((reference) => ({ reference })));
+}
+
+/**
+ * Who may say it, says it: administrators in extended mode. Otherwise a new resource goes to the account of the
+ * writer's policy and to the accounts of its patients, and an existing one stays where it is.
+ */
+function accountsOf(
+  input: Resource,
+  patients: readonly Reference[],
+  { caller, extended, existing, store }: StampContext,
+): Reference[] {
+  const trusted = !caller || (extended && caller.actingMembership.admin === true);
+  if (input.meta && trusted) {
+    return core.extractAccountReferences(input.meta) ?? [];
+  }
+  if (existing) {
+    // Replacing the content of a Binary loses its accounts, on the real server too.
+    return input.resourceType === 'Binary' ? [] : (existing.meta.accounts ?? []);
+  }
+  const compartment = caller?.policy.compartment;
+  const inherited =
+    input.resourceType === 'Patient' ? [] : patients.flatMap((patient) => accountsOfPatient(patient, store));
+  return uniqueReferences([...(compartment ? [{ reference: compartment.reference }] : []), ...inherited]);
+}
+
+function accountsOfPatient({ reference }: Reference, store: Store): Reference[] {
+  const row = store.get('Patient', reference?.slice('Patient/'.length) ?? '');
+  return (row && currentVersion(row).resource?.meta.accounts) ?? [];
+}
+
+function uniqueReferences(references: readonly Reference[]): Reference[] {
+  return [...new Map(references.map((item) => [item.reference, item])).values()];
+}
+
+/** Whether storing `after` would change nothing: the same content, written for the same identity. */
+export function isUnchanged(before: StoredResource, after: StoredResource): boolean {
+  return core.deepEquals(comparable(before), comparable(after));
+}
+
+function comparable({ meta, ...rest }: StoredResource): unknown {
+  const { versionId: _versionId, lastUpdated: _lastUpdated, author: _author, ...compared } = meta;
+  return { ...rest, meta: compared };
+}
+
+/** The resource as an answer shows it. */
+export function presentResource(
+  resource: StoredResource,
+  extended: boolean,
+  hiddenFields: readonly string[] | undefined,
+): StoredResource {
+  const hidden = hiddenFields?.length ? structuredClone(resource) : resource;
+  for (const path of hiddenFields ?? []) {
+    setField(hidden, path, undefined);
+  }
+  if (extended) {
+    return hidden;
+  }
+  const { author: _author, project: _project, account: _account, compartment: _compartment, ...meta } = hidden.meta;
+  return { ...hidden, meta };
+}
+
+/** Takes back what the rule does not let the caller change: hidden and read-only fields keep their stored value. */
+export function changedResource<T extends Resource>(
+  resource: T,
+  original: Resource | undefined,
+  { hiddenFields = [], readonlyFields = [] }: AccessPolicyResource,
+): T {
+  const fields = [...hiddenFields, ...readonlyFields];
+  if (fields.length === 0) {
+    return resource;
+  }
+  const changed = structuredClone(resource);
+  for (const path of fields) {
+    setField(changed, path, original && fieldOf(original, path));
+  }
+  return changed;
+}
+
+function fieldOf(value: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((current, key) => {
+    const name = elementName(current, key);
+    return isRecord(current) && name !== undefined ? current[name] : undefined;
+  }, value);
+}
+
+/** Sets or removes a field by its dotted path, in every element of the lists on the way. */
+function setField(target: unknown, path: string, value: unknown): void {
+  if (Array.isArray(target)) {
+    for (const element of target) {
+      setField(element, path, value);
+    }
+    return;
+  }
+  if (!isRecord(target)) {
+    return;
+  }
+  const [key = '', ...rest] = path.split('.');
+  const name = elementName(target, key) ?? key;
+  if (rest.length > 0) {
+    setField(target[name], rest.join('.'), value);
+  } else if (value === undefined) {
+    delete target[name];
+  } else {
+    target[name] = value;
+  }
+}
+
+/** `value[x]` stands for `valueString`, `valueQuantity` and so on. */
+function elementName(target: unknown, key: string): string | undefined {
+  if (!isRecord(target) || !key.endsWith('[x]')) {
+    return key;
+  }
+  const stem = key.slice(0, -3);
+  return Object.keys(target).find((name) => name.startsWith(stem) && /[A-Z]/.test(name.charAt(stem.length)));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A copy without empty strings, lists and objects: the server drops them silently. `null` stays, to be refused. */
+export function withoutEmptyStrings<T>(value: T): T {
+  return (cleaned(value) ?? {}) as T;
+}
+
+function cleaned(value: unknown): unknown {
+  if (value === '') {
+    return undefined;
+  }
+  if (Array.isArray(value)) {
+    const kept = value.map(cleaned).filter((element) => element !== undefined);
+    return kept.length > 0 ? kept : undefined;
+  }
+  if (isRecord(value)) {
+    const kept = Object.entries(value).flatMap(([key, inner]) => {
+      const result = cleaned(inner);
+      return result === undefined ? [] : [[key, result] as const];
+    });
+    return kept.length > 0 ? Object.fromEntries(kept) : undefined;
+  }
+  return value;
+}

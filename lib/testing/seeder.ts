@@ -1,0 +1,246 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { AccessPolicyResource, Binary, ProjectMembershipAccess } from '@medplum/fhirtypes' with {
+  'resolution-mode': 'import',
+};
+import { findClient } from './authentication';
+import type { EmulatorState } from './emulator-state';
+import type { AccessPolicy, Project, ProjectMembership, Reference, Resource, StoredResource } from './emulator.types';
+import { core } from './medplum-peers';
+
+/** A project that was created. */
+export interface SeededProject {
+  readonly id: string;
+  /** `Project/<id>` */
+  readonly reference: string;
+}
+
+/** A client application that was created. Its secret is random: it cannot be guessed and exists only in this process. */
+export interface SeededClient {
+  /** The client id. */
+  readonly id: string;
+  readonly secret: string;
+  /** `ClientApplication/<id>` */
+  readonly reference: string;
+  /** `ProjectMembership/<id>` of the client itself */
+  readonly membership: string;
+}
+
+/** A person who was made a member of a project. */
+export interface SeededMember {
+  /** `ProjectMembership/<id>`: what goes into `X-Medplum-On-Behalf-Of` */
+  readonly membership: string;
+  /** `Practitioner/<id>`, `Patient/<id>` or `RelatedPerson/<id>` */
+  readonly profile: string;
+  readonly externalId: string;
+}
+
+/** Rules of an access policy, a whole policy, or the reference of one that exists (`AccessPolicy/<id>`). */
+export type PolicyInput = readonly AccessPolicyResource[] | Omit<AccessPolicy, 'resourceType'> | string;
+
+/** What {@link MedplumEmulator.createProject} takes. */
+export interface ProjectInput {
+  name?: string;
+  /** Features of the project, for example `transaction-bundles`. Default: none, so that transactions are not atomic. */
+  features?: readonly string[];
+  /** Whether resources are validated. Default `true`. */
+  strictMode?: boolean;
+}
+
+/** What {@link MedplumEmulator.createClient} takes. */
+export interface ClientInput {
+  /** Name of the ClientApplication: the `display` of `meta.author`. */
+  name?: string;
+  /** Id or reference of the project. Default: the first project. */
+  project?: string;
+  /** Whether it may act on behalf of others. Default `true`. */
+  admin?: boolean;
+  policy?: PolicyInput;
+}
+
+/** What fixtures say beyond it. */
+interface FixtureClientInput extends ClientInput {
+  /** The client gets a policy later, so seeded resources are not written in its name. */
+  restricted?: boolean;
+}
+
+/** What {@link MedplumEmulator.createMember} takes. */
+export interface MemberInput {
+  /** Who it is: a new Practitioner, Patient or RelatedPerson, or the reference of one that exists. */
+  profile: Resource | string;
+  /** What he may do. Default: everything in his project but administration, as on a real server. */
+  policy?: PolicyInput;
+  /** Further policies with parameters. */
+  access?: readonly ProjectMembershipAccess[];
+  /** Project administrator. Default `false`. */
+  admin?: boolean;
+  /** `false`: an inactive membership. */
+  active?: boolean;
+  externalId?: string;
+  /** Id or reference of the project. Default: the first project. */
+  project?: string;
+}
+
+/** Where a seeded resource goes. */
+export interface ResourceInput {
+  /** Id or reference of the project. Default: the first project. */
+  project?: string;
+}
+
+/** Fills a store, as the administrators of its projects would. */
+export class Seeder {
+  private readonly projects: string[] = [];
+  private readonly authors = new Map<string, Reference>();
+
+  constructor(private readonly state: EmulatorState) {}
+
+  async createProject({
+    name = 'Emulator project',
+    features = [],
+    strictMode = true,
+  }: ProjectInput): Promise<SeededProject> {
+    const id = randomUUID();
+    const project: Project = {
+      resourceType: 'Project',
+      id,
+      name,
+      strictMode,
+      ...(features.length > 0 && { features: [...features] as NonNullable<Project['features']> }),
+    };
+    await this.state.systemRepository(id).createResource(project, { assignedId: true });
+    this.projects.push(id);
+    return { id, reference: `Project/${id}` };
+  }
+
+  async createClient(input: FixtureClientInput): Promise<SeededClient> {
+    const { name = 'Emulator client', project, admin = true, policy, restricted = Boolean(policy) } = input;
+    const projectId = this.projectId(project);
+    const repository = this.state.systemRepository(projectId);
+    const secret = randomBytes(32).toString('hex');
+    const client = await repository.createResource({ resourceType: 'ClientApplication', name, secret });
+    const reference = `ClientApplication/${client.id}`;
+    const accessPolicy = policy && { reference: await this.policyReference(projectId, policy) };
+    const membership = await repository.createResource<ProjectMembership>({
+      resourceType: 'ProjectMembership',
+      project: { reference: `Project/${projectId}` },
+      user: { reference },
+      profile: { reference, display: name },
+      ...(admin && { admin }),
+      ...(accessPolicy && { accessPolicy }),
+    });
+    if (admin && !restricted && !this.authors.has(projectId)) {
+      this.authors.set(projectId, { reference, display: name });
+    }
+    return { id: client.id, secret, reference, membership: `ProjectMembership/${membership.id}` };
+  }
+
+  async createMember(input: MemberInput): Promise<SeededMember> {
+    const projectId = this.projectId(input.project);
+    const { profile, externalId = randomUUID(), admin, active, access, policy } = input;
+    const person =
+      typeof profile === 'string'
+        ? await this.read(projectId, profile)
+        : await this.createResource(profile, { project: projectId });
+    const accessPolicy = policy && { reference: await this.policyReference(projectId, policy) };
+    const membership = await enrol(this.state, projectId, person, {
+      externalId,
+      ...(admin && { admin }),
+      ...(active === false && { active }),
+      ...(access && { access: [...access] }),
+      ...(accessPolicy && { accessPolicy }),
+    });
+    return {
+      membership: `ProjectMembership/${membership.id}`,
+      profile: `${person.resourceType}/${person.id}`,
+      externalId,
+    };
+  }
+
+  async createResource<T extends Resource>(resource: T, { project }: ResourceInput = {}): Promise<T & StoredResource> {
+    const projectId = this.projectId(project);
+    const created = await this.state
+      .systemRepository(projectId, this.authors.get(projectId))
+      .createResource(structuredClone(resource));
+    return structuredClone(created) as T & StoredResource;
+  }
+
+  async createBinary(
+    content: Buffer | string,
+    contentType: string,
+    options: ResourceInput = {},
+  ): Promise<Binary & StoredResource> {
+    const binary = await this.createResource<Binary>({ resourceType: 'Binary', contentType }, options);
+    this.state.store.putBlob(binary.id, binary.meta.versionId ?? '', Buffer.from(content));
+    return binary;
+  }
+
+  /** Gives a client's own membership a policy. */
+  async setClientPolicy(client: SeededClient, accessPolicy: string): Promise<void> {
+    const project = findClient(this.state, client.id)?.meta.project ?? '';
+    const membership = await this.read(project, client.membership);
+    await this.state
+      .systemRepository(project)
+      .updateResource({ ...membership, accessPolicy: { reference: accessPolicy } } as Resource);
+  }
+
+  /** Deletes a resource of a project. */
+  async remove(reference: string, project: string): Promise<void> {
+    const [type = '', id = ''] = reference.split('/');
+    await this.state.systemRepository(this.projectId(project)).deleteResource(type, id);
+  }
+
+  private async read(projectId: string, reference: string): Promise<StoredResource> {
+    const repository = this.state.systemRepository(projectId);
+    return (await repository.readReference({ reference })) as StoredResource;
+  }
+
+  private async policyReference(project: string, policy: PolicyInput): Promise<string> {
+    if (typeof policy === 'string') {
+      return policy;
+    }
+    const body: Omit<AccessPolicy, 'resourceType'> = 'length' in policy ? { resource: [...policy] } : policy;
+    const created = await this.createResource({ resourceType: 'AccessPolicy', ...body }, { project });
+    return `AccessPolicy/${created.id}`;
+  }
+
+  private projectId(project: string | undefined): string {
+    const id = project?.replace(/^Project\//, '') ?? this.projects[0];
+    if (id === undefined || !this.projects.includes(id)) {
+      throw new Error(
+        project === undefined
+          ? 'The emulator has no project yet: call createProject() first'
+          : `The emulator has no project "${project}": pass the id or reference that createProject() gave`,
+      );
+    }
+    return id;
+  }
+}
+
+/** Makes a person a member of a project, with a User of his own. Written by the server itself, like an invitation. */
+export async function enrol(
+  state: EmulatorState,
+  project: string,
+  profile: StoredResource,
+  membership: Partial<ProjectMembership>,
+  user: { email?: string } = {},
+): Promise<ProjectMembership & StoredResource> {
+  const repository = state.systemRepository(project);
+  const [name] = 'name' in profile && Array.isArray(profile.name) ? profile.name : [];
+  const names = (name ?? {}) as { given?: string[]; family?: string };
+  const projectReference = { reference: `Project/${project}` };
+  const created = await repository.createResource({
+    resourceType: 'User',
+    firstName: names.given?.join(' ') || 'First',
+    lastName: names.family ?? 'Last',
+    project: projectReference,
+    ...user,
+    ...(membership.externalId && { externalId: membership.externalId }),
+  });
+  const stored = await repository.createResource<ProjectMembership>({
+    resourceType: 'ProjectMembership',
+    project: projectReference,
+    user: core.createReference(created),
+    profile: core.createReference(profile) as NonNullable<ProjectMembership['profile']>,
+    ...membership,
+  });
+  return stored as ProjectMembership & StoredResource;
+}

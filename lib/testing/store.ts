@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import type { StoredResource } from './emulator.types';
+import { indexKeys, searchValues, type SearchValues } from './search-values';
+
+/** One version of a resource; without `resource` it records the deletion. */
+export interface Version {
+  readonly versionId: string;
+  readonly lastUpdated: string;
+  /** Grows with every write of the store: the order of writes within one millisecond. */
+  readonly sequence: number;
+  readonly resource?: StoredResource;
+  /** Values of search parameters, found once per version and parameter. */
+  readonly values: Map<string, SearchValues>;
+}
+
+/** All versions of one resource, oldest first. */
+export interface Row {
+  readonly resourceType: string;
+  readonly id: string;
+  readonly project: string | undefined;
+  readonly versions: Version[];
+}
+
+type Index = Map<string, Set<Row>>;
+
+/** The newest version of a row. */
+export function currentVersion(row: Row): Version {
+  const version = row.versions.at(-1);
+  if (!version) {
+    throw new Error(`The row ${row.resourceType}/${row.id} has no version`);
+  }
+  return version;
+}
+
+class Table {
+  readonly rows = new Map<string, Row>();
+  /** By search parameter, built when first asked for, kept up to date afterwards. */
+  private readonly indexes = new Map<string, Index>();
+
+  /** The rows whose current version has `key` under the search parameter `code`. */
+  find(code: string, key: string): ReadonlySet<Row> | undefined {
+    let index = this.indexes.get(code);
+    if (!index) {
+      index = new Map();
+      this.indexes.set(code, index);
+      for (const row of this.rows.values()) {
+        this.enter(index, code, row, currentVersion(row));
+      }
+    }
+    return index.get(key);
+  }
+
+  /** Replaces what the indexes know of `before` by what is to be found under `after`. */
+  reindex(row: Row, before: Version | undefined, after: Version | undefined): void {
+    for (const [code, index] of this.indexes) {
+      for (const key of before?.resource ? indexKeys(searchValues(before, before.resource, code)) : []) {
+        index.get(key)?.delete(row);
+      }
+      if (after) {
+        this.enter(index, code, row, after);
+      }
+    }
+  }
+
+  private enter(index: Index, code: string, row: Row, version: Version): void {
+    for (const key of version.resource ? indexKeys(searchValues(version, version.resource, code)) : []) {
+      const rows = index.get(key);
+      if (rows) {
+        rows.add(row);
+      } else {
+        index.set(key, new Set([row]));
+      }
+    }
+  }
+}
+
+/** State of a store that {@link Store.restore} goes back to. Opaque. */
+export interface StoreSnapshot {
+  readonly rows: readonly Row[];
+}
+
+/** Versioned resources in memory, with indexes, one transaction at a time, and snapshots. */
+export class Store {
+  private tables = new Map<string, Table>();
+  private readonly blobs = new Map<string, Buffer>();
+  private sequence = 0;
+  private undo: (() => void)[] | undefined;
+  private queue: Promise<unknown> | undefined;
+
+  get(resourceType: string, id: string): Row | undefined {
+    return this.tables.get(resourceType)?.rows.get(id);
+  }
+
+  /** All rows of a type, oldest first, deleted ones included. */
+  rows(resourceType: string): Iterable<Row> {
+    return this.tables.get(resourceType)?.rows.values() ?? [];
+  }
+
+  /** Rows whose current version holds one of `keys` under the search parameter `code`. */
+  lookup(resourceType: string, code: string, keys: readonly string[]): ReadonlySet<Row> {
+    const table = this.tables.get(resourceType);
+    const [first, ...others] = keys;
+    const found = (first === undefined ? undefined : table?.find(code, first)) ?? new Set<Row>();
+    return others.length === 0
+      ? found
+      : new Set([...found, ...others.flatMap((key) => [...(table?.find(code, key) ?? [])])]);
+  }
+
+  /** A version that is not stored yet, for `resource` as it is going to be; without a resource: a deletion. */
+  draft(resource: StoredResource | undefined, lastUpdated: string, versionId: string = randomUUID()): Version {
+    return { versionId, lastUpdated, sequence: ++this.sequence, values: new Map(), ...(resource && { resource }) };
+  }
+
+  /** Appends a version, and with it the row when it is new. */
+  append(resourceType: string, id: string, project: string | undefined, version: Version): void {
+    let table = this.tables.get(resourceType);
+    if (!table) {
+      table = new Table();
+      this.tables.set(resourceType, table);
+    }
+    const known = table.rows.get(id);
+    const row = known ?? { resourceType, id, project, versions: [] };
+    const before = row.versions.at(-1);
+    row.versions.push(version);
+    table.rows.set(id, row);
+    table.reindex(row, before, version);
+    const { rows } = table;
+    const reindex = table.reindex.bind(table);
+    this.undo?.push(() => {
+      row.versions.pop();
+      reindex(row, version, before);
+      if (!before) {
+        rows.delete(id);
+      }
+    });
+  }
+
+  blob(id: string, versionId: string): Buffer | undefined {
+    return this.blobs.get(`${id}/${versionId}`);
+  }
+
+  putBlob(id: string, versionId: string, content: Buffer): void {
+    this.blobs.set(`${id}/${versionId}`, content);
+  }
+
+  /** Resolves when no transaction is running; `undefined` when none is, so that nobody waits without need. */
+  settled(): Promise<unknown> | undefined {
+    return this.queue;
+  }
+
+  /** Runs `work` alone and takes its writes back when it fails. Waits for a running transaction first. */
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    const run = async (): Promise<T> => {
+      const undo: (() => void)[] = [];
+      this.undo = undo;
+      try {
+        return await work();
+      } catch (error) {
+        for (const step of undo.toReversed()) {
+          step();
+        }
+        throw error;
+      } finally {
+        this.undo = undefined;
+      }
+    };
+    const result = this.queue ? this.queue.then(run) : run();
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.queue = settled;
+    try {
+      return await result;
+    } finally {
+      if (this.queue === settled) {
+        this.queue = undefined;
+      }
+    }
+  }
+
+  snapshot(): StoreSnapshot {
+    const rows: Row[] = [];
+    for (const table of this.tables.values()) {
+      for (const row of table.rows.values()) {
+        rows.push({ ...row, versions: row.versions.slice() });
+      }
+    }
+    return { rows };
+  }
+
+  restore(snapshot: StoreSnapshot): void {
+    this.tables = new Map();
+    for (const row of snapshot.rows) {
+      let table = this.tables.get(row.resourceType);
+      if (!table) {
+        table = new Table();
+        this.tables.set(row.resourceType, table);
+      }
+      table.rows.set(row.id, { ...row, versions: row.versions.slice() });
+    }
+  }
+}

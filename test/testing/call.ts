@@ -1,0 +1,45 @@
+import type { MedplumEmulator } from 'nestjs-medplum/testing';
+
+/** What {@link call} sends beside method and path. */
+export interface CallOptions {
+  onBehalfOf?: string;
+  extended?: boolean;
+  headers?: Record<string, string>;
+  body?: unknown;
+  /** `id:secret`; `null`: no Authorization. Default: the emulator's first client. */
+  credentials?: string | null;
+}
+
+/** An answer, with its body as text and, where it is JSON, as a value. */
+export interface CallAnswer {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: Record<string, unknown>;
+}
+
+/** One plain HTTP request to an emulator: these tests judge the server alone, without the library. */
+export async function call(
+  emulator: MedplumEmulator,
+  method: string,
+  path: string,
+  { onBehalfOf, extended, headers, body, credentials }: CallOptions = {},
+): Promise<CallAnswer> {
+  const { clientId, clientSecret } = emulator.options();
+  const login = credentials === undefined ? `${clientId}:${clientSecret}` : credentials;
+  const response = await fetch(emulator.baseUrl + path, {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(login !== null && { authorization: `Basic ${Buffer.from(login).toString('base64')}` }),
+      ...(onBehalfOf !== undefined && { 'x-medplum-on-behalf-of': onBehalfOf }),
+      ...(extended && { 'x-medplum': 'extended' }),
+      ...(body !== undefined && { 'content-type': 'application/fhir+json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.includes('json') && text !== '';
+  return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : {} };
+}

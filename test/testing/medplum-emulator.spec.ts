@@ -1,0 +1,101 @@
+import { MedplumEmulator, type SeededMember } from 'nestjs-medplum/testing';
+import { call } from './call';
+
+describe('MedplumEmulator', () => {
+  let emulator: MedplumEmulator;
+  let ada: SeededMember;
+
+  beforeAll(async () => {
+    emulator = await MedplumEmulator.start();
+    ada = await emulator.createMember({
+      profile: { resourceType: 'Practitioner', name: [{ given: ['Ada'], family: 'Arzt' }] },
+      policy: [{ resourceType: 'Patient', criteria: 'Patient?gender=female' }, { resourceType: 'Practitioner' }],
+    });
+  });
+
+  afterAll(() => emulator.close());
+
+  it('listens on loopback and gives options for MedplumModule', () => {
+    expect(emulator.options()).toEqual({
+      baseUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/),
+      clientId: expect.any(String),
+      clientSecret: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+  });
+
+  it('lets the client itself read everything, and the identity only what his policy grants', async () => {
+    const hidden = await emulator.createResource({ resourceType: 'Patient', gender: 'male' });
+    expect((await call(emulator, 'GET', `fhir/R4/Patient/${hidden.id}`)).status).toBe(200);
+    expect((await call(emulator, 'GET', `fhir/R4/Patient/${hidden.id}`, { onBehalfOf: ada.membership })).status).toBe(
+      404,
+    );
+    expect((await call(emulator, 'GET', 'fhir/R4/Observation', { onBehalfOf: ada.membership })).status).toBe(403);
+  });
+
+  it('stamps who wrote and for whom', async () => {
+    const body = { resourceType: 'Patient', gender: 'female' };
+    const created = await call(emulator, 'POST', 'fhir/R4/Patient', { onBehalfOf: ada.profile, extended: true, body });
+    expect(created.status).toBe(201);
+    expect(created.json.meta).toMatchObject({
+      author: { reference: `ClientApplication/${emulator.options().clientId}` },
+      onBehalfOf: { reference: ada.profile, display: 'Ada Arzt' },
+    });
+  });
+
+  it('records requests with the identity as received, and no secret', async () => {
+    emulator.clearRequests();
+    await call(emulator, 'GET', 'fhir/R4/Patient?name=x', { onBehalfOf: ada.membership });
+    await call(emulator, 'GET', 'fhir/R4/Patient', { onBehalfOf: '' });
+    expect(emulator.requests).toEqual([
+      {
+        method: 'GET',
+        path: '/fhir/R4/Patient',
+        query: 'name=x',
+        onBehalfOf: ada.membership,
+        auth: 'basic',
+        extended: false,
+        status: 200,
+      },
+      expect.objectContaining({ onBehalfOf: '', status: 200 }),
+    ]);
+    expect(JSON.stringify(emulator.requests)).not.toContain(emulator.options().clientSecret);
+  });
+
+  it('goes back to a snapshot', async () => {
+    const snapshot = emulator.snapshot();
+    const patient = await emulator.createResource({ resourceType: 'Patient', gender: 'female' });
+    emulator.restore(snapshot);
+    expect((await call(emulator, 'GET', `fhir/R4/Patient/${patient.id}`)).status).toBe(404);
+  });
+
+  it('is independent of other emulators in the process', async () => {
+    const other = await MedplumEmulator.start();
+    try {
+      expect(other.baseUrl).not.toBe(emulator.baseUrl);
+      const { clientId, clientSecret } = emulator.options();
+      const answer = await call(other, 'GET', 'fhir/R4/Patient', { credentials: `${clientId}:${clientSecret}` });
+      expect(answer.status).toBe(401);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('says so when the port is in use', async () => {
+    const port = Number(new URL(emulator.baseUrl).port);
+    await expect(MedplumEmulator.start({ port })).rejects.toThrow(`Port ${port} on 127.0.0.1 is in use`);
+  });
+
+  it('names the clients that exist when another one is asked for', () => {
+    expect(() => emulator.options('nobody')).toThrow('The emulator has no client "nobody". Known clients: default');
+  });
+
+  it('does not start in production without being told so', async () => {
+    const before = process.env.NODE_ENV;
+    process.env.NODE_ENV = 'production';
+    try {
+      await expect(MedplumEmulator.start()).rejects.toThrow('allowProduction: true');
+    } finally {
+      process.env.NODE_ENV = before;
+    }
+  });
+});
