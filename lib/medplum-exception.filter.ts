@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { MedplumError } from './errors/medplum.error';
-import { callSite, routeOf } from './exception-place';
+import { callSite, handlerOf, routeOf } from './exception-place';
 import { type ExceptionAnswer, exceptionAnswer } from './exception-answer';
 
 interface HttpRequest {
@@ -47,7 +47,9 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
     if (answer.status < 500) {
       return;
     }
-    const place = `${routeOf(request)} (${callSite(error, this.#controllers()) ?? 'call site unknown'})`;
+    const route = routeOf(request);
+    const handler = handlerOf(route, this.modules) ?? 'unknown handler';
+    const place = `${handler} (${route}), called by ${callSite(error) ?? 'an unknown method'}`;
     const line = `${error.name} in ${place}: ${error.message}`;
     if (answer.status === 500) {
       this.#logger.error(line);
@@ -76,11 +78,5 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
       issue: [{ severity: 'error', code: issue, details: { text } }],
     };
     adapter.reply(response, outcome, status);
-  }
-
-  #controllers(): ReadonlySet<string> {
-    return new Set(
-      [...this.modules.values()].flatMap((module) => [...module.controllers.values()].map(({ name }) => String(name))),
-    );
   }
 }
