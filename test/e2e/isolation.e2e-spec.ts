@@ -1,0 +1,108 @@
+import { Controller, Get, Headers, type INestApplication, Logger, Param, UseGuards } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { fromUser, MedplumAudit, MedplumModule, MedplumService, OnBehalfOf, type RequestEvent } from 'nestjs-medplum';
+import { listen, PLATFORMS } from '../support/platforms';
+import { TestUserGuard } from '../support/test-user.guard';
+import { outcome, WireServer } from '../support/wire-server';
+
+const USERS = 50;
+const REQUESTS = 500;
+
+/** A path of calls as handlers make them: one after another, together, with a pause between. */
+@Controller('charts')
+@UseGuards(TestUserGuard)
+class ChartsController {
+  constructor(private readonly medplum: MedplumService) {}
+
+  @Get(':key')
+  @OnBehalfOf(fromUser('membership'))
+  async chart(@Param('key') key: string) {
+    const results = await Promise.allSettled([
+      this.medplum.readResource('Patient', `${key}-a`),
+      this.medplum.searchResources('Observation', { subject: `Patient/${key}-b` }),
+    ]);
+    await new Promise((resolve) => setImmediate(resolve));
+    results.push(
+      ...(await Promise.allSettled([this.medplum.createResource({ resourceType: 'Patient', id: `${key}-c` })])),
+    );
+    return { who: this.medplum.currentOnBehalfOf, done: results.map(({ status }) => status) };
+  }
+
+  @Get(':key/undecorated')
+  undecorated(@Param('key') key: string, @Headers('x-test-user') _user: string) {
+    return this.medplum.readResource('Patient', `${key}-refused`);
+  }
+}
+
+describe.each(PLATFORMS)('Isolation on %s', (platform) => {
+  let wire: WireServer;
+  let app: INestApplication;
+  let url: string;
+  const events: RequestEvent[] = [];
+
+  beforeAll(async () => {
+    jest.spyOn(Logger.prototype, 'error').mockImplementation();
+    jest.spyOn(Logger.prototype, 'warn').mockImplementation();
+    wire = await WireServer.start();
+    const module = await Test.createTestingModule({
+      imports: [
+        // Few sockets, so that calls of different users follow each other on the same one.
+        MedplumModule.forRoot(wire.options({ pool: { connections: 4 }, retry: { minTimeout: 1, maxTimeout: 5 } })),
+      ],
+      controllers: [ChartsController],
+    }).compile();
+    ({ app, url } = await listen(module, platform));
+    app.get(MedplumAudit).events$.subscribe((event) => events.push(event));
+  });
+
+  afterAll(async () => {
+    jest.restoreAllMocks();
+    await app?.close().finally(() => wire.close());
+  });
+
+  it(`keeps ${USERS} users apart in ${REQUESTS} concurrent requests with delays and faults`, async () => {
+    wire.handler = () => {
+      const dice = Math.random();
+      const delay = Math.random() * 8;
+      const busy = { status: 429, headers: { ratelimit: '"fhirInteractions";r=0;t=0' } };
+      if (dice < 0.05) return { delay, destroy: true };
+      if (dice < 0.1) return { delay, ...busy, body: outcome('too-many-requests', 'throttled', 'Too Many Requests') };
+      if (dice < 0.15) return { delay, status: 503, body: 'unavailable' };
+      return { delay, body: { resourceType: 'Bundle', id: '1' } };
+    };
+    const answers = await Promise.all(
+      Array.from({ length: REQUESTS }, async (_, n) => {
+        const membership = `user${n % USERS}`;
+        // The browser may send what it likes: only the session counts.
+        const headers = { 'x-test-user': membership, 'x-medplum-on-behalf-of': 'ProjectMembership/someone-else' };
+        const [own, refused] = await Promise.all([
+          fetch(`${url}/charts/${membership}.${n}`, { headers }),
+          n % 5 === 0 ? fetch(`${url}/charts/${membership}.${n}/undecorated`, { headers }) : undefined,
+        ]);
+        return { membership, body: (await own.json()) as { who: string }, refused: refused?.status ?? 500 };
+      }),
+    );
+
+    for (const { membership, body, refused } of answers) {
+      expect(body.who).toBe(`ProjectMembership/${membership}`);
+      expect(refused).toBe(500);
+    }
+    expect(wire.requests.length).toBeGreaterThanOrEqual(REQUESTS * 3);
+    for (const request of wire.requests) {
+      const owner = /(user\d+)\.\d+-[abc]/.exec(request.path + request.body)?.[1];
+      expect(request.onBehalfOf).toBe(`ProjectMembership/${owner}`);
+      expect(request.rawHeaders.filter((name) => name.toLowerCase() === 'x-medplum-on-behalf-of')).toHaveLength(1);
+      expect(request.path).not.toContain('refused');
+    }
+  });
+
+  it('published one event per call, whose attempts are what went over the wire', () => {
+    expect(events).toHaveLength(REQUESTS * 3 + REQUESTS / 5);
+    const sent = events.flatMap((event) => event.attempts.map((attempt) => attempt.onBehalfOf)).toSorted();
+    expect(sent).toEqual(wire.identities.toSorted());
+    for (const event of events) {
+      expect(event.attempts.every((attempt) => attempt.onBehalfOf === event.onBehalfOf)).toBe(true);
+      expect(event.outcome === 'refused').toBe(event.onBehalfOf === undefined);
+    }
+  });
+});
