@@ -96,7 +96,7 @@ export class MedplumConnection implements OnApplicationShutdown {
     try {
       checkRequestOptions(options);
       request = describe();
-      const headers = { ...request.headers, ...callerHeaders(options.headers) };
+      const headers = { ...request.headers, ...callerHeaders(options.headers, request.headers) };
       identity = resolver.pin(options);
       refuseAsyncBundle(request, headers, identity);
       this.#sayLenient(identity);

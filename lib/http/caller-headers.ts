@@ -5,15 +5,17 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110 section 5.5, without obsolete text: visible ASCII, inner blanks and tabs. */
 const VALUE = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/;
 
-const OWNED: Readonly<Record<string, string>> = {
-  authorization: 'the clientId and clientSecret options of the module',
-  'x-medplum-on-behalf-of': 'the onBehalfOf option of the call',
-  'x-medplum': 'the extended option of the module',
-};
+const OWNED: ReadonlyMap<string, string> = new Map([
+  ['authorization', 'the clientId and clientSecret options of the module'],
+  ['x-medplum-on-behalf-of', 'the onBehalfOf option of the call'],
+  ['x-medplum', 'the extended option of the module'],
+]);
 
-/** Headers that frame the message or name the connection belong to the transport. */
+/** Headers that frame the message, code it or name the connection belong to the transport, which decodes nothing. */
 const FRAMING = new Set([
+  'accept-encoding',
   'connection',
+  'content-encoding',
   'content-length',
   'expect',
   'host',
@@ -31,13 +33,18 @@ export type MedplumHeaders = Readonly<Record<string, string>> | Iterable<readonl
 /**
  * The caller's headers under lower-case names.
  *
+ * @param request headers that the call itself says: `If-None-Exist` for one decides whether it may be repeated, so the
+ * caller cannot change them. Only `Accept` gives way.
  * @throws MedplumBadRequestError for a header that the library owns, in any spelling, and for one that is not well-formed.
  */
-export function callerHeaders(headers: MedplumHeaders | undefined): Record<string, string> {
-  const result: Record<string, string> = {};
+export function callerHeaders(
+  headers: MedplumHeaders | undefined,
+  request: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   if (headers === undefined) {
-    return result;
+    return {};
   }
+  const result = new Map<string, string>();
   if (typeof headers !== 'object' || headers === null) {
     throw new MedplumBadRequestError('The headers option must be an object, a Headers or a list of pairs.');
   }
@@ -46,22 +53,25 @@ export function callerHeaders(headers: MedplumHeaders | undefined): Record<strin
       throw new MedplumBadRequestError('A name in the headers option is no HTTP header name.');
     }
     const name = given.toLowerCase();
-    const instead = OWNED[name];
+    const instead = OWNED.get(name);
     if (instead !== undefined) {
       throw new MedplumBadRequestError(`The header ${name} is set by nestjs-medplum alone: use ${instead}.`);
     }
     if (FRAMING.has(name)) {
       throw new MedplumBadRequestError(`The header ${name} belongs to the connection and cannot be set for a call.`);
     }
+    if (name !== 'accept' && Object.hasOwn(request, name)) {
+      throw new MedplumBadRequestError(`The header ${name} is set by this call itself and cannot be set beside it.`);
+    }
     if (typeof value !== 'string' || !VALUE.test(value)) {
       throw new MedplumBadRequestError(
         `The value of the header ${name} must be visible ASCII text without line breaks.`,
       );
     }
-    if (name in result) {
+    if (result.has(name)) {
       throw new MedplumBadRequestError(`The header ${name} is given twice.`);
     }
-    result[name] = value;
+    result.set(name, value);
   }
-  return result;
+  return Object.fromEntries(result);
 }
