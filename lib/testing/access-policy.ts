@@ -145,7 +145,7 @@ function compileRestriction(
   }
 }
 
-/** The types that a project administrator's policy names for him, restricted to his own project. */
+/** The types that a project administrator's policy names for him. Other projects are out of reach for everybody. */
 function adminRules(project: string): AccessPolicyResource[] {
   return [
     {
@@ -156,13 +156,11 @@ function adminRules(project: string): AccessPolicyResource[] {
     },
     {
       resourceType: 'ProjectMembership',
-      criteria: `ProjectMembership?project=Project/${project}`,
       readonlyFields: ['project', 'user'],
     },
-    { resourceType: 'UserSecurityRequest', criteria: `UserSecurityRequest?_project=${project}`, readonly: true },
+    { resourceType: 'UserSecurityRequest', readonly: true },
     {
       resourceType: 'User',
-      criteria: `User?project=Project/${project}`,
       hiddenFields: ['passwordHash', 'mfaSecret'],
       readonlyFields: ['email', 'emailVerified', 'mfaEnrolled', 'project'],
     },

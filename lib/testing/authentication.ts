@@ -90,6 +90,7 @@ export async function actOnBehalfOf(state: EmulatorState, caller: Caller, header
     const profile = await profileOf(state, caller, membership.profile);
     return {
       ...caller,
+      self: caller,
       actingMembership: membership,
       onBehalfOf: core.createReference(profile),
       policy: policyOf(state, membership),

@@ -16,6 +16,8 @@ export interface Caller {
   /** The membership whose rights count: the identity's, else the caller's own. */
   readonly actingMembership: ProjectMembership & { id: string };
   readonly policy: EffectivePolicy;
+  /** The client without the identity, where there is one. */
+  readonly self?: Caller;
 }
 
 /** Prices of FHIR interactions in points of the quota. */

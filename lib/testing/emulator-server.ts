@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { adminAnswer } from './admin-routes';
+import { AsyncJobs } from './async-jobs';
 import { actOnBehalfOf, authenticate, authKind } from './authentication';
 import type { Caller } from './caller';
 import type { EmulatorState } from './emulator-state';
@@ -26,11 +28,13 @@ export class EmulatorServer {
   readonly faults = new FaultInjector();
   private readonly server: Server;
   private readonly storage: StorageUrls;
+  private readonly jobs: AsyncJobs;
   private readonly fhir: FhirRoutes;
 
   constructor(private readonly state: EmulatorState) {
     this.storage = new StorageUrls(state);
-    this.fhir = new FhirRoutes(this.storage);
+    this.jobs = new AsyncJobs(this.storage);
+    this.fhir = new FhirRoutes(this.storage, this.jobs);
     this.server = createServer((request, response) => void this.serve(request, response));
     this.server.keepAliveTimeout = 90_000;
   }
@@ -57,6 +61,7 @@ export class EmulatorServer {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeAllConnections();
     await closed;
+    await this.jobs.settled();
   }
 
   /** Answers one request; whatever happens, the process survives it. */
@@ -143,7 +148,9 @@ export class EmulatorServer {
       case 'GET /healthcheck':
         return jsonAnswer(200, { ok: true, version: this.state.serverVersion, emulator: true });
       default:
-        return path.startsWith('/storage/') ? this.storage.answer(exchange) : unknownPath(exchange);
+        return path.startsWith('/storage/')
+          ? this.storage.answer(exchange)
+          : ((await adminAnswer(exchange, this.fhir)) ?? unknownPath(exchange));
     }
   }
 

@@ -1,19 +1,26 @@
 import type { FhirRequest, HttpMethod } from '@medplum/fhir-router';
 import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { AsyncJobs } from './async-jobs';
+import { binaryAnswer } from './binary-routes';
 import type { Caller } from './caller';
 import { fail } from './emulator-state';
 import type { Resource } from './emulator.types';
 import { FHIR_JSON, JSON_TYPE, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
+import { addOperations, unknownOperation } from './fhir-operations';
 import { core, fhirRouter } from './medplum-peers';
 import type { EmulatorRepository } from './repository';
 import type { StorageUrls } from './storage-urls';
 
-/** Stateless, and slow to build because of GraphQL: one for all emulators. */
+/** Stateless: one for all emulators. */
 const router = new fhirRouter.FhirRouter({ introspectionEnabled: true });
+addOperations(router);
 
 /** Routes under `/fhir/R4`. */
 export class FhirRoutes {
-  constructor(private readonly storage: StorageUrls) {}
+  constructor(
+    private readonly storage: StorageUrls,
+    private readonly jobs: AsyncJobs,
+  ) {}
 
   /** @param path what follows `/fhir/R4`, without query: `''` or `/Patient/123` */
   async answer(exchange: Exchange, path: string): Promise<Answer> {
@@ -30,20 +37,54 @@ export class FhirRoutes {
     if (method === 'GET' && path === '/metadata') {
       return { status: 200, contentType: JSON_TYPE, body: JSON.stringify(capabilityStatement(state.baseUrl)) };
     }
+    const binary = await binaryAnswer(exchange, path, this);
+    if (binary) {
+      return binary;
+    }
     const body = await readBody(exchange);
     const caller = requireCaller(exchange);
     const repository = state.repository(caller, exchange.extended);
-    return this.route(exchange, path, repository, caller, body);
+    return (
+      (await this.jobs.answer(exchange, repository, path)) ??
+      (await this.operationAnswer(exchange, path, caller, body)) ??
+      this.routerAnswer(exchange, this.request(exchange, path, caller, body), repository)
+    );
   }
 
-  private async route(
+  /** What the router does not know: asynchronous bundles, exports, and operations that do not exist. */
+  private async operationAnswer(
     exchange: Exchange,
     path: string,
-    repository: EmulatorRepository,
     caller: Caller,
     body: unknown,
+  ): Promise<Answer | undefined> {
+    const { method, headers, state } = exchange;
+    if (method === 'POST' && path === '' && headers.prefer === 'respond-async') {
+      const request = this.request(exchange, path, caller, body);
+      if ((body as Partial<Bundle>).type === 'transaction' && request.config?.transactions) {
+        fail(core.badRequest('Transaction bundles cannot be processed asynchronously'));
+      }
+      return this.jobs.acceptBundle(exchange, caller, async (repository) => {
+        const [outcome, resource] = await router.handleRequest(request, repository);
+        return resource ?? outcome;
+      });
+    }
+    if (/^(\/Patient|\/Group\/[^/]+)?\/\$export$/.test(path)) {
+      const types = new URLSearchParams(exchange.query).get('_type')?.split(',') ?? state.store.types();
+      return this.jobs.acceptExport(exchange, caller, types);
+    }
+    const isOperation = /\/\$[^/]+$/.test(path);
+    if (isOperation && router.find(method as HttpMethod, path)?.data?.interaction !== 'operation') {
+      return unknownOperation(caller.policy.allows('search', 'OperationDefinition'));
+    }
+    return undefined;
+  }
+
+  private async routerAnswer(
+    exchange: Exchange,
+    request: FhirRequest,
+    repository: EmulatorRepository,
   ): Promise<Answer> {
-    const request = this.request(exchange, path, caller, body);
     const [outcome, resource, options] = await router.handleRequest(request, repository);
     if (!core.isOk(outcome) || !resource) {
       return outcomeAnswer(outcome, exchange);

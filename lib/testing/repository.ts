@@ -208,6 +208,27 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     return this.host.store.transaction(() => work(inside as this));
   }
 
+  get serverVersion(): SearchScope['serverVersion'] {
+    return this.host.serverVersion;
+  }
+
+  /** The types that can belong to a patient's compartment. */
+  get patientTypes(): readonly string[] {
+    return [...this.host.definitions.patientCompartment.keys()].filter((type) => type !== 'Patient');
+  }
+
+  /** All resources of a type that the caller may find, for an export. */
+  async everythingOf(resourceType: string): Promise<readonly Resource[]> {
+    const pages: Resource[] = [];
+    for (let offset = 0; ; offset += 1000) {
+      const page = await this.searchResources({ resourceType, count: 1000, offset } as SearchRequest);
+      pages.push(...page);
+      if (page.length < 1000) {
+        return pages;
+      }
+    }
+  }
+
   private get policy(): Caller['policy'] | undefined {
     return this.options.caller?.policy;
   }

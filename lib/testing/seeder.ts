@@ -88,10 +88,12 @@ export interface ResourceInput {
 
 /** Fills a store, as the administrators of its projects would. */
 export class Seeder {
-  private readonly projects: string[] = [];
   private readonly authors = new Map<string, Reference>();
 
-  constructor(private readonly state: EmulatorState) {}
+  constructor(
+    private readonly state: EmulatorState,
+    private readonly projects: string[] = [],
+  ) {}
 
   async createProject({
     name = 'Emulator project',

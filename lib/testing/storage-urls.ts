@@ -59,10 +59,21 @@ export class StorageUrls {
     if (version?.resource?.resourceType !== 'Binary' || !content) {
       return fail(core.notFound);
     }
-    return { status: 200, contentType: version.resource.contentType ?? 'application/octet-stream', body: content };
+    return {
+      status: 200,
+      contentType: withCharset(version.resource.contentType ?? 'application/octet-stream'),
+      body: content,
+    };
   }
 
   private signature(path: string, expires: number): string {
     return createHmac('sha256', this.key).update(`${path}?Expires=${expires}`).digest('base64url');
   }
+}
+
+/** The server names the charset of texts, whatever the upload said. */
+export function withCharset(contentType: string): string {
+  return /^(text\/|application\/(json|javascript)\b)/.test(contentType) && !contentType.includes('charset=')
+    ? `${contentType}; charset=utf-8`
+    : contentType;
 }

@@ -96,6 +96,11 @@ export class Store {
     return this.tables.get(resourceType)?.rows.values() ?? [];
   }
 
+  /** The types that the store has ever held. */
+  types(): readonly string[] {
+    return [...this.tables.keys()];
+  }
+
   /** Rows whose current version holds one of `keys` under the search parameter `code`. */
   lookup(resourceType: string, code: string, keys: readonly string[]): ReadonlySet<Row> {
     const table = this.tables.get(resourceType);

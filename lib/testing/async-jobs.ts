@@ -1,0 +1,145 @@
+import type { AsyncJob, Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Caller } from './caller';
+import { fail } from './emulator-state';
+import type { Resource, StoredResource } from './emulator.types';
+import { JSON_TYPE, outcomeAnswer, type Answer, type Exchange } from './exchange';
+import { core } from './medplum-peers';
+import type { EmulatorRepository } from './repository';
+import type { StorageUrls } from './storage-urls';
+
+type Job = AsyncJob & StoredResource;
+/** Does the work of a job and says what came of it. */
+type JobWork = () => Promise<Partial<AsyncJob>>;
+
+/** Background jobs of one emulator: bundles with `Prefer: respond-async`, and exports. */
+export class AsyncJobs {
+  private readonly running = new Set<Promise<void>>();
+
+  constructor(private readonly storage: StorageUrls) {}
+
+  /** Resolves when no job is running. */
+  async settled(): Promise<void> {
+    await Promise.all(this.running);
+  }
+
+  /**
+   * Takes a bundle and answers 202. Like the real server this drops the identity: the entries run as the client, and the
+   * result is the client's. The identity only needs the right to create an AsyncJob.
+   */
+  async acceptBundle(
+    exchange: Exchange,
+    caller: Caller,
+    run: (repository: EmulatorRepository) => Promise<Resource>,
+  ): Promise<Answer> {
+    const { state, extended } = exchange;
+    const asClient = state.repository(caller.self ?? caller, extended);
+    return this.accept(exchange, caller, 'job', async () => {
+      const result = (await run(asClient)) as Bundle;
+      const reference = await this.storeResult(exchange, asClient, core.stringify(result), 'application/fhir+json');
+      return {
+        output: { resourceType: 'Parameters', parameter: [{ name: 'results', valueReference: { reference } }] },
+      };
+    });
+  }
+
+  /** Starts an export of everything that the caller may search, one NDJSON file per type. */
+  async acceptExport(exchange: Exchange, caller: Caller, types: readonly string[]): Promise<Answer> {
+    const { state, extended } = exchange;
+    const repository = state.repository(caller, extended);
+    return this.accept(exchange, caller, 'export', async () => {
+      const parameter: NonNullable<NonNullable<AsyncJob['output']>['parameter']> = [];
+      for (const type of types.filter((candidate) => caller.policy.allows('search', candidate))) {
+        const resources = await repository.everythingOf(type);
+        if (resources.length > 0) {
+          const text = resources.map((resource) => JSON.stringify(resource)).join('\n');
+          const reference = await this.storeResult(exchange, repository, text, 'application/fhir+ndjson');
+          const part = [
+            { name: 'type', valueCode: type },
+            { name: 'url', valueUri: reference },
+          ];
+          parameter.push({ name: 'output', part });
+        }
+      }
+      return { output: { resourceType: 'Parameters', parameter } };
+    });
+  }
+
+  /** `GET` and `DELETE /fhir/R4/job/<id>[/status]`, `GET /fhir/R4/bulkdata/export/<id>`. */
+  async answer(exchange: Exchange, repository: EmulatorRepository, path: string): Promise<Answer | undefined> {
+    const match = /^\/(job|bulkdata\/export)\/([^/]+?)(\/status)?$/.exec(path);
+    const [, kind, id = ''] = match ?? [];
+    if (!kind || !['GET', 'DELETE'].includes(exchange.method)) {
+      return undefined;
+    }
+    const job = (await repository.readResource('AsyncJob', id)) as Job;
+    const isRunning = job.status === 'accepted' || job.status === 'active';
+    if (exchange.method === 'DELETE') {
+      if (!isRunning) {
+        const text = `AsyncJob cannot be cancelled if status is not 'accepted', job had status '${job.status}'`;
+        fail(core.badRequest(text));
+      }
+      await this.finish(exchange, job, { status: 'cancelled' });
+      return outcomeAnswer(core.allOk, exchange);
+    }
+    if (isRunning) {
+      return acceptedAnswer(exchange, kind === 'job' ? 'job' : 'export', id);
+    }
+    return kind === 'job'
+      ? { status: 200, contentType: 'application/fhir+json; charset=utf-8', body: JSON.stringify(job) }
+      : this.manifestAnswer(job);
+  }
+
+  private async accept(exchange: Exchange, caller: Caller, kind: 'job' | 'export', work: JobWork): Promise<Answer> {
+    const { state, extended, path } = exchange;
+    const job = (await state.repository(caller, extended).createResource<AsyncJob>({
+      resourceType: 'AsyncJob',
+      status: 'accepted',
+      requestTime: new Date().toISOString(),
+      request: `${state.baseUrl}${path.slice(1)}`,
+    })) as Job;
+    const done = new Promise((resolve) => setImmediate(resolve))
+      .then(work)
+      .then((result) => ({ status: 'completed' as const, ...result }))
+      .catch((): Partial<AsyncJob> => ({ status: 'error' }))
+      .then((result) => this.finish(exchange, job, result))
+      .catch(() => undefined)
+      .finally(() => this.running.delete(done));
+    this.running.add(done);
+    return acceptedAnswer(exchange, kind, job.id);
+  }
+
+  /** Written by the server itself: the identity that started the job is no longer in its meta. */
+  private async finish({ state, caller }: Exchange, { id }: Job, result: Partial<AsyncJob>): Promise<void> {
+    const repository = state.systemRepository(caller?.project ?? '');
+    const job = (await repository.readResource('AsyncJob', id)) as Job;
+    if (job.status === 'accepted') {
+      await repository.updateResource<AsyncJob>({ ...job, transactionTime: new Date().toISOString(), ...result });
+    }
+  }
+
+  private async storeResult(
+    { state }: Exchange,
+    repository: EmulatorRepository,
+    text: string,
+    contentType: string,
+  ): Promise<string> {
+    const binary = (await repository.createResource({ resourceType: 'Binary', contentType })) as StoredResource;
+    state.store.putBlob(binary.id, binary.meta.versionId ?? '', Buffer.from(text));
+    return `Binary/${binary.id}`;
+  }
+
+  private manifestAnswer({ transactionTime, request, output }: Job): Answer {
+    const files = (output?.parameter ?? []).map(({ part }) => ({
+      type: part?.find(({ name }) => name === 'type')?.valueCode,
+      url: this.storage.sign(part?.find(({ name }) => name === 'url')?.valueUri?.split('/')[1] ?? ''),
+    }));
+    const body = { transactionTime, request, requiresAccessToken: false, output: files, error: [] };
+    return { status: 200, contentType: JSON_TYPE, body: JSON.stringify(body) };
+  }
+}
+
+function acceptedAnswer(exchange: Exchange, kind: 'job' | 'export', id: string): Answer {
+  const path = kind === 'job' ? `job/${id}/status` : `bulkdata/export/${id}`;
+  const url = `${exchange.state.baseUrl}fhir/R4/${path}`;
+  return { ...outcomeAnswer(core.accepted(url), exchange), status: 202, headers: { 'content-location': url } };
+}

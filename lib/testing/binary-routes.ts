@@ -1,0 +1,76 @@
+import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { fail } from './emulator-state';
+import type { StoredResource } from './emulator.types';
+import { readBody, requireCaller, type Answer, type Exchange } from './exchange';
+import type { FhirRoutes } from './fhir-routes';
+import { core } from './medplum-peers';
+import { withCharset } from './storage-urls';
+
+type StoredBinary = Binary & StoredResource;
+
+/**
+ * `POST /fhir/R4/Binary` and `PUT` and `GET /fhir/R4/Binary/<id>`: content as it is, with any content type.
+ *
+ * @returns `undefined` when the request is for the ordinary FHIR routes.
+ */
+export async function binaryAnswer(exchange: Exchange, path: string, fhir: FhirRoutes): Promise<Answer | undefined> {
+  const { method } = exchange;
+  const [, type, id, ...rest] = path.split('/');
+  if (type !== 'Binary' || rest.length > 0 || id?.startsWith('$')) {
+    return undefined;
+  }
+  if (method === 'GET' && id) {
+    return exchange.headers.accept?.startsWith('application/fhir+json')
+      ? undefined
+      : downloadAnswer(exchange, id, fhir);
+  }
+  if (method === 'POST' && !id) {
+    return uploadAnswer(exchange, undefined, fhir);
+  }
+  return method === 'PUT' && id ? uploadAnswer(exchange, id, fhir) : undefined;
+}
+
+async function downloadAnswer(exchange: Exchange, id: string, fhir: FhirRoutes): Promise<Answer> {
+  const { state } = exchange;
+  const repository = state.repository(requireCaller(exchange), exchange.extended);
+  const binary = await repository.readResource<Binary>('Binary', id);
+  const content = state.store.blob(binary.id, binary.meta?.versionId ?? '');
+  const { headers } = fhir.resourceAnswer(exchange, 200, binary);
+  return {
+    status: 200,
+    contentType: withCharset(binary.contentType ?? 'application/octet-stream'),
+    headers: headers ?? {},
+    body: content ?? fail(core.notFound),
+  };
+}
+
+async function uploadAnswer(exchange: Exchange, id: string | undefined, fhir: FhirRoutes): Promise<Answer> {
+  const { state, headers } = exchange;
+  const repository = state.repository(requireCaller(exchange), exchange.extended);
+  const { binary, content } = await uploaded(exchange);
+  const context = headers['x-security-context'];
+  const resource: Binary = {
+    ...binary,
+    ...(typeof context === 'string' && { securityContext: { reference: context } }),
+    ...(id && { id }),
+  };
+  const stored = (
+    id ? await repository.updateResource(resource) : await repository.createResource(resource)
+  ) as StoredBinary;
+  state.store.putBlob(stored.id, stored.meta.versionId ?? '', content);
+  return fhir.resourceAnswer(exchange, id ? 200 : 201, { ...stored, url: `Binary/${stored.id}` });
+}
+
+/** A FHIR body is a Binary with base64 `data`; everything else is the content itself. */
+async function uploaded(exchange: Exchange): Promise<{ binary: Binary; content: Buffer }> {
+  const contentType = exchange.headers['content-type'] ?? 'application/octet-stream';
+  if (!contentType.startsWith('application/fhir+json')) {
+    return { binary: { resourceType: 'Binary', contentType }, content: exchange.content };
+  }
+  const body = (await readBody(exchange)) as Partial<Binary>;
+  if (body.resourceType !== 'Binary' || !body.contentType) {
+    fail(core.badRequest(`Incorrect resource type: expected Binary, but found ${body.resourceType ?? '<EMPTY>'}`));
+  }
+  const { data = '', ...binary } = body as Binary;
+  return { binary, content: Buffer.from(data, 'base64') };
+}
