@@ -47,4 +47,4 @@ export { OnBehalfOfInterceptor } from './on-behalf-of/on-behalf-of.interceptor';
 export type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-behalf-of.reference';
 export { fromUser } from './on-behalf-of/on-behalf-of.source';
 export type { OnBehalfOfAnswer, OnBehalfOfResolver, OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
-export { RunAsClientApplication, RunOnBehalfOf } from './on-behalf-of/run-on-behalf-of.decorator';
+export { RunAsClientApplication, RunOnBehalfOf } from './run-on-behalf-of.decorator';

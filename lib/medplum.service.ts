@@ -5,7 +5,6 @@ import type { PatchOperation, ResourceArray, ResourceOf, WithId } from './fhir/r
 import type { SearchQuery } from './fhir/search-query';
 import type { MedplumConnection } from './medplum-connection';
 import type { MedplumRequestOptions, MedplumUpdateOptions } from './medplum-request.options';
-import { clientApplicationIdentity, scopeIdentity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-behalf-of.reference';
 
@@ -40,7 +39,7 @@ export class MedplumService {
    * @throws OnBehalfOfReferenceError when `who` is not one reference; `fn` is not called then.
    */
   onBehalfOf<T>(who: OnBehalfOfInput, fn: () => T): T {
-    return this.#identity.scope.run(scopeIdentity(this.#identity.parse(who, 'The identity given to onBehalfOf()')), fn);
+    return this.#identity.onBehalfOf(who, fn);
   }
 
   /**
@@ -49,7 +48,7 @@ export class MedplumService {
    * @param options.reason goes into the audit events: why the client's own rights are needed. No ids, no values.
    */
   asClientApplication<T>(fn: () => T, options: { readonly reason?: string } = {}): T {
-    return this.#identity.scope.run(clientApplicationIdentity(options.reason), fn);
+    return this.#identity.asClientApplication(fn, options);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { OnBehalfOfReferenceError, OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
-import type { Identity } from './identity';
+import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
 import { parseOnBehalfOf, type OnBehalfOfReference } from './on-behalf-of.reference';
 import { OnBehalfOfScope } from './on-behalf-of.scope';
 
@@ -43,6 +43,16 @@ export class IdentityResolver {
   /** @throws OnBehalfOfReferenceError */
   parse(input: unknown, where: string): OnBehalfOfReference {
     return parseOnBehalfOf(input, where, this.#rules.clientId);
+  }
+
+  /** Calls `fn` with `who` as the ambient identity. */
+  onBehalfOf<T>(who: unknown, fn: () => T): T {
+    return this.scope.run(scopeIdentity(this.parse(who, 'The identity of the scope')), fn);
+  }
+
+  /** Calls `fn` as the client itself. */
+  asClientApplication<T>(fn: () => T, options: { readonly reason?: string | undefined } = {}): T {
+    return this.scope.run(clientApplicationIdentity(options.reason), fn);
   }
 
   /** What is in force around the caller, a call's own option aside. */

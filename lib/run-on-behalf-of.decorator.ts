@@ -1,13 +1,13 @@
 import { Inject } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { MedplumConfigError } from '../errors/medplum-config.error';
-import { DEFAULT_CLIENT } from './acting-metadata';
-import { findProvider } from './find-provider';
-import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
-import type { IdentityResolver } from './identity-resolver';
-import type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of.decorator';
-import type { OnBehalfOfInput } from './on-behalf-of.reference';
-import { OnBehalfOfRegistry } from './on-behalf-of.registry';
+import { MedplumConfigError } from './errors/medplum-config.error';
+import type { MedplumService } from './medplum.service';
+import { getMedplumToken } from './medplum.tokens';
+import { DEFAULT_CLIENT } from './on-behalf-of/acting-metadata';
+import { findProvider } from './on-behalf-of/find-provider';
+import type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';
+import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
+import { OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
 
 const MODULE_REF = Symbol('nestjs-medplum:ModuleRef');
 
@@ -15,18 +15,42 @@ interface MadeByNest {
   readonly [MODULE_REF]?: ModuleRef;
 }
 
-type Method<A extends readonly never[]> = (...args: A) => unknown;
-type MethodOf<A extends readonly never[]> = <F extends Method<A>>(
+type Scopes = Pick<MedplumService, 'onBehalfOf' | 'asClientApplication'>;
+
+/** A decorator of methods that take the arguments `A`. */
+export type MethodOf<A extends readonly never[]> = <F extends (...args: A) => unknown>(
   target: object,
   key: string | symbol,
   descriptor: TypedPropertyDescriptor<F>,
 ) => void;
 
+/** The scopes of a client; those of a mocked `MedplumService` in a unit test that imports no MedplumModule. */
+function findScopes(moduleRef: ModuleRef, client: string | undefined): Scopes {
+  try {
+    return findProvider(moduleRef, OnBehalfOfRegistry).get(client ?? DEFAULT_CLIENT).identity;
+  } catch (error) {
+    const mock = mockedService(moduleRef, client);
+    if (mock) {
+      return mock;
+    }
+    throw error;
+  }
+}
+
+function mockedService(moduleRef: ModuleRef, client: string | undefined): Scopes | undefined {
+  try {
+    const service = moduleRef.get<Partial<Scopes>>(getMedplumToken(client), { strict: false });
+    return service.onBehalfOf ? (service as Scopes) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Runs a method inside a scope, wherever it is called from. What other decorators noted on it is kept. */
 function runInScope<A extends readonly never[]>(
   decorator: string,
-  client: string,
-  identityFor: (resolver: IdentityResolver, self: unknown, args: A) => Identity,
+  client: string | undefined,
+  run: (scopes: Scopes, method: () => unknown, self: unknown, args: A) => unknown,
 ): MethodOf<A> {
   return (target, key, descriptor) => {
     const method = descriptor.value;
@@ -35,15 +59,14 @@ function runInScope<A extends readonly never[]>(
     }
     Inject(ModuleRef)(target, MODULE_REF);
     const name = `${target.constructor.name}.${String(key)}`;
-    const wrapper = function (this: MadeByNest, ...args: A): unknown {
+    const wrapper = function (this: MadeByNest | undefined, ...args: A): unknown {
       const moduleRef = this?.[MODULE_REF];
       if (!moduleRef) {
         throw new MedplumConfigError(
           `@${decorator}() on ${name} needs an instance that Nest has made: list the class in the providers of a module and inject it, instead of calling new.`,
         );
       }
-      const { identity } = findProvider(moduleRef, OnBehalfOfRegistry).get(client);
-      return identity.scope.run(identityFor(identity, this, args), () => Reflect.apply(method, this, args));
+      return run(findScopes(moduleRef, client), () => Reflect.apply(method, this, args), this, args);
     };
     Object.defineProperty(wrapper, 'name', { value: method.name });
     for (const metadataKey of Reflect.getMetadataKeys(method)) {
@@ -70,8 +93,8 @@ export function RunOnBehalfOf<A extends readonly never[]>(
   who: (...args: A) => OnBehalfOfInput,
   options: OnBehalfOfDecoratorOptions = {},
 ): MethodOf<A> {
-  return runInScope<A>('RunOnBehalfOf', options.client ?? DEFAULT_CLIENT, (resolver, self, args) =>
-    scopeIdentity(resolver.parse(Reflect.apply(who, self, args), 'The identity that @RunOnBehalfOf() was given')),
+  return runInScope<A>('RunOnBehalfOf', options.client, (scopes, method, self, args) =>
+    scopes.onBehalfOf(Reflect.apply(who, self, args), method),
   );
 }
 
@@ -81,7 +104,7 @@ export function RunOnBehalfOf<A extends readonly never[]>(
  * @throws MedplumConfigError (from the method) when the instance was not made by Nest.
  */
 export function RunAsClientApplication(options: AsClientApplicationOptions = {}): MethodOf<never[]> {
-  return runInScope('RunAsClientApplication', options.client ?? DEFAULT_CLIENT, () =>
-    clientApplicationIdentity(options.reason),
+  return runInScope('RunAsClientApplication', options.client, (scopes, method) =>
+    scopes.asClientApplication(method, options),
   );
 }
