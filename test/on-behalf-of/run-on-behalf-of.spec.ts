@@ -1,0 +1,99 @@
+import { Injectable, SetMetadata } from '@nestjs/common';
+import { Cron } from '@nestjs/schedule';
+import { firstValueFrom, from, type Observable } from 'rxjs';
+import {
+  MedplumConfigError,
+  MedplumService,
+  OnBehalfOfReferenceError,
+  RunAsClientApplication,
+  RunOnBehalfOf,
+} from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+
+interface Job {
+  readonly data: { readonly membership?: string; readonly patient: string };
+}
+
+@Injectable()
+class ReminderProcessor {
+  readonly prefix = 'Practitioner';
+
+  constructor(private readonly medplum: MedplumService) {}
+
+  @SetMetadata('queue', 'reminders')
+  @RunOnBehalfOf((job: Job) => job.data.membership ?? '')
+  @Cron('0 0 * * *', { disabled: true })
+  async process(job: Job): Promise<string | undefined> {
+    await this.medplum.readResource('Patient', job.data.patient);
+    return this.medplum.currentOnBehalfOf;
+  }
+
+  @RunOnBehalfOf(function (this: ReminderProcessor, id: string) {
+    return `${this.prefix}/${id}`;
+  } as (id: string) => string)
+  later(id: string): Observable<unknown> {
+    return from(Promise.resolve(id)).pipe((source) => source);
+  }
+
+  @RunAsClientApplication({ reason: 'nightly count' })
+  async count(): Promise<number> {
+    await this.medplum.search('Patient', { _summary: 'count' });
+    return 1;
+  }
+}
+
+describe('@RunOnBehalfOf() and @RunAsClientApplication()', () => {
+  let app: MedplumApp;
+  let processor: ReminderProcessor;
+
+  beforeEach(async () => {
+    app = await startMedplumApp({}, { providers: [ReminderProcessor] });
+    processor = app.module.get(ReminderProcessor);
+  });
+
+  afterEach(async () => {
+    await app.close();
+  });
+
+  it('run a method for whom its arguments name, concurrently and without a trace', async () => {
+    const jobs = ['a', 'b', 'c'].map((membership): Job => ({ data: { membership, patient: membership } }));
+    expect(await Promise.all(jobs.map((job) => processor.process(job)))).toEqual([
+      'ProjectMembership/a',
+      'ProjectMembership/b',
+      'ProjectMembership/c',
+    ]);
+    for (const { path, onBehalfOf } of app.wire.requests) {
+      expect(onBehalfOf).toBe(`ProjectMembership/${path.split('/').pop()}`);
+    }
+    expect(app.medplum.currentOnBehalfOf).toBeUndefined();
+  });
+
+  it('give the source `this` of the method', async () => {
+    expect(await firstValueFrom(processor.later('p1'))).toBe('p1');
+  });
+
+  it('run as the client, and say why', async () => {
+    await app.medplum.onBehalfOf('a', () => processor.count());
+    expect(app.wire.identities).toEqual([undefined]);
+    expect(app.events[0]).toMatchObject({ identitySource: 'client-application', reason: 'nightly count' });
+  });
+
+  it('refuse a job that names nobody, and do not run it', () => {
+    expect(() => processor.process({ data: { patient: '1' } })).toThrow(OnBehalfOfReferenceError);
+    expect(app.wire.requests).toEqual([]);
+  });
+
+  it('say so when the instance was not made by Nest', () => {
+    const own = new ReminderProcessor(app.medplum);
+    const run = () => own.process({ data: { membership: 'a', patient: '1' } });
+    expect(run).toThrow(MedplumConfigError);
+    expect(run).toThrow(/ReminderProcessor\.process needs an instance that Nest has made/);
+  });
+
+  it('keep the name of the method and what other decorators noted on it', () => {
+    const method = ReminderProcessor.prototype.process;
+    expect(method.name).toBe('process');
+    expect(Reflect.getMetadata('queue', method)).toBe('reminders');
+    expect(Reflect.getMetadataKeys(method).map(String)).toContain('SCHEDULE_CRON_OPTIONS');
+  });
+});
