@@ -1,0 +1,56 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { MedplumAudit, type RequestEvent } from 'nestjs-medplum';
+
+/** A call to Medplum as this app remembers it: what was done and how it ended, but not to whom and not for whom. */
+export interface RecentCall {
+  readonly action: string;
+  /** Path with `{id}` in place of ids. */
+  readonly path: string;
+  readonly outcome: string;
+  readonly status: number | undefined;
+  /** Where the identity came from. */
+  readonly identity: string;
+  /** How often the call went over the wire, and how often with the on-behalf-of header. */
+  readonly attempts: number;
+  readonly attemptsOnBehalf: number;
+  readonly durationMs: number;
+}
+
+const MOST = 200;
+
+/**
+ * Remembers the last calls to Medplum, for a look at them. A real audit trail would write `event.toPhiAudit()` to a store
+ * that is made for it.
+ */
+@Injectable()
+export class RecentCalls implements OnModuleInit {
+  readonly #calls: RecentCall[] = [];
+
+  constructor(private readonly audit: MedplumAudit) {}
+
+  /** The stream ends when the app shuts down, and the subscription with it. */
+  onModuleInit(): void {
+    this.audit.events$.subscribe((event) => this.#remember(event));
+  }
+
+  /** Oldest first. */
+  get calls(): readonly RecentCall[] {
+    return this.#calls;
+  }
+
+  #remember(event: RequestEvent): void {
+    this.#calls.push({
+      action: event.action,
+      path: event.pathTemplate,
+      outcome: event.outcome,
+      status: event.status,
+      identity: event.identitySource ?? 'nobody',
+      attempts: event.attempts.length,
+      attemptsOnBehalf: event.attempts.filter(({ onBehalfOf }) => onBehalfOf !== null).length,
+      durationMs: event.durationMs,
+    });
+    if (this.#calls.length > MOST) {
+      this.#calls.shift();
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { Body, Controller, Get, Header, HttpCode, Post, Req, UnauthorizedException } from '@nestjs/common';
+import { AuthService } from './auth.service';
+import type { ClinicUser } from './clinic-account';
+import type { ClinicRequest } from './clinic-request';
+import { CurrentUser } from './current-user.decorator';
+import { type Login, LoginPipe } from './login.pipe';
+import { Public } from './public.decorator';
+import { closeSession, openSession } from './session.cookie';
+
+@Controller('auth')
+export class AuthController {
+  constructor(private readonly auth: AuthService) {}
+
+  /** @throws UnauthorizedException in the same words for an unknown name and a wrong password. */
+  @Public()
+  @Post('login')
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  async login(@Body(LoginPipe) login: Login, @Req() request: ClinicRequest): Promise<ClinicUser> {
+    const user = await this.auth.verify(login.name, login.password);
+    if (!user) {
+      throw new UnauthorizedException('Wrong name or password.');
+    }
+    openSession(request, user);
+    return user;
+  }
+
+  @Public()
+  @Post('logout')
+  @HttpCode(204)
+  logout(@Req() request: ClinicRequest): void {
+    closeSession(request);
+  }
+
+  @Get('me')
+  @Header('Cache-Control', 'no-store')
+  me(@CurrentUser() user: ClinicUser): ClinicUser {
+    return user;
+  }
+}

@@ -1,0 +1,8 @@
+import { type CustomDecorator, SetMetadata } from '@nestjs/common';
+
+export const IS_PUBLIC = 'clinic:public';
+
+/** Handlers that need no login. */
+export function Public(): CustomDecorator {
+  return SetMetadata(IS_PUBLIC, true);
+}

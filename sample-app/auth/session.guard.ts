@@ -1,0 +1,30 @@
+import { type CanActivate, type ExecutionContext, Injectable, UnauthorizedException } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuthService } from './auth.service';
+import type { ClinicRequest } from './clinic-request';
+import { IS_PUBLIC } from './public.decorator';
+import { loginOf } from './session.cookie';
+
+/** Guards every handler that is not `@Public()`, and says who is asking: `request.user`. */
+@Injectable()
+export class SessionGuard implements CanActivate {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly auth: AuthService,
+  ) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    if (this.reflector.getAllAndOverride<boolean | undefined>(IS_PUBLIC, [context.getHandler(), context.getClass()])) {
+      return true;
+    }
+    const request = context.switchToHttp().getRequest<ClinicRequest>();
+    const login = loginOf(request);
+    // Looked up for each request: an account that was taken away ends here, whatever its cookie says.
+    const user = login === undefined ? undefined : this.auth.find(login);
+    if (!user) {
+      throw new UnauthorizedException('Log in first: POST /auth/login.');
+    }
+    request.user = user;
+    return true;
+  }
+}
