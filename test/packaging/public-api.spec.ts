@@ -1,0 +1,146 @@
+import { join, resolve } from 'node:path';
+import * as root from 'nestjs-medplum';
+import * as testing from 'nestjs-medplum/testing';
+import { type PublicApi, readPublicApi } from './public-api';
+
+const LIB = resolve(__dirname, '../../lib');
+
+describe('nestjs-medplum', () => {
+  let api: PublicApi;
+
+  beforeAll(() => {
+    api = readPublicApi(join(LIB, 'index.ts'));
+  }, 60_000);
+
+  it('exports these values', () => {
+    expect(Object.keys(root).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual([
+      'AsClientApplication',
+      'CurrentOnBehalfOf',
+      'InjectMedplum',
+      'MedplumAbortError',
+      'MedplumAudit',
+      'MedplumBadRequestError',
+      'MedplumConfigError',
+      'MedplumConflictError',
+      'MedplumConnectionError',
+      'MedplumError',
+      'MedplumExceptionFilter',
+      'MedplumForbiddenError',
+      'MedplumGoneError',
+      'MedplumModule',
+      'MedplumNotFoundError',
+      'MedplumPreconditionFailedError',
+      'MedplumProtocolError',
+      'MedplumRateLimitError',
+      'MedplumServerError',
+      'MedplumService',
+      'MedplumTimeoutError',
+      'MedplumUnauthorizedError',
+      'OnBehalfOf',
+      'OnBehalfOfGuard',
+      'OnBehalfOfInterceptor',
+      'OnBehalfOfReferenceError',
+      'OnBehalfOfRejectedError',
+      'OnBehalfOfRequiredError',
+      'RunAsClientApplication',
+      'RunOnBehalfOf',
+      'UnknownEffectError',
+      'enableFhirJson',
+      'fromUser',
+      'getMedplumOptionsToken',
+      'getMedplumToken',
+      'isMedplumError',
+    ]);
+  });
+
+  it('exports these types', () => {
+    expect(api.types).toEqual([
+      'AsClientApplicationOptions',
+      'ClientSecret',
+      'IfMatch',
+      'MedplumDispatcher',
+      'MedplumDispatcherRequest',
+      'MedplumDispatcherResponse',
+      'MedplumEffect',
+      'MedplumErrorDetails',
+      'MedplumErrorRequest',
+      'MedplumHeaders',
+      'MedplumModuleAsyncOptions',
+      'MedplumModuleExtras',
+      'MedplumModuleOptions',
+      'MedplumModuleRootOptions',
+      'MedplumOptionsFactory',
+      'MedplumPoolOptions',
+      'MedplumRequestOptions',
+      'MedplumRetryOptions',
+      'MedplumUpdateOptions',
+      'OnBehalfOfAnswer',
+      'OnBehalfOfDecoratorOptions',
+      'OnBehalfOfInput',
+      'OnBehalfOfReference',
+      'OnBehalfOfResolver',
+      'OnBehalfOfSource',
+      'PatchOperation',
+      'RequestAttempt',
+      'RequestEvent',
+      'RequestEventError',
+      'RequestOutcome',
+      'ResourceArray',
+      'ResourceOf',
+      'SearchQuery',
+      'SearchValue',
+      'WithId',
+    ]);
+  });
+
+  it('documents each of them, and their members', () => {
+    expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/testing', () => {
+  let api: PublicApi;
+
+  beforeAll(() => {
+    api = readPublicApi(join(LIB, 'testing/index.ts'));
+  }, 60_000);
+
+  it('exports these values', () => {
+    expect(Object.keys(testing).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual(['MedplumEmulator']);
+  });
+
+  it('exports these types', () => {
+    expect(api.types).toEqual([
+      'ClientFixture',
+      'ClientInput',
+      'EmulatorAuthKind',
+      'EmulatorFixtures',
+      'EmulatorRateLimits',
+      'Fault',
+      'FaultMatch',
+      'InjectedFault',
+      'MedplumEmulatorConnection',
+      'MedplumEmulatorOptions',
+      'MedplumEmulatorSnapshot',
+      'MedplumServerVersion',
+      'MemberInput',
+      'MembershipFixture',
+      'PolicyInput',
+      'ProjectFixture',
+      'ProjectInput',
+      'RecordedRequest',
+      'ResourceFixture',
+      'ResourceInput',
+      'SeededClient',
+      'SeededMember',
+      'SeededProject',
+      'SeededVariables',
+    ]);
+  });
+
+  it('documents each of them, and their members', () => {
+    expect(api.undocumented).toEqual([]);
+  });
+});

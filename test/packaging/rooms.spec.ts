@@ -1,0 +1,97 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+const ROOT = resolve(__dirname, '../..');
+
+/** A forbidden import each: the rule that must refuse it, the file it stands in, and what the file says. */
+const PLANTED: readonly (readonly [rule: string, file: string, source: string])[] = [
+  ['no-circular', 'lib/http/circle.ts', `import './circle';`],
+  ['no-unresolvable', 'lib/http/nowhere.ts', `import 'not-installed-anywhere';`],
+  ['no-orphans', 'lib/forgotten.ts', `export const nobodyImportsThis = true;`],
+  ['errors-import-nothing', 'lib/errors/to-http.ts', `import '../http/retry.options';`],
+  ['errors-import-no-package', 'lib/errors/to-undici.ts', `import 'undici';`],
+  ['http-imports-errors', 'lib/http/to-fhir.ts', `import '../fhir/fhir-request';`],
+  ['http-imports-errors', 'lib/http/to-service.ts', `import '../medplum.service';`],
+  ['audit-imports-http', 'lib/audit/to-on-behalf-of.ts', `import '../on-behalf-of/identity';`],
+  ['fhir-imports-http', 'lib/fhir/to-audit.ts', `import '../audit/request-event';`],
+  ['on-behalf-of-imports-http', 'lib/on-behalf-of/to-fhir.ts', `import type {} from '../fhir/fhir-request';`],
+  ['subpaths-are-leaves', 'lib/to-testing.ts', `import './testing/index';`],
+  ['subpaths-are-leaves', 'lib/to-cli.ts', `import './cli/planted';`],
+  ['testing-stands-alone', 'lib/testing/to-http.ts', `import '../http/retry.options';`],
+  ['no-nest-below-the-service', 'lib/http/to-nest.ts', `import { Injectable } from '@nestjs/common';`],
+  ['no-nest-below-the-service', 'lib/http/to-nest-types.ts', `import type { Type } from '@nestjs/common';`],
+  ['no-nest-below-the-service', 'lib/fhir/to-cls.ts', `import { ClsService } from 'nestjs-cls';`],
+  ['no-nest-below-the-service', 'lib/errors/to-metadata.ts', `import 'reflect-metadata';`],
+  ['root-imports-only-peers-and-dependencies', 'lib/to-core.ts', `import { MedplumClient } from '@medplum/core';`],
+  ['root-imports-only-peers-and-dependencies', 'lib/to-core-types.ts', `import type {} from '@medplum/core';`],
+  ['root-imports-only-peers-and-dependencies', 'lib/to-core-later.ts', `export const later = import('@medplum/core');`],
+  ['root-imports-only-peers-and-dependencies', 'lib/to-dev.ts', `import '@nestjs/platform-express';`],
+  ['fhirtypes-are-types', 'lib/fhir/to-fhirtypes.ts', `import { Patient } from '@medplum/fhirtypes';`],
+  ['sample-app-imports-by-name', 'sample-app/to-lib.ts', `import { MedplumService } from '../lib/index';`],
+];
+
+/** What the rules allow; a rule that refuses everything would pass the list above. */
+const ALLOWED: readonly (readonly [file: string, source: string])[] = [
+  ['lib/errors/types.ts', `import type { Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };`],
+  ['lib/http/down.ts', `import { Agent } from 'undici';\nimport '../errors/medplum.error';`],
+  [
+    'lib/join.ts',
+    `import { Module } from '@nestjs/common';\nimport { ClsModule } from 'nestjs-cls';\nimport './http/down';`,
+  ],
+  ['lib/testing/peers.ts', `import { MedplumClient } from '@medplum/core';\nimport '../index';`],
+  ['lib/cli/planted.ts', `import { MedplumClient } from '@medplum/core';`],
+  ['lib/integrations/planted.ts', `import { MedplumClient } from '@medplum/core';`],
+  ['sample-app/by-name.ts', `import 'nestjs-medplum';\nimport 'nestjs-medplum/testing';`],
+];
+
+interface CruiseReport {
+  readonly summary: {
+    readonly violations: readonly { readonly rule: { readonly name: string }; readonly from: string }[];
+  };
+}
+
+/** `rule file` of everything that the rules refuse in a copy of the library with the planted files. */
+function cruiseWithPlanted(): string[] {
+  const copy = mkdtempSync(join(tmpdir(), 'rooms-'));
+  try {
+    for (const name of ['.dependency-cruiser.cjs', 'package.json', 'tsconfig.json', 'lib']) {
+      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+    }
+    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'), 'dir');
+    for (const [file, source] of [...PLANTED.map(([, ...planted]) => planted), ...ALLOWED]) {
+      mkdirSync(dirname(join(copy, file)), { recursive: true });
+      writeFileSync(join(copy, file), `${source}\n`);
+    }
+    const tool = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
+    const options = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json'];
+    const { stdout, stderr } = spawnSync(process.execPath, [tool, ...options, 'lib', 'sample-app'], {
+      cwd: copy,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    if (!stdout.startsWith('{')) {
+      throw new Error(`dependency-cruiser gave no report: ${stderr}`);
+    }
+    return (JSON.parse(stdout) as CruiseReport).summary.violations.map(({ rule, from }) => `${rule.name} ${from}`);
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+describe('the rules between the rooms', () => {
+  let refused: string[];
+
+  beforeAll(() => {
+    refused = cruiseWithPlanted();
+  }, 120_000);
+
+  it.each(PLANTED)('%s refuses %s', (rule, file) => {
+    expect(refused).toContain(`${rule} ${file}`);
+  });
+
+  it.each(ALLOWED)('let %s pass', (file) => {
+    expect(refused.filter((violation) => violation.endsWith(` ${file}`))).toEqual([]);
+  });
+});
