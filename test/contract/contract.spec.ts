@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MedplumEmulator, type EmulatorFixtures } from 'nestjs-medplum/testing';
+import type { Seeded, WireCase } from './wire-case.types';
+import { WireRunner } from './wire-runner';
+
+const read = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
+const { cases } = JSON.parse(read('wire-cases.json')) as { cases: WireCase[] };
+const groups = [...new Set(cases.map(({ group }) => group))];
+
+/** Cases that the emulator is known to answer otherwise, with the reason: `| case | reason |`. */
+const known = new Set([...read('known-differences.md').matchAll(/^\| `([\w-]+)` \|/gm)].map(([, id]) => id));
+
+/** Set by `npm run test:contract -- --seeded FILE [--base URL]`: a real server instead of the emulator. */
+const { CONTRACT_SEEDED: seededFile, CONTRACT_BASE: base } = process.env;
+
+describe(`recorded cases, replayed against ${seededFile ? 'a real server' : 'the emulator'}`, () => {
+  let emulator: MedplumEmulator | undefined;
+  let runner: WireRunner;
+
+  beforeAll(async () => {
+    if (!seededFile) {
+      const fixtures = JSON.parse(read('wire-fixtures.json')) as EmulatorFixtures;
+      emulator = await MedplumEmulator.start({ fixtures });
+    }
+    const seeded = emulator?.seeded() ?? (JSON.parse(readFileSync(seededFile ?? '', 'utf8')) as Seeded);
+    runner = new WireRunner(seeded, base);
+  });
+
+  afterAll(async () => {
+    runner?.close();
+    await emulator?.close();
+  });
+
+  it('knows fewer than 3 % of differences', () => {
+    expect(known.size / cases.length).toBeLessThan(0.03);
+  });
+
+  describe.each(groups)('%s', (group) => {
+    const ofGroup = cases.filter((wireCase) => wireCase.group === group && (seededFile || !known.has(wireCase.id)));
+
+    it.each(ofGroup.map((wireCase) => [wireCase.id, wireCase.title, wireCase] as const))(
+      '%s %s',
+      async (_id, _title, wireCase) => {
+        expect(await runner.run(wireCase)).toEqual([]);
+      },
+      // A real server may make the runner wait for the next minute of its quota.
+      90_000,
+    );
+  });
+});
