@@ -208,7 +208,7 @@ class Call {
         });
       }
     }
-    return { status, body, requestId: header('x-request-id') };
+    return { status, body, requestId: requestIdOf(header('x-request-id'), undefined) };
   }
 
   /** Returns when the call may be tried again; throws its error when not. */

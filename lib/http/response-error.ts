@@ -1,4 +1,4 @@
-import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Extension, OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { MedplumError, MedplumErrorDetails } from '../errors/medplum.error';
 import { OnBehalfOfRejectedError } from '../errors/on-behalf-of.errors';
 import {
@@ -13,6 +13,7 @@ import {
   MedplumServerError,
   MedplumUnauthorizedError,
 } from '../errors/response.errors';
+import { objects } from './objects';
 
 /** The extension that Medplum adds to the OperationOutcomes of requests that got past the identity. */
 const TRACING_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/tracing';
@@ -25,19 +26,25 @@ export function asOperationOutcome(value: unknown): OperationOutcome | undefined
     : undefined;
 }
 
+function tracingOf(outcome: OperationOutcome | undefined): Extension | undefined {
+  return objects(outcome?.extension).find((extension) => extension.url === TRACING_EXTENSION);
+}
+
+/** What an id of a request looks like. Anything else would be text of the server in logs. */
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
 /** The id under which the server logged the request: header `X-Request-Id` (newer servers) or the tracing extension. */
 export function requestIdOf(header: string | undefined, outcome: OperationOutcome | undefined): string | undefined {
-  return (
-    header ??
-    outcome?.extension
-      ?.find((extension) => extension.url === TRACING_EXTENSION)
-      ?.extension?.find((extension) => extension.url === 'requestId')?.valueId
-  );
+  const id: unknown =
+    header ?? objects(tracingOf(outcome)?.extension).find((extension) => extension.url === 'requestId')?.valueId;
+  return typeof id === 'string' && REQUEST_ID.test(id) ? id : undefined;
 }
 
 /** Whether a 409 is a serialization failure of the database, which the server asks to repeat (SQLSTATE 40001). */
 export function isSerializationConflict(outcome: OperationOutcome | undefined): boolean {
-  return outcome?.issue?.some((issue) => issue.details?.coding?.some((coding) => coding.code === '40001')) ?? false;
+  return objects(outcome?.issue).some((issue) =>
+    objects(issue.details?.coding).some((coding) => coding.code === '40001'),
+  );
 }
 
 /**
@@ -48,10 +55,8 @@ export function isIdentityRefusal(status: number, outcome: OperationOutcome | un
   if (!outcome || ![400, 403, 404, 410].includes(status)) {
     return false;
   }
-  return (
-    !outcome.extension?.some((extension) => extension.url === TRACING_EXTENSION) ||
-    (status === 400 && outcome.issue?.[0]?.details?.text === 'Authentication error')
-  );
+  const saysSo = status === 400 && objects(outcome.issue)[0]?.details?.text === 'Authentication error';
+  return saysSo || !tracingOf(outcome);
 }
 
 /** What is known about an answer that is not a success. */

@@ -1,4 +1,5 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { objects } from './objects';
 
 const RESET_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/rate-limit-reset';
 
@@ -17,16 +18,20 @@ function fromRateLimit(header: string | undefined): number | undefined {
 
 /** Medplum writes the limiter's state as JSON into `diagnostics`. */
 function fromDiagnostics(outcome: OperationOutcome | undefined): number | undefined {
-  const ms = /"_msBeforeNext":\s*(\d{1,12})/.exec(outcome?.issue?.[0]?.diagnostics ?? '')?.[1];
+  const diagnostics = objects(outcome?.issue)[0]?.diagnostics;
+  const ms = typeof diagnostics === 'string' ? /"_msBeforeNext":\s*(\d{1,12})/.exec(diagnostics)?.[1] : undefined;
   return ms === undefined ? undefined : Number(ms);
 }
 
 function fromExtension(outcome: OperationOutcome | undefined): number | undefined {
-  const extensions = [...(outcome?.extension ?? []), ...(outcome?.issue?.[0]?.extension ?? [])];
+  const extensions = [...objects(outcome?.extension), ...objects(objects(outcome?.issue)[0]?.extension)];
   const reset = extensions.find((extension) => extension.url === RESET_EXTENSION);
   const seconds = reset?.valueInteger ?? reset?.valueDecimal ?? reset?.valueUnsignedInt;
   return typeof seconds === 'number' && seconds >= 0 ? seconds * 1000 : undefined;
 }
+
+/** RFC 9110 section 5.6.7. `Date.parse` alone takes nearly anything for a date, `-5` as well. */
+const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, .* \d\d:\d\d:\d\d GMT$/;
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */
 function fromRetryAfter(header: string | undefined): number | undefined {
@@ -36,7 +41,7 @@ function fromRetryAfter(header: string | undefined): number | undefined {
   if (/^\d{1,9}$/.test(header.trim())) {
     return Number(header) * 1000;
   }
-  const date = Date.parse(header);
+  const date = HTTP_DATE.test(header) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 

@@ -87,8 +87,13 @@ export class WireServer {
 
   private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
-    for await (const chunk of incoming) {
-      chunks.push(chunk as Buffer);
+    try {
+      for await (const chunk of incoming) {
+        chunks.push(chunk as Buffer);
+      }
+    } catch {
+      // The client gave up while it was sending.
+      return;
     }
     const request: WireRequest = {
       method: incoming.method ?? '',
