@@ -4,8 +4,22 @@ import { MedplumConfigError } from './errors/medplum-config.error';
 /** The media types of JSON bodies: Nest registers no parser of its own for `application/json` once there is another. */
 const JSON_TYPES = ['application/json', 'application/fhir+json'];
 
-interface BodyParserApplication {
-  useBodyParser(type: string | string[], options?: { readonly type?: string[] }): unknown;
+interface ExpressApplication {
+  useBodyParser(type: 'json', options: { readonly type: string[]; readonly limit?: number }): unknown;
+}
+
+interface FastifyApplication {
+  useBodyParser(type: string, options: object, parser: unknown): unknown;
+}
+
+interface FastifyInstance {
+  getDefaultJsonParser(onProtoPoisoning: 'error', onConstructorPoisoning: 'error'): unknown;
+}
+
+/** Options of {@link enableFhirJson}. */
+export interface FhirJsonOptions {
+  /** Largest body, in bytes. Default: the platform's own, 100 KB on Express and 1 MiB on Fastify. Medplum takes 1 MB. */
+  readonly limit?: number;
 }
 
 /**
@@ -15,13 +29,15 @@ interface BodyParserApplication {
  * @param app an application of Express or Fastify.
  * @throws MedplumConfigError on another platform.
  */
-export function enableFhirJson<T extends INestApplication>(app: T): T {
-  const platform = app.getHttpAdapter().getType();
-  const parsers = app as unknown as BodyParserApplication;
+export function enableFhirJson<T extends INestApplication>(app: T, options: FhirJsonOptions = {}): T {
+  const adapter = app.getHttpAdapter();
+  const platform = adapter.getType();
   if (platform === 'express') {
-    parsers.useBodyParser('json', { type: JSON_TYPES });
+    (app as unknown as ExpressApplication).useBodyParser('json', { type: JSON_TYPES, ...options });
   } else if (platform === 'fastify') {
-    parsers.useBodyParser('application/fhir+json');
+    const bodyLimit = options.limit === undefined ? {} : { bodyLimit: options.limit };
+    const parser = (adapter.getInstance() as FastifyInstance).getDefaultJsonParser('error', 'error');
+    (app as unknown as FastifyApplication).useBodyParser('application/fhir+json', bodyLimit, parser);
   } else {
     throw new MedplumConfigError(
       'enableFhirJson() knows Express and Fastify: register a parser for application/fhir+json yourself.',

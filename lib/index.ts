@@ -1,4 +1,5 @@
 export { enableFhirJson } from './enable-fhir-json';
+export type { FhirJsonOptions } from './enable-fhir-json';
 export { MedplumAudit } from './audit/medplum-audit';
 export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
 export { MedplumConfigError } from './errors/medplum-config.error';

@@ -1,0 +1,188 @@
+import { Controller, Get, type INestApplication, Logger, Param, Patch, Put, Res } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { AsClientApplication, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import { listen, PLATFORMS } from '../support/platforms';
+import { outcome, type WireAnswer, WireServer } from '../support/wire-server';
+
+@Controller('charts')
+@OnBehalfOf('ProjectMembership/a')
+class ChartsController {
+  constructor(private readonly medplum: MedplumService) {}
+
+  @Get('late')
+  async late(@Res() response: { raw?: NodeJS.WritableStream } & NodeJS.WritableStream) {
+    const raw = response.raw ?? response;
+    raw.write('begun');
+    await this.medplum.readResource('Patient', '1');
+  }
+
+  @Get('as-client')
+  @AsClientApplication()
+  asClient() {
+    return this.medplum.readResource('Patient', '1');
+  }
+
+  @Get(':id')
+  read(@Param('id') id: string) {
+    return this.medplum.readResource('Patient', id, { timeout: 300 });
+  }
+
+  @Patch(':id')
+  patch(@Param('id') id: string) {
+    return this.medplum.patchResource('Patient', id, [{ op: 'remove', path: '/name' }]);
+  }
+
+  @Put(':id')
+  update(@Param('id') id: string) {
+    return this.medplum.updateResource({ resourceType: 'Patient', id, meta: { versionId: '7' } });
+  }
+}
+
+const PHI = 'Homer Simpson 555-7334';
+const refused = (status: number, id: string, code: string, tracing = true): WireAnswer => ({
+  status,
+  body: outcome(id, code, PHI, tracing),
+});
+
+describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
+  let wire: WireServer;
+  let app: INestApplication;
+  let url: string;
+
+  beforeAll(async () => {
+    wire = await WireServer.start();
+    const module = await Test.createTestingModule({
+      imports: [MedplumModule.forRoot(wire.options({ retry: { maxRetries: 0 } }))],
+      controllers: [ChartsController],
+    }).compile();
+    ({ app, url } = await listen(module, platform));
+  });
+
+  afterAll(async () => {
+    await app?.close().finally(() => wire.close());
+  });
+
+  beforeEach(() => {
+    jest.spyOn(Logger.prototype, 'warn').mockImplementation();
+    jest.spyOn(Logger.prototype, 'error').mockImplementation();
+  });
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  const ask = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${url}/${path}`, init);
+    const text = await response.text();
+    expect(text).not.toContain('Homer');
+    return { status: response.status, headers: response.headers, body: JSON.parse(text) as Record<string, unknown> };
+  };
+
+  const CASES: [string, string, WireAnswer, number][] = [
+    ['not found', 'GET', refused(404, 'not-found', 'not-found'), 404],
+    ['forbidden', 'GET', refused(403, 'forbidden', 'forbidden'), 403],
+    ['a refused identity that looks like 404', 'GET', refused(404, 'not-found', 'not-found', false), 403],
+    ['a refused identity that looks like 410', 'GET', refused(410, 'gone', 'deleted', false), 403],
+    [
+      'a refused identity of a newer server',
+      'GET',
+      { status: 400, body: outcome('x', 'invalid', 'Authentication error') },
+      403,
+    ],
+    ['gone', 'GET', refused(410, 'gone', 'deleted'), 410],
+    ['conflict', 'PUT', refused(409, 'conflict', 'conflict'), 409],
+    ['version conflict', 'PUT', refused(412, 'precondition-failed', 'processing'), 412],
+    ['invalid', 'PUT', refused(400, 'invalid', 'invalid'), 400],
+    ['unprocessable', 'PUT', refused(422, 'invalid', 'invalid'), 422],
+    [
+      'a forbidden PATCH, which would tell that the resource exists',
+      'PATCH',
+      refused(403, 'forbidden', 'forbidden'),
+      404,
+    ],
+    ['upstream down', 'GET', { status: 500, body: { msg: PHI } }, 502],
+    [
+      'a proxy without upstream',
+      'GET',
+      { status: 503, body: `<html>${PHI}`, headers: { 'content-type': 'text/html' } },
+      502,
+    ],
+    ['a reset connection', 'GET', { destroy: true }, 502],
+    ['no JSON', 'GET', { body: PHI }, 502],
+    ['a redirect', 'GET', { status: 302, headers: { location: 'https://evil.example/' } }, 502],
+    ['no answer in time', 'GET', { delay: 2000 }, 504],
+    ["the client's own bad credentials", 'GET', refused(401, 'unauthorized', 'login'), 500],
+  ];
+
+  it.each(CASES)('answers for %s', async (_what, method, answer, status) => {
+    wire.handler = () => answer;
+    const { status: answered, body } = await ask('charts/1', { method });
+    expect([answered, body['statusCode']]).toEqual([status, status]);
+    expect(typeof body['message']).toBe('string');
+  });
+
+  it.each(CASES)('answers callers of FHIR with an OperationOutcome for %s', async (_what, method, answer, status) => {
+    wire.handler = () => answer;
+    const headers = { accept: 'application/fhir+json, */*;q=0.1' };
+    const { status: answered, headers: answeredHeaders, body } = await ask('charts/1', { method, headers });
+    expect(answered).toBe(status);
+    expect(answeredHeaders.get('content-type')).toBe('application/fhir+json; charset=utf-8');
+    expect(body).toMatchObject({ resourceType: 'OperationOutcome', issue: [{ severity: 'error' }] });
+  });
+
+  it('answers 503 with Retry-After when the quota of the client is used up', async () => {
+    wire.handler = () => ({
+      status: 429,
+      headers: { ratelimit: ['"requests";r=59975;t=9', '"fhirInteractions";r=0;t=42'] },
+      body: outcome('too-many-requests', 'throttled', PHI),
+    });
+    const { status, headers } = await ask('charts/1');
+    expect([status, headers.get('retry-after')]).toEqual([503, '42']);
+  });
+
+  it('answers 400 for an id that is none, with nothing sent', async () => {
+    wire.requests.length = 0;
+    expect((await ask('charts/a%20b')).status).toBe(400);
+    expect(wire.requests).toEqual([]);
+  });
+
+  it('tells nothing of what the client itself may see', async () => {
+    for (const answer of [
+      refused(404, 'not-found', 'not-found'),
+      refused(403, 'forbidden', 'forbidden'),
+      refused(410, 'gone', 'deleted'),
+    ]) {
+      wire.handler = () => answer;
+      expect((await ask('charts/as-client')).status).toBe(500);
+    }
+  });
+
+  it('names handler and fix in the log for what is our own fault', async () => {
+    wire.handler = () => refused(401, 'unauthorized', 'login');
+    await ask('charts/42');
+    const logged = jest.mocked(Logger.prototype.error).mock.calls.join();
+    expect(logged).toContain('ChartsController.read (GET /charts/:id)');
+    expect(logged).toContain('check clientId and clientSecret');
+    expect(logged).not.toMatch(/42|Homer|secret-1/);
+  });
+
+  it('ends an answer that has begun', async () => {
+    wire.handler = () => refused(404, 'not-found', 'not-found');
+    const response = await fetch(`${url}/charts/late`);
+    expect([response.status, await response.text()]).toEqual([200, 'begun']);
+  });
+});
+
+it('is left out with exceptionFilter: false', async () => {
+  const wire = await WireServer.start(() => refused(404, 'not-found', 'not-found'));
+  jest.spyOn(Logger.prototype, 'error').mockImplementation();
+  const module = await Test.createTestingModule({
+    imports: [MedplumModule.forRoot({ ...wire.options(), exceptionFilter: false })],
+    controllers: [ChartsController],
+  }).compile();
+  const { app, url } = await listen(module, 'express');
+  expect((await fetch(`${url}/charts/1`)).status).toBe(500);
+  await app.close();
+  await wire.close();
+  jest.restoreAllMocks();
+});

@@ -1,0 +1,53 @@
+import { Body, Controller, type INestApplication, Post } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { enableFhirJson } from 'nestjs-medplum';
+import { listen, PLATFORMS } from '../support/platforms';
+
+@Controller('echo')
+class EchoController {
+  @Post()
+  echo(@Body() body: unknown) {
+    return { body: body ?? null };
+  }
+}
+
+describe.each(PLATFORMS)('enableFhirJson() on %s', (platform) => {
+  let app: INestApplication;
+  let url: string;
+
+  beforeAll(async () => {
+    const module = await Test.createTestingModule({ controllers: [EchoController] }).compile();
+    ({ app, url } = await listen(module, platform, (created) => enableFhirJson(created, { limit: 200_000 })));
+  });
+
+  afterAll(async () => {
+    await app?.close();
+  });
+
+  const post = async (contentType: string, body: string) => {
+    const response = await fetch(`${url}/echo`, { method: 'POST', headers: { 'content-type': contentType }, body });
+    return { status: response.status, body: (await response.json()) as unknown };
+  };
+
+  it.each(['application/fhir+json', 'application/fhir+json; charset=utf-8', 'application/json'])(
+    'parses %s',
+    async (type) => {
+      const patient = { resourceType: 'Patient', name: [{ family: 'Simpson' }] };
+      expect(await post(type, JSON.stringify(patient))).toEqual({ status: 201, body: { body: patient } });
+    },
+  );
+
+  it('answers 400 for a body that is no JSON', async () => {
+    expect((await post('application/fhir+json', '{"resourceType":')).status).toBe(400);
+  });
+
+  it('takes bodies up to its limit', async () => {
+    const body = (bytes: number) => JSON.stringify({ text: 'x'.repeat(bytes) });
+    expect((await post('application/fhir+json', body(150_000))).status).toBe(201);
+    expect((await post('application/fhir+json', body(250_000))).status).toBe(413);
+  });
+
+  it('still parses forms', async () => {
+    expect(await post('application/x-www-form-urlencoded', 'a=1')).toEqual({ status: 201, body: { body: { a: '1' } } });
+  });
+});

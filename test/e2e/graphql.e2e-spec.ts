@@ -1,0 +1,74 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { ExternalContextCreator } from '@nestjs/core';
+import { fromUser, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+
+/** Resolvers as @nestjs/graphql calls them: `(root, args, context, info)` through Nest's external contexts. */
+@Injectable()
+class ChartResolver {
+  constructor(private readonly medplum: MedplumService) {}
+
+  @OnBehalfOf(fromUser('membership'))
+  async patient(_root: unknown, { id }: { id: string }) {
+    await this.medplum.readResource('Patient', id);
+    return this.medplum.currentOnBehalfOf;
+  }
+
+  @OnBehalfOf('Practitioner/scheduler')
+  async appointments(_root: unknown, { id }: { id: string }) {
+    await this.medplum.readResource('Appointment', id);
+    return this.medplum.currentOnBehalfOf;
+  }
+}
+
+describe('Two resolvers of one GraphQL query', () => {
+  let app: MedplumApp;
+
+  const resolver = (name: 'patient' | 'appointments') => {
+    const instance = app.module.get(ChartResolver);
+    const create = app.module.get(ExternalContextCreator, { strict: false });
+    return create.create(
+      instance,
+      instance[name] as (...args: unknown[]) => unknown,
+      name,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      'graphql',
+    ) as (...args: unknown[]) => Promise<unknown>;
+  };
+
+  beforeEach(async () => {
+    jest.spyOn(Logger.prototype, 'warn').mockImplementation();
+    const handler = () => ({ delay: Math.random() * 5, body: { resourceType: 'Patient', id: '1' } });
+    app = await startMedplumApp({}, { providers: [ChartResolver], handler });
+  });
+
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await app.close();
+  });
+
+  it('share the request and its context, and never an identity', async () => {
+    const context = { req: { user: { membership: 'ann' } } };
+    const [patient, appointments] = [resolver('patient'), resolver('appointments')];
+    const calls = Array.from({ length: 20 }, (_, n) =>
+      (n % 2 === 0 ? patient : appointments)({}, { id: String(n) }, context, {}),
+    );
+    expect(await Promise.all(calls)).toEqual(
+      calls.map((_, n) => (n % 2 === 0 ? 'ProjectMembership/ann' : 'Practitioner/scheduler')),
+    );
+    for (const { path, onBehalfOf } of app.wire.requests) {
+      expect(onBehalfOf).toBe(path.includes('Patient') ? 'ProjectMembership/ann' : 'Practitioner/scheduler');
+    }
+  });
+
+  it('refuse a query for nobody', async () => {
+    const patient = resolver('patient');
+    await expect(patient({}, { id: '1' }, { req: {} }, {})).rejects.toMatchObject({ status: 401 });
+    await expect(patient({}, { id: '1' }, { req: { user: {} } }, {})).rejects.toMatchObject({ status: 403 });
+    expect(app.wire.requests).toEqual([]);
+  });
+});
