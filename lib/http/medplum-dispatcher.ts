@@ -22,5 +22,7 @@ export interface MedplumDispatcherRequest {
  * are not assignable to each other; an `Agent`, `Pool` or `MockAgent` of either fits.
  */
 export interface MedplumDispatcher {
+  /** Whether it was destroyed, if it says so: a request that is handed over then is surely not sent. */
+  readonly destroyed?: boolean;
   request(options: MedplumDispatcherRequest): Promise<MedplumDispatcherResponse>;
 }

@@ -1,6 +1,6 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import type { MedplumEffect, MedplumError, MedplumErrorDetails } from '../errors/medplum.error';
-import { MedplumProtocolError, UnknownEffectError } from '../errors/response.errors';
+import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
+import { MedplumProtocolError, MedplumUnauthorizedError, UnknownEffectError } from '../errors/response.errors';
 import { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from '../errors/transport.errors';
 import type { BaseUrl } from './base-url';
 import type { Credentials } from './credentials';
@@ -65,6 +65,8 @@ interface Answer {
 class Failure {
   constructor(
     readonly code: string,
+    /** The request may have reached the server. */
+    readonly sent: boolean,
     /** The status line had been read: the server has decided. */
     readonly status: number | undefined,
     readonly cause: unknown,
@@ -116,7 +118,7 @@ class Call {
   async run(): Promise<TransportResponse> {
     for (;;) {
       const pending = this.options.credentials.authorization();
-      const authorization = typeof pending === 'string' ? pending : await this.deadline.race(pending);
+      const authorization = typeof pending === 'string' ? pending : await this.#fromCredentials(pending);
       const result = await this.#attempt(authorization);
       if (result instanceof Failure) {
         await this.#retryAfterFailure(result);
@@ -130,11 +132,11 @@ class Call {
 
   /** The error for a call that was given up from our side. */
   cancelled({ reason }: Cancelled): MedplumError {
-    if (this.#underWay) {
+    if (this.#underWay && !isRefusal(this.#underWay.status)) {
       this.#fateUnknown = true;
     }
     const effect = this.#writes() && isSuccess(this.#underWay?.status) ? 'happened' : this.#effect();
-    const details = { effect, retryable: effect === 'none' && reason === 'timeout' };
+    const details = { effect, retryable: this.#mayBeMadeAgain(effect) && reason === 'timeout' };
     return reason === 'timeout'
       ? new MedplumTimeoutError(
           `${this.request.call} was not answered within its timeout of ${this.request.timeout} ms, retries included.`,
@@ -159,11 +161,13 @@ class Call {
       throw deadline.reason;
     }
     let error: string | undefined;
+    const { dispatcher } = this.options;
+    const destroyed = dispatcher.destroyed === true;
     const progress: { status?: number } = {};
     this.#underWay = progress;
     try {
       const response: MedplumDispatcherResponse = await deadline.race(
-        this.options.dispatcher.request({
+        dispatcher.request({
           origin,
           path: path + request.path,
           method: request.method,
@@ -183,7 +187,7 @@ class Call {
       }
       this.#underWay = undefined;
       error = failureCode(cause);
-      return new Failure(error, progress.status, cause);
+      return new Failure(error, !destroyed && !neverSent(cause), progress.status, cause);
     } finally {
       const duration = performance.now() - startedAt;
       this.attempts.push(
@@ -195,34 +199,52 @@ class Call {
     }
   }
 
+  /** Waits for the credentials. When they cannot be had for a repetition, the attempts before it still count. */
+  async #fromCredentials<T>(pending: Promise<T>): Promise<T> {
+    try {
+      return await this.deadline.race(pending);
+    } catch (error) {
+      const effect = this.#effect();
+      if (error instanceof Cancelled || effect === 'none') {
+        throw error;
+      }
+      throw new MedplumUnauthorizedError(
+        `${this.request.call} was not repeated after an attempt whose fate is unknown: the credentials could not be had.`,
+        { effect, retryable: this.#mayBeMadeAgain(effect), cause: error },
+      );
+    }
+  }
+
   #success({ status, text, header }: Answer): TransportResponse {
+    const details = { status, effect: this.#writes() ? 'happened' : 'none' } as const;
+    const answered = `${this.request.call} was answered with ${status}`;
     let body: unknown;
     if (text !== '') {
       try {
         body = JSON.parse(text);
       } catch (cause) {
-        throw new MedplumProtocolError(`${this.request.call} was answered with ${status}, but the body is no JSON.`, {
-          status,
-          effect: this.#writes() ? 'happened' : 'none',
-          cause,
-        });
+        throw new MedplumProtocolError(`${answered}, but the body is no JSON.`, { ...details, cause });
       }
+    }
+    // An empty body is an answer to a write: 204, or Prefer: return=minimal.
+    const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
+    if (!isObject && (text !== '' || !this.#writes())) {
+      throw new MedplumProtocolError(`${answered}, but the body is no JSON object.`, details);
     }
     return { status, body, requestId: requestIdOf(header('x-request-id'), undefined) };
   }
 
   /** Returns when the call may be tried again; throws its error when not. */
-  async #retryAfterFailure({ code, status, cause }: Failure): Promise<void> {
-    const sent = !neverSent(code);
-    this.#fateUnknown ||= sent;
+  async #retryAfterFailure({ code, sent, status, cause }: Failure): Promise<void> {
+    this.#fateUnknown ||= sent && !isRefusal(status);
     // A status line of success says that a write is done, even if the rest of the answer is lost.
     const happened = this.#writes() && isSuccess(status);
-    const mayRepeat = sent ? this.request.repeatability !== 'unsafe' && !happened : !poolClosed(code);
-    if (mayRepeat && (await this.#backOff(undefined))) {
+    const mayRepeat = !sent || (this.request.repeatability !== 'unsafe' && !happened);
+    if (mayRepeat && !poolClosed(code) && (await this.#backOff(undefined))) {
       return;
     }
     const effect = happened ? 'happened' : this.#effect();
-    const details = { status, effect, retryable: effect === 'none', cause };
+    const details = { status, effect, retryable: this.#mayBeMadeAgain(effect), cause };
     throw status === undefined
       ? new MedplumConnectionError(
           sent
@@ -242,7 +264,7 @@ class Call {
     const outcome = parseOutcome(answer.text);
     if (status === 401 && !this.#renewed) {
       this.#renewed = true;
-      if (await this.deadline.race(this.options.credentials.renew(authorization))) {
+      if (await this.#fromCredentials(this.options.credentials.renew(authorization))) {
         return;
       }
     }
@@ -265,25 +287,24 @@ class Call {
   ): MedplumError {
     const { request } = this;
     const { status } = answer;
-    if (this.#fateUnknown && this.#writes() && (status === 412 || status === 404 || status === 410)) {
-      return new UnknownEffectError(
-        `${request.call} was answered with ${status} after an attempt whose fate is unknown: that attempt may have caused it. Read the resource before you decide.`,
-        { status, outcome },
-      );
-    }
     const effect = this.#effect();
-    const details: MedplumErrorDetails = { effect, retryable: effect === 'none' && (busy || status >= 502) };
-    const error = responseError(
-      {
-        status,
-        call: request.call,
-        outcome,
-        empty: answer.text === '',
-        onBehalfOf: request.onBehalfOf !== undefined,
-        retryAfter: wait,
-      },
-      details,
-    );
+    const error =
+      effect === 'unknown' && (status === 412 || status === 404 || status === 410)
+        ? new UnknownEffectError(
+            `${request.call} was answered with ${status} after an attempt whose fate is unknown: that attempt may have caused it. Read the resource before you decide.`,
+            { status, outcome },
+          )
+        : responseError(
+            {
+              status,
+              call: request.call,
+              outcome,
+              empty: answer.text === '',
+              onBehalfOf: request.onBehalfOf !== undefined,
+              retryAfter: wait,
+            },
+            { effect, retryable: this.#mayBeMadeAgain(effect) && (busy || status >= 502) },
+          );
     error.attachRequestId(requestIdOf(answer.header('x-request-id'), outcome));
     return error;
   }
@@ -308,10 +329,20 @@ class Call {
   #effect(): MedplumEffect {
     return this.#writes() && this.#fateUnknown ? 'unknown' : 'none';
   }
+
+  /** Whether the caller may make the call again without anything being done twice. */
+  #mayBeMadeAgain(effect: MedplumEffect): boolean {
+    return effect === 'none' || (effect === 'unknown' && this.request.repeatability === 'once-by-identifier');
+  }
 }
 
 function isSuccess(status: number | undefined): boolean {
   return status !== undefined && status >= 200 && status < 300;
+}
+
+/** Whether the server said that it does not do what was asked. */
+function isRefusal(status: number | undefined): boolean {
+  return status !== undefined && status >= 300 && status < 500;
 }
 
 function parseOutcome(text: string): OperationOutcome | undefined {

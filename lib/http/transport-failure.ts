@@ -3,12 +3,10 @@ const NEVER_SENT = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
   'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_CLOSED',
-  'UND_ERR_DESTROYED',
+  'UND_ERR_INVALID_ARG',
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -20,22 +18,43 @@ const NEVER_SENT = new Set([
 /** Codes of a pool that was shut down: waiting does not bring it back. */
 const CLOSED = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED']);
 
+/** What a code looks like. Anything else might be a text that quotes something. */
+const CODE = /^\w{1,64}$/;
+
+/** The parts of Node's and undici's errors that are looked at. */
+interface FailureParts {
+  readonly code?: unknown;
+  readonly syscall?: unknown;
+  /** Node joins the failures of several addresses of one host in an AggregateError. */
+  readonly errors?: unknown;
+}
+
+function partsOf(failure: unknown): { readonly code: unknown; readonly syscall: unknown; readonly errors: unknown[] } {
+  const { code, syscall, errors } = Object(failure) as FailureParts;
+  return { code, syscall, errors: Array.isArray(errors) ? errors : [] };
+}
+
 /** The code of a failure underneath, as it may be shown. */
 export function failureCode(failure: unknown): string {
-  const { code, errors } = Object(failure) as { code?: unknown; errors?: readonly unknown[] };
+  const { code, errors } = partsOf(failure);
   if (typeof code === 'string') {
-    return code;
+    return CODE.test(code) ? code : 'UNKNOWN';
   }
-  // Node joins the failures of several addresses of one host in an AggregateError.
-  return Array.isArray(errors) && errors.length > 0 ? failureCode(errors[0]) : 'UNKNOWN';
+  return errors.length > 0 ? failureCode(errors[0]) : 'UNKNOWN';
 }
 
-/** Whether the request of this failure surely never left. */
-export function neverSent(code: string): boolean {
-  return NEVER_SENT.has(code);
+/**
+ * Whether the request of this failure surely never left. Some codes (`EHOSTUNREACH`, `ETIMEDOUT`) come while connecting
+ * and in the midst of a connection; the system call tells which.
+ */
+export function neverSent(failure: unknown): boolean {
+  const { syscall, errors } = partsOf(failure);
+  return (
+    NEVER_SENT.has(failureCode(failure)) || syscall === 'connect' || (errors.length > 0 && errors.every(neverSent))
+  );
 }
 
-/** Whether the connection pool was closed. */
+/** Whether the connection pool was closed. A destroyed one fails requests that were under way as well. */
 export function poolClosed(code: string): boolean {
   return CLOSED.has(code);
 }
