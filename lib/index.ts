@@ -25,7 +25,7 @@ export {
 } from './errors/response.errors';
 export { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from './errors/transport.errors';
 export type { IfMatch } from './fhir/interactions';
-export type { PatchOperation, ResourceArray, ResourceOf, WithId } from './fhir/resource.types';
+export type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from './fhir/resource.types';
 export type { SearchQuery, SearchValue } from './fhir/search-query';
 export type { ClientSecret } from './http/basic-credentials';
 export type { MedplumHeaders } from './http/caller-headers';

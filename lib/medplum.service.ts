@@ -1,7 +1,7 @@
 import type { Bundle, Resource, ResourceType } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
 import * as fhir from './fhir/interactions';
-import type { PatchOperation, ResourceArray, ResourceOf, WithId } from './fhir/resource.types';
+import type { PatchOperation, ResourceArray, ResourceOf, Stored } from './fhir/resource.types';
 import type { SearchQuery } from './fhir/search-query';
 import type { MedplumConnection } from './medplum-connection';
 import type { MedplumRequestOptions, MedplumUpdateOptions } from './medplum-request.options';
@@ -75,7 +75,7 @@ export class MedplumService {
   }
 
   /** Creates a resource. The server gives its id; one in the resource is ignored. */
-  createResource<T extends Resource>(resource: T, options: MedplumRequestOptions = {}): Promise<WithId<T>> {
+  createResource<T extends Resource>(resource: T, options: MedplumRequestOptions = {}): Promise<Stored<T>> {
     return this.#resource(INTERACTIONS.create, () => fhir.create(resource), options);
   }
 
@@ -89,7 +89,7 @@ export class MedplumService {
     resource: T,
     query: SearchQuery,
     options: MedplumRequestOptions = {},
-  ): Promise<WithId<T>> {
+  ): Promise<Stored<T>> {
     return this.#resource(INTERACTIONS.create, () => fhir.createIfNoneExist(resource, query), options);
   }
 
@@ -112,7 +112,7 @@ export class MedplumService {
    *
    * @throws MedplumPreconditionFailedError when it has changed since it was read (see `ifMatch`).
    */
-  updateResource<T extends Resource>(resource: T, options: MedplumUpdateOptions = {}): Promise<WithId<T>> {
+  updateResource<T extends Resource>(resource: T, options: MedplumUpdateOptions = {}): Promise<Stored<T>> {
     return this.#resource(INTERACTIONS.update, () => fhir.update(resource, options.ifMatch), options);
   }
 

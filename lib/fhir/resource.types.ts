@@ -8,6 +8,9 @@ export type WithId<T> = T & { id: string };
 /** The resource class of a resource type name. */
 export type ResourceOf<K extends ResourceType> = WithId<ExtractResource<K>>;
 
+/** A resource as it was given, and as the server has stored it. */
+export type Stored<T extends Resource> = T & ResourceOf<T['resourceType']>;
+
 /** The matches of a search, and the bundle they came in (`bundle` is not enumerable). */
 export type ResourceArray<T extends Resource> = T[] & { readonly bundle: Bundle<T> };
 

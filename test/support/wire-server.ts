@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { MedplumModuleOptions } from 'nestjs-medplum';
+import type { MedplumModuleRootOptions } from 'nestjs-medplum';
 
 /** One request as it arrived over the wire. */
 export interface WireRequest {
@@ -70,9 +70,13 @@ export class WireServer {
   }
 
   /** Options of a client for this server. */
-  options<T extends Partial<MedplumModuleOptions>>(more?: T): MedplumModuleOptions & T {
-    return { baseUrl: this.baseUrl, clientId: 'client-1', clientSecret: 'secret-1', ...more } as MedplumModuleOptions &
-      T;
+  options<T extends Partial<MedplumModuleRootOptions>>(more?: T): MedplumModuleRootOptions & T {
+    return {
+      baseUrl: this.baseUrl,
+      clientId: 'client-1',
+      clientSecret: 'secret-1',
+      ...more,
+    } as MedplumModuleRootOptions & T;
   }
 
   /** Identities as they arrived, in order; `undefined` for requests without one. */
