@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseBaseUrl } from '../../lib/http/base-url';
 
 const problemOf = (value: string, allowInsecureHttp = false): string | undefined => {

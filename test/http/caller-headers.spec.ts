@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { MedplumBadRequestError, type MedplumHeaders } from 'nestjs-medplum';
 import { callerHeaders } from '../../lib/http/caller-headers';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
@@ -11,7 +11,7 @@ const TOKEN_CHARACTERS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABC
 function spellings(name: string): fc.Arbitrary<string> {
   return fc
     .array(fc.boolean(), { minLength: name.length, maxLength: name.length })
-    .map((upper) => [...name].map((letter, i) => (upper[i] ? letter.toUpperCase() : letter)).join(''));
+    .map((upper) => Array.from(name, (letter, i) => (upper[i] ? letter.toUpperCase() : letter)).join(''));
 }
 
 /** The forms in which headers may be given. */
@@ -96,7 +96,7 @@ describe("The caller's headers", () => {
   it('take every other well-formed name, also one that objects inherit', () => {
     const name = fc
       .oneof(
-        fc.string({ unit: fc.constantFrom(...TOKEN_CHARACTERS), minLength: 1, maxLength: 20 }),
+        fc.string({ unit: fc.constantFrom(...TOKEN_CHARACTERS.split('')), minLength: 1, maxLength: 20 }),
         fc.constantFrom('constructor', '__proto__', 'toString', 'valueOf', 'hasOwnProperty'),
       )
       .map((text) => `${text}-`);

@@ -76,11 +76,11 @@ describe('Deadline', () => {
     try {
       const controller = new AbortController();
       const limit = deadline(LONG, controller.signal);
-      let fail: (error: Error) => void = () => undefined;
+      let fail: ((error: Error) => void) | undefined;
       const result = reasonOf(limit.race(new Promise((_, reject) => (fail = reject))));
       controller.abort();
       await result;
-      fail(new Error('late'));
+      fail?.(new Error('late'));
       await reasonOf(limit.race(Promise.reject(new Error('later'))));
       await new Promise((resolve) => setImmediate(resolve));
       expect(unhandled).not.toHaveBeenCalled();

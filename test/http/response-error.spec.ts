@@ -84,12 +84,13 @@ describe.each(CLASSES)('An answer of %d', (status, ofTheResource) => {
   });
 });
 
-describe('Answers of newer servers', () => {
-  const refused = (tracing: boolean) => ({
-    status: 400,
-    body: outcome('invalid', 'invalid', 'Authentication error', tracing),
-  });
+/** How newer servers refuse an identity. */
+const refused = (tracing: boolean) => ({
+  status: 400,
+  body: outcome('invalid', 'invalid', 'Authentication error', tracing),
+});
 
+describe('Answers of newer servers', () => {
   it('refuse an identity with 400 "Authentication error", traced or not', async () => {
     await expect(errorOf(refused(true), 'm-1')).resolves.toBeInstanceOf(OnBehalfOfRejectedError);
     await expect(errorOf(refused(false), 'm-1')).resolves.toBeInstanceOf(OnBehalfOfRejectedError);

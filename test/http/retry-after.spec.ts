@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { asOperationOutcome } from '../../lib/http/response-error';
 import { retryAfter } from '../../lib/http/retry-after';

@@ -97,13 +97,10 @@ async function outcomes(medplum: MedplumService = app.medplum): Promise<Record<C
       const [event, ...others] = app.events.slice(events).filter(({ onBehalfOf }) => onBehalfOf === identityOf(name));
       expect(others).toEqual([]);
       expect(event?.attempts.map(({ attempt }) => attempt)).toEqual(sent.map((_, i) => i + 1));
-      if (!isMedplumError(error)) {
-        expect({ error, outcome: event?.outcome }).toEqual({ error: undefined, outcome: 'success' });
-        return [name, `${sent.length}: answered, ${event?.effect}`] as const;
-      }
-      expect(event).toMatchObject({ outcome: 'error', error: { name: error.name }, effect: error.effect });
-      const again = error.retryable ? 'retryable' : 'final';
-      return [name, `${sent.length}: ${error.name}, ${error.effect}, ${again}`] as const;
+      const { name: type, effect } = isMedplumError(error) ? error : { name: undefined, effect: event?.effect };
+      expect(event).toMatchObject(type ? { outcome: 'error', error: { name: type }, effect } : { outcome: 'success' });
+      const again = isMedplumError(error) && error.retryable ? 'retryable' : 'final';
+      return [name, `${sent.length}: ${type ? `${type}, ${effect}, ${again}` : `answered, ${effect}`}`] as const;
     }),
   );
   return Object.fromEntries(results) as Record<CallName, string>;
@@ -113,6 +110,21 @@ function expected(safe: string, recognised: string, unsafe: string): Record<Call
   const kinds = { safe, recognised, unsafe };
   return Object.fromEntries(NAMES.map((name) => [name, kinds[kindOf(name)]])) as Record<CallName, string>;
 }
+
+/** A refusal of the resource stage. */
+const answer =
+  (status: number): WireHandler =>
+  () => ({ status, body: outcome('some-id', 'some-code', 'Some text') });
+
+/** A conditional create that the server recognises. */
+const create = () => CALLS['create unless its identifier exists'](app.medplum);
+
+/** A refusal whose body ends too early. */
+const refusalCutOff: WireHandler = (_request, response) => {
+  response.writeHead(403, { 'content-type': 'application/fhir+json', 'content-length': 100 });
+  response.write('{"resourceType":', () => response.socket?.end());
+  return undefined;
+};
 
 describe('A fault that lasts', () => {
   const thrice = MAX_RETRIES + 1;
@@ -276,11 +288,6 @@ describe('A fault that passes', () => {
 });
 
 describe('After an attempt whose fate is unknown', () => {
-  const answer =
-    (status: number): WireHandler =>
-    () => ({ status, body: outcome('some-id', 'some-code', 'Some text') });
-  const create = () => CALLS['create unless its identifier exists'](app.medplum);
-
   it.each([404, 410, 412])('a %d is an UnknownEffectError', async (status) => {
     for (const fault of ['reset before headers', '503'] as const) {
       app.wire.handler = failing(fault, answer(status));
@@ -349,21 +356,18 @@ describe('A 412 or 404 is what it says', () => {
 });
 
 describe('A refusal whose body is lost', () => {
-  const cutOff: WireHandler = (_request, response) => {
-    response.writeHead(403, { 'content-type': 'application/fhir+json', 'content-length': 100 });
-    response.write('{"resourceType":', () => response.socket?.end());
-    return undefined;
-  };
-
   it('did nothing all the same', async () => {
-    app.wire.handler = cutOff;
+    app.wire.handler = refusalCutOff;
     const error = await failureOf(CALLS.create(app.medplum));
     expect(error).toBeInstanceOf(MedplumProtocolError);
     expect(error).toMatchObject({ status: 403, effect: 'none' });
   });
 
   it('is asked for again when the call is safe', async () => {
-    app.wire.handler = failing(cutOff, () => ({ status: 403, body: outcome('forbidden', 'forbidden', 'Forbidden') }));
+    app.wire.handler = failing(refusalCutOff, () => ({
+      status: 403,
+      body: outcome('forbidden', 'forbidden', 'Forbidden'),
+    }));
     await expect(CALLS.read(app.medplum)).rejects.toBeInstanceOf(MedplumForbiddenError);
   });
 });

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { MedplumModuleRootOptions } from 'nestjs-medplum';
 
 /** One request as it arrived over the wire. */
@@ -116,7 +116,7 @@ export class WireServer {
       await new Promise((resolve) => setTimeout(resolve, answer.delay));
     }
     if (answer.destroy) {
-      (response.socket as Socket | null)?.resetAndDestroy();
+      response.socket?.resetAndDestroy();
       return;
     }
     const body = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body ?? '');

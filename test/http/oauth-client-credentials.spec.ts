@@ -1,0 +1,131 @@
+import {
+  MedplumConnectionError,
+  MedplumServerError,
+  type MedplumService,
+  MedplumUnauthorizedError,
+} from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { outcome, type WireAnswer, type WireRequest } from '../support/wire-server';
+
+const TOKEN_PATH = '/oauth2/token';
+
+describe("auth: 'client-credentials'", () => {
+  let app: MedplumApp;
+  let issued: number;
+  let token: (request: WireRequest) => WireAnswer;
+  let resource: (request: WireRequest) => WireAnswer;
+
+  const tokenRequests = () => app.wire.requests.filter(({ path }) => path === TOKEN_PATH);
+  const read = (medplum: MedplumService = app.medplum) => medplum.readResource('Patient', '1', { onBehalfOf: 'a' });
+
+  async function start(clientSecret: string | (() => string) = 's3cret&=') {
+    app = await startMedplumApp(
+      { auth: 'client-credentials', clientSecret, retry: { maxRetries: 0 } },
+      { handler: (request) => (request.path === TOKEN_PATH ? token(request) : resource(request)) },
+    );
+  }
+
+  beforeEach(() => {
+    issued = 0;
+    token = () => ({ body: { access_token: `token-${++issued}`, token_type: 'Bearer', expires_in: 3600 } });
+    resource = () => ({ body: { resourceType: 'Patient', id: '1' } });
+  });
+
+  afterEach(async () => {
+    await app.close();
+  });
+
+  it('gets one token for however many first calls, without an identity, and uses it', async () => {
+    await start();
+    await Promise.all(Array.from({ length: 20 }, () => read()));
+    expect(tokenRequests()).toHaveLength(1);
+    const [request] = tokenRequests();
+    expect(request?.onBehalfOf).toBeUndefined();
+    expect(request?.headers.authorization).toBeUndefined();
+    expect(Object.fromEntries(new URLSearchParams(request?.body))).toEqual({
+      grant_type: 'client_credentials',
+      client_id: 'client-1',
+      client_secret: 's3cret&=',
+    });
+    const calls = app.wire.requests.filter(({ path }) => path !== TOKEN_PATH);
+    expect(new Set(calls.map(({ headers, onBehalfOf }) => `${headers.authorization} ${onBehalfOf}`))).toEqual(
+      new Set(['Bearer token-1 ProjectMembership/a']),
+    );
+  });
+
+  it('renews a refused token once and repeats the call; late refusals of the old one renew nothing', async () => {
+    await start();
+    resource = ({ headers }) =>
+      headers.authorization === 'Bearer token-1'
+        ? { status: 401, delay: Math.random() * 20, body: outcome('unauthorized', 'login', 'Unauthorized') }
+        : { body: { resourceType: 'Patient', id: '1' } };
+    await Promise.all(Array.from({ length: 10 }, () => read()));
+    expect(tokenRequests()).toHaveLength(2);
+    expect(app.events[0]?.attempts.map(({ status }) => status)).toEqual([401, 200]);
+  });
+
+  it('gives up when the new token is refused as well', async () => {
+    await start();
+    resource = () => ({ status: 401, body: outcome('unauthorized', 'login', 'Unauthorized') });
+    await expect(read()).rejects.toThrow(MedplumUnauthorizedError);
+    expect(tokenRequests()).toHaveLength(2);
+  });
+
+  it('renews ahead of expiry', async () => {
+    await start();
+    token = () => ({ body: { access_token: `token-${++issued}`, token_type: 'bearer', expires_in: 0.000_001 } });
+    await read();
+    await read();
+    expect(tokenRequests()).toHaveLength(2);
+  });
+
+  it('does not let one waiter that is aborted spoil the token for the others', async () => {
+    await start();
+    let release: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      app.wire.handler = async (request) => {
+        if (request.path !== TOKEN_PATH) return resource(request);
+        resolve();
+        await new Promise<void>((go) => (release = go));
+        return token(request);
+      };
+    });
+    const abort = new AbortController();
+    const first = app.medplum.readResource('Patient', '1', { onBehalfOf: 'a', signal: abort.signal });
+    const second = read();
+    await asked;
+    abort.abort();
+    await expect(first).rejects.toMatchObject({ code: 'MEDPLUM_ABORT', effect: 'none' });
+    release();
+    await expect(second).resolves.toMatchObject({ id: '1' });
+    expect(tokenRequests()).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      'wrong credentials',
+      { status: 400, body: { error: 'invalid_request', error_description: 'Invalid secret' } },
+      MedplumUnauthorizedError,
+    ],
+    ['a failing server', { status: 500, body: { msg: 'Internal Server Error' } }, MedplumServerError],
+    ['a broken connection', { destroy: true }, MedplumConnectionError],
+  ])('refuses calls for %s, with nothing sent, and does not ask again at once', async (_what, answer, type) => {
+    await start();
+    token = () => answer;
+    await expect(read()).rejects.toThrow(type);
+    await expect(read()).rejects.toThrow(type);
+    expect(app.wire.requests.map(({ path }) => path)).toEqual([TOKEN_PATH]);
+    expect(app.events).toMatchObject(Array(2).fill({ outcome: 'refused', attempts: [], effect: 'none' }));
+  });
+
+  it('asks a secret function for each token, so that a rotated secret is used', async () => {
+    const secrets = ['old', 'new'];
+    await start(() => secrets.shift() ?? 'none');
+    resource = ({ headers }) =>
+      headers.authorization === 'Bearer token-1'
+        ? { status: 401, body: outcome('unauthorized', 'login', 'Unauthorized') }
+        : { body: { resourceType: 'Patient', id: '1' } };
+    await read();
+    expect(tokenRequests().map(({ body }) => new URLSearchParams(body).get('client_secret'))).toEqual(['old', 'new']);
+  });
+});
