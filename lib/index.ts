@@ -27,7 +27,7 @@ export { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from '
 export type { IfMatch } from './fhir/interactions';
 export type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from './fhir/resource.types';
 export type { SearchQuery, SearchValue } from './fhir/search-query';
-export type { ClientSecret } from './http/basic-credentials';
+export type { ClientSecret } from './http/client-secret';
 export type { MedplumHeaders } from './http/caller-headers';
 export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';
 export type { RequestAttempt } from './http/request-attempt';

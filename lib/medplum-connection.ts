@@ -5,6 +5,7 @@ import { isMedplumError, type MedplumError } from './errors/medplum.error';
 import { MedplumBadRequestError } from './errors/response.errors';
 import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
 import { BasicCredentials } from './http/basic-credentials';
+import { OAuthClientCredentials } from './http/oauth-client-credentials';
 import { callerHeaders } from './http/caller-headers';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { MedplumTransport, type TransportResponse } from './http/medplum-transport';
@@ -38,7 +39,11 @@ export class MedplumConnection implements OnApplicationShutdown {
       const timeouts = { connect: { timeout: connectTimeout }, headersTimeout: 0, bodyTimeout: 0 };
       dispatcher = this.#ownPool = new Pool(baseUrl.origin, { ...pool, ...timeouts });
     }
-    const credentials = new BasicCredentials(options.clientId, options.clientSecret);
+    const { clientId, clientSecret } = options;
+    const credentials =
+      options.auth === 'basic'
+        ? new BasicCredentials(clientId, clientSecret)
+        : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
     this.#transport = new MedplumTransport({ baseUrl, dispatcher, credentials, retry });
   }
 

@@ -2,7 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import { isMedplumError } from './errors/medplum.error';
 import { type BaseUrl, parseBaseUrl } from './http/base-url';
-import type { ClientSecret } from './http/basic-credentials';
+import type { ClientSecret } from './http/client-secret';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { type MedplumRetryOptions, RETRY_DEFAULTS } from './http/retry.options';
 import { type OnBehalfOfInput, type OnBehalfOfReference, parseOnBehalfOf } from './on-behalf-of/on-behalf-of.reference';

@@ -1,8 +1,5 @@
-import { MedplumUnauthorizedError } from '../errors/response.errors';
+import { askForSecret, type ClientSecret } from './client-secret';
 import type { Credentials } from './credentials';
-
-/** The secret of the ClientApplication, or where to ask for it (so that it can be rotated without a restart). */
-export type ClientSecret = string | (() => string | Promise<string>);
 
 /**
  * HTTP Basic credentials of the ClientApplication (RFC 7617), which Medplum recommends for on-behalf-of.
@@ -44,21 +41,7 @@ export class BasicCredentials implements Credentials {
   }
 
   async #ask(): Promise<string> {
-    let secret: unknown;
-    try {
-      secret = typeof this.#secret === 'string' ? this.#secret : await this.#secret();
-    } catch (cause) {
-      throw new MedplumUnauthorizedError('The clientSecret function failed, so nothing was sent.', {
-        cause,
-        retryable: true,
-      });
-    }
-    if (typeof secret !== 'string' || secret === '') {
-      throw new MedplumUnauthorizedError(
-        'The clientSecret function gave no secret (expected a string), so nothing was sent.',
-      );
-    }
-    this.#value = this.#encode(secret);
+    this.#value = this.#encode(await askForSecret(this.#secret));
     return this.#value;
   }
 
