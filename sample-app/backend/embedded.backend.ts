@@ -7,6 +7,9 @@ import { hashPassword } from '../auth/password.hash';
 import { ClinicBackend, type DemoLogin } from './clinic.backend';
 import { seedDemoClinic } from './demo-clinic.seed';
 
+/** Name of the ClientApplication that the clinic is for Medplum: it stands in `meta.author`. */
+const CLIENT = 'Clinic app';
+
 /** An embedded Medplum with a demo clinic in it: in memory, on loopback, gone when the app stops. */
 export class EmbeddedBackend extends ClinicBackend implements OnApplicationShutdown {
   readonly medplum: MedplumModuleOptions;
@@ -17,13 +20,14 @@ export class EmbeddedBackend extends ClinicBackend implements OnApplicationShutd
     override readonly demoLogins: readonly DemoLogin[],
   ) {
     super();
-    this.medplum = emulator.options();
+    this.medplum = emulator.options(CLIENT);
   }
 
   static async start(): Promise<EmbeddedBackend> {
     const { MedplumEmulator } = await import('nestjs-medplum/testing');
     const emulator = await MedplumEmulator.start();
     try {
+      await emulator.createClient({ name: CLIENT });
       const logins = await seedDemoClinic(emulator);
       const accounts = await Promise.all(
         logins.map(async ({ name, password, membership }) => ({

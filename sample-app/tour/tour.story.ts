@@ -71,7 +71,7 @@ export class TourStory {
   }
 
   async #logins(visitors: readonly Visitor[]): Promise<void> {
-    this.#heading('Three people log in. Their session is a signed cookie; it says who they are, not what they may do.');
+    this.#heading('Three people log in. A signed cookie says who they are, not what they may do.');
     for (const { login, browser } of visitors) {
       const { status } = await browser.login(login.name, login.password);
       const me = await browser.get<{ name?: string }>('/auth/me');
@@ -87,9 +87,7 @@ export class TourStory {
   }
 
   async #lists(...[nora, hugo, paula]: [Visitor, Visitor, Visitor]): Promise<WithId<Patient>> {
-    this.#heading(
-      'All three ask for GET /patients. Same code, same credentials of the app: Medplum applies their own rights.',
-    );
+    this.#heading('All three ask for GET /patients. The app has one client; Medplum applies the rights of each.');
     const lists = new Map<Visitor, WithId<Patient>[]>();
     for (const visitor of [nora, hugo, paula]) {
       const { status, body } = await visitor.browser.get<WithId<Patient>[]>('/patients');
@@ -189,12 +187,12 @@ export class TourStory {
     const sent = this.#backend.requests.slice(before);
     this.#claim(
       sent.length > 0 && sent.every(({ onBehalfOf }) => onBehalfOf === undefined),
-      'these calls carry no on-behalf-of header, and only these',
+      'these calls carry no on-behalf-of header: the rights are those of the app',
     );
   }
 
   #auditTrail(): void {
-    this.#heading('What MedplumAudit.events$ saw of it: one event per call, without ids, values or identities.');
+    this.#heading('MedplumAudit.events$ had one event per call; shown without ids, values and identities.');
     const { calls } = this.#recent;
     const headerless = calls.filter(({ attempts, attemptsOnBehalf }) => attempts > attemptsOnBehalf);
     this.print(textTable(calls.map(rowOf)));

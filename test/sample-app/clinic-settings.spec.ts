@@ -1,0 +1,98 @@
+import { createClinic } from '../../sample-app/clinic.application';
+import { ClinicSettingsError, readClinicSettings } from '../../sample-app/config/clinic.settings';
+
+const MEDPLUM = {
+  MEDPLUM_BASE_URL: 'https://medplum.example/',
+  MEDPLUM_CLIENT_ID: 'client-1',
+  MEDPLUM_CLIENT_SECRET: 'very-secret-1',
+};
+const SESSION_SECRET = 'x'.repeat(32);
+
+function refusal(environment: Readonly<Record<string, string>>): string {
+  try {
+    readClinicSettings(environment);
+  } catch (error) {
+    return String(error);
+  }
+  return 'accepted';
+}
+
+describe('the environment of the clinic', () => {
+  it('may be empty: embedded Medplum, port 3000 on loopback, a session secret of this start', () => {
+    const settings = readClinicSettings({});
+    expect(settings).toMatchObject({ production: false, port: 3000, host: '127.0.0.1', medplum: undefined });
+    expect(settings.sessionSecret).toMatch(/^[0-9a-f]{64}$/);
+    expect(readClinicSettings({}).sessionSecret).not.toBe(settings.sessionSecret);
+  });
+
+  it('takes a real Medplum when all three variables are set', () => {
+    expect(readClinicSettings(MEDPLUM).medplum).toEqual({
+      baseUrl: 'https://medplum.example/',
+      clientId: 'client-1',
+      clientSecret: 'very-secret-1',
+    });
+  });
+
+  it.each(Object.keys(MEDPLUM))('asks for the other two when only %s is set', (name) => {
+    const others = Object.keys(MEDPLUM).filter((other) => other !== name);
+    const text = refusal({ [name]: 'very-secret-value' });
+    expect(text).toMatch(/^ClinicSettingsError: /);
+    expect(text).toContain(`Missing: ${others.join(', ')}.`);
+    expect(text).not.toContain('very-secret-value');
+  });
+
+  it.each(Object.keys(MEDPLUM))('does not take a blank %s for a value', (name) => {
+    expect(refusal({ ...MEDPLUM, [name]: '  ' })).toContain(`Missing: ${name}.`);
+  });
+
+  it('in production names everything that is missing at once', () => {
+    const text = refusal({ NODE_ENV: 'production' });
+    expect(text).toContain(`Missing: ${Object.keys(MEDPLUM).join(', ')}.`);
+    expect(text).toContain('SESSION_SECRET is missing');
+  });
+
+  it('in production needs SESSION_SECRET beside Medplum, and Medplum beside SESSION_SECRET', () => {
+    expect(refusal({ NODE_ENV: 'production', ...MEDPLUM })).toContain('SESSION_SECRET is missing');
+    expect(refusal({ NODE_ENV: 'production', SESSION_SECRET })).toContain('MEDPLUM_BASE_URL');
+    expect(readClinicSettings({ NODE_ENV: 'production', ...MEDPLUM, SESSION_SECRET })).toMatchObject({
+      production: true,
+      host: '0.0.0.0',
+      sessionSecret: SESSION_SECRET,
+    });
+  });
+
+  it.each([
+    ['SESSION_SECRET', 'short'],
+    ['PORT', 'http'],
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '80.5'],
+  ])('refuses %s=%s by name', (name, value) => {
+    expect(refusal({ [name]: value })).toContain(`${name} must`);
+  });
+
+  it('takes PORT=0 for any free port', () => {
+    expect(readClinicSettings({ PORT: '0' }).port).toBe(0);
+  });
+
+  it('does not mix a file of users with demo logins', () => {
+    expect(refusal({ CLINIC_USERS_FILE: 'users.json' })).toContain('CLINIC_USERS_FILE');
+  });
+});
+
+describe('createClinic()', () => {
+  const before = { ...process.env };
+  afterEach(() => {
+    process.env = { ...before };
+  });
+
+  it('refuses to start in production without configuration', async () => {
+    process.env.NODE_ENV = 'production';
+    await expect(createClinic({ logger: false })).rejects.toThrow(ClinicSettingsError);
+  });
+
+  it('refuses to start on half of the credentials of a server', async () => {
+    process.env.MEDPLUM_CLIENT_ID = 'client-1';
+    await expect(createClinic({ logger: false })).rejects.toThrow('Missing: MEDPLUM_BASE_URL, MEDPLUM_CLIENT_SECRET.');
+  });
+});
