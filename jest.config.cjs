@@ -6,6 +6,7 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts', '**/*.e2e-spec.ts'],
+  globals: { NEST_MAJOR: 12 },
   setupFiles: ['<rootDir>/jest.setup.cjs'],
   moduleNameMapper: {
     '^nestjs-medplum$': '<rootDir>/lib/index.ts',

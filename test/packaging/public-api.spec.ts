@@ -58,6 +58,7 @@ describe('nestjs-medplum', () => {
     expect(api.types).toEqual([
       'AsClientApplicationOptions',
       'ClientSecret',
+      'FhirJsonOptions',
       'IfMatch',
       'MedplumDispatcher',
       'MedplumDispatcherRequest',
@@ -90,6 +91,7 @@ describe('nestjs-medplum', () => {
       'ResourceOf',
       'SearchQuery',
       'SearchValue',
+      'Stored',
       'WithId',
     ]);
   });

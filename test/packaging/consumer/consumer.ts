@@ -1,0 +1,113 @@
+/**
+ * A small app as somebody else writes it, with the package and its required peers only. consumers.package-spec.ts
+ * compiles it against the packed tarball, as a CommonJS and as an ES module, and runs it with plain node.
+ */
+import 'reflect-metadata';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  type CanActivate,
+  Controller,
+  type ExecutionContext,
+  Get,
+  Injectable,
+  Module,
+  Param,
+  UseGuards,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  fromUser,
+  isMedplumError,
+  MedplumAudit,
+  MedplumModule,
+  type MedplumModuleOptions,
+  MedplumService,
+  OnBehalfOf,
+  OnBehalfOfRequiredError,
+  type RequestEvent,
+} from 'nestjs-medplum';
+
+/** Stands for Medplum: answers every read, and remembers whom it was for. */
+const actedFor: unknown[] = [];
+const medplum = createServer((request, response) => {
+  actedFor.push(request.headers['x-medplum-on-behalf-of']);
+  response.setHeader('content-type', 'application/fhir+json');
+  response.end(JSON.stringify({ resourceType: 'Patient', id: 'p1', name: [{ family: 'Simpson' }] }));
+});
+
+@Injectable()
+class LoginGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const request: { user?: unknown } = context.switchToHttp().getRequest();
+    request.user = { membership: 'm1' };
+    return true;
+  }
+}
+
+@Injectable()
+class ChartService {
+  constructor(private readonly service: MedplumService) {}
+
+  async family(id: string): Promise<string> {
+    const patient = await this.service.readResource('Patient', id);
+    // @ts-expect-error: the type is that of a Patient, not any.
+    void patient.notAnElement;
+    const family: string | undefined = patient.name?.[0]?.family;
+    return family ?? 'unknown';
+  }
+}
+
+@Controller('charts')
+class ChartController {
+  constructor(private readonly charts: ChartService) {}
+
+  @Get(':id')
+  @UseGuards(LoginGuard)
+  @OnBehalfOf(fromUser('membership'))
+  async read(@Param('id') id: string): Promise<{ family: string }> {
+    return { family: await this.charts.family(id) };
+  }
+}
+
+@Module({
+  imports: [
+    MedplumModule.forRootAsync({
+      useFactory: (): MedplumModuleOptions => ({
+        baseUrl: `http://127.0.0.1:${(medplum.address() as AddressInfo).port}/`,
+        clientId: 'client',
+        clientSecret: 'not-a-secret',
+      }),
+    }),
+  ],
+  controllers: [ChartController],
+  providers: [ChartService],
+})
+class AppModule {}
+
+async function main(): Promise<void> {
+  await new Promise<void>((resolve) => medplum.listen(0, '127.0.0.1', resolve));
+  const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
+  const events: RequestEvent[] = [];
+  app.get(MedplumAudit).events$.subscribe((event) => events.push(event));
+  await app.listen(0, '127.0.0.1');
+  const answer = await fetch(`${await app.getUrl()}/charts/p1`);
+  const body: unknown = await answer.json();
+  const refusal: unknown = await app
+    .get(MedplumService)
+    .readResource('Patient', 'p1')
+    .catch((error: unknown) => error);
+  await app.close();
+  medplum.close();
+  console.log(
+    JSON.stringify({
+      status: answer.status,
+      body,
+      actedFor,
+      refused: refusal instanceof OnBehalfOfRequiredError && isMedplumError(refusal),
+      events: events.length,
+    }),
+  );
+}
+
+void main();
