@@ -1,7 +1,10 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, getMaxListeners, setMaxListeners } from 'node:events';
 
 /** Why a call was given up from our side. */
 export type CancelReason = 'timeout' | 'abort';
+
+/** Calls that may wait for one signal at once before Node warns of a leak. */
+const CALLS_PER_SIGNAL = 1_000;
 
 /** Thrown out of a wait that was given up. It never leaves the transport. */
 export class Cancelled {
@@ -33,8 +36,13 @@ export class Deadline extends EventEmitter {
     this.#signal = signal;
     if (signal?.aborted) {
       this.#cancel('abort');
-    } else {
-      signal?.addEventListener('abort', this.#onAbort, { once: true });
+    } else if (signal) {
+      // All calls of a request share its signal, and each lets go of it: the usual 10 listeners are no leak.
+      const most = getMaxListeners(signal);
+      if (most > 0 && most < CALLS_PER_SIGNAL) {
+        setMaxListeners(CALLS_PER_SIGNAL, signal);
+      }
+      signal.addEventListener('abort', this.#onAbort, { once: true });
     }
   }
 

@@ -1,13 +1,19 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
-import { MedplumProtocolError, MedplumUnauthorizedError, UnknownEffectError } from '../errors/response.errors';
+import { type MedplumEffect, MedplumError } from '../errors/medplum.error';
+import { MedplumProtocolError, MedplumRateLimitError, UnknownEffectError } from '../errors/response.errors';
 import { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from '../errors/transport.errors';
 import type { BaseUrl } from './base-url';
 import type { Credentials } from './credentials';
 import { Cancelled, Deadline } from './deadline';
 import type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './medplum-dispatcher';
 import { type RequestAttempt, WireAttempt } from './request-attempt';
-import { asOperationOutcome, isSerializationConflict, requestIdOf, responseError } from './response-error';
+import {
+  asOperationOutcome,
+  type ErrorClass,
+  isSerializationConflict,
+  requestIdOf,
+  responseError,
+} from './response-error';
 import type { MedplumRetryOptions } from './retry.options';
 import { retryAfter } from './retry-after';
 import { failureCode, neverSent, poolClosed } from './transport-failure';
@@ -199,19 +205,23 @@ class Call {
     }
   }
 
-  /** Waits for the credentials. When they cannot be had for a repetition, the attempts before it still count. */
+  /**
+   * Waits for the credentials. Calls that wait for the same ones are refused with one error, but an error names its
+   * call: each gets its own, with the effect of its own attempts.
+   */
   async #fromCredentials<T>(pending: Promise<T>): Promise<T> {
     try {
       return await this.deadline.race(pending);
     } catch (error) {
-      const effect = this.#effect();
-      if (error instanceof Cancelled || effect === 'none') {
+      if (!(error instanceof MedplumError)) {
         throw error;
       }
-      throw new MedplumUnauthorizedError(
-        `${this.request.call} was not repeated after an attempt whose fate is unknown: the credentials could not be had.`,
-        { effect, retryable: this.#mayBeMadeAgain(effect), cause: error },
-      );
+      const effect = this.#effect();
+      const retryable = error.retryable && this.#mayBeMadeAgain(effect);
+      const { status, cause } = error;
+      const wait = error instanceof MedplumRateLimitError ? error.retryAfter : undefined;
+      const details = { status, cause, effect, retryable, retryAfter: wait };
+      throw new (error.constructor as ErrorClass)(error.message, details);
     }
   }
 

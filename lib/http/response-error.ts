@@ -71,7 +71,8 @@ export interface ErrorResponse {
   readonly retryAfter: number | undefined;
 }
 
-type ErrorClass = new (message: string, details?: MedplumErrorDetails) => MedplumError;
+/** The classes of errors that come of an attempt. */
+export type ErrorClass = new (message: string, details?: MedplumErrorDetails) => MedplumError;
 
 const BY_STATUS: Readonly<Record<number, readonly [ErrorClass, string]>> = {
   401: [

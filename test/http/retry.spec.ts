@@ -378,8 +378,8 @@ describe('An answer of success that is no resource', () => {
     ['null', { body: 'null' }],
     ['text', { body: '"Patient"' }],
     ['a list', { body: '[]' }],
-  ])('%s: no read or search can go on with it', async (_what, answer) => {
-    app.wire.handler = () => answer;
+  ])('%s: no read or search can go on with it', async (_what, wrong) => {
+    app.wire.handler = () => wrong;
     const { medplum } = app;
     const onBehalfOf = 'm-1';
     const reads = [

@@ -1,0 +1,144 @@
+import { isMedplumError, type MedplumError, MedplumUnauthorizedError } from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { outcome, type WireRequest } from '../support/wire-server';
+
+const UNAUTHORIZED = { status: 401, body: outcome('unauthorized', 'login', 'Unauthorized') };
+const OK = { body: { resourceType: 'Patient', id: '1' } };
+
+let app: MedplumApp;
+
+afterEach(() => app.close());
+
+const read = (id = '1', onBehalfOf = 'm-1') => app.medplum.readResource('Patient', id, { onBehalfOf });
+
+/** The secret that a request brought. */
+function secretOf(request: WireRequest): string | undefined {
+  const [scheme, value = ''] = (request.headers.authorization ?? '').split(' ');
+  const [clientId, ...secret] = Buffer.from(value, 'base64').toString('utf8').split(':');
+  return scheme === 'Basic' && clientId === 'client-1' ? secret.join(':') : undefined;
+}
+
+const secretsSent = () => app.wire.requests.map(secretOf);
+
+async function failureOf(work: Promise<unknown>): Promise<MedplumError> {
+  const error: unknown = await work.catch((reason: unknown) => reason);
+  if (!isMedplumError(error)) {
+    throw new Error('The call did not fail as it should.', { cause: error });
+  }
+  return error;
+}
+
+describe('A secret as text', () => {
+  it('is sent as it is, colons and other letters included (RFC 7617)', async () => {
+    app = await startMedplumApp({ clientSecret: 'a:b€ü' });
+    await read();
+    expect(secretsSent()).toEqual(['a:b€ü']);
+  });
+
+  it('that is refused is not sent again', async () => {
+    app = await startMedplumApp({}, { handler: () => UNAUTHORIZED });
+    await expect(failureOf(read())).resolves.toMatchObject({ status: 401, effect: 'none', retryable: false });
+    expect(app.wire.requests).toHaveLength(1);
+  });
+});
+
+describe('A secret from a function', () => {
+  it('is asked for once, by the first call, however many calls there are', async () => {
+    const clientSecret = jest.fn(() => Promise.resolve('secret-1'));
+    app = await startMedplumApp({ clientSecret });
+    expect(clientSecret).not.toHaveBeenCalled();
+    await Promise.all(Array.from({ length: 20 }, () => read()));
+    await read();
+    expect(clientSecret).toHaveBeenCalledTimes(1);
+    expect(new Set(secretsSent())).toEqual(new Set(['secret-1']));
+  });
+
+  it('is asked for again when the server refuses it, and the call is repeated with the new one', async () => {
+    const clientSecret = jest.fn<string, []>().mockReturnValueOnce('old').mockReturnValue('new');
+    app = await startMedplumApp(
+      { clientSecret },
+      { handler: (request) => (secretOf(request) === 'new' ? OK : UNAUTHORIZED) },
+    );
+    // A write as well: 401 says that it was not done.
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf: 'm-1' });
+    expect(secretsSent()).toEqual(['old', 'new']);
+    expect(app.wire.identities).toEqual(['ProjectMembership/m-1', 'ProjectMembership/m-1']);
+    expect(app.events.at(-1)?.attempts).toMatchObject([{ status: 401 }, { status: 200 }]);
+    await read();
+    expect(clientSecret).toHaveBeenCalledTimes(2);
+  });
+
+  it('is asked for once per call at most: a second 401 is the answer', async () => {
+    let n = 0;
+    const clientSecret = jest.fn(() => `secret-${++n}`);
+    app = await startMedplumApp({ clientSecret }, { handler: () => UNAUTHORIZED });
+    await expect(failureOf(read())).resolves.toBeInstanceOf(MedplumUnauthorizedError);
+    expect(secretsSent()).toEqual(['secret-1', 'secret-2']);
+  });
+
+  it('that has not changed is not sent again', async () => {
+    const clientSecret = jest.fn(() => 'same');
+    app = await startMedplumApp({ clientSecret }, { handler: () => UNAUTHORIZED });
+    await expect(failureOf(read())).resolves.toBeInstanceOf(MedplumUnauthorizedError);
+    expect(app.wire.requests).toHaveLength(1);
+    expect(clientSecret).toHaveBeenCalledTimes(2);
+  });
+
+  it('is asked for once when many calls are refused at once, also by those that hear of it late', async () => {
+    const clientSecret = jest.fn<string, []>().mockReturnValueOnce('old').mockReturnValue('new');
+    let releaseLate: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => (releaseLate = resolve));
+    app = await startMedplumApp(
+      { clientSecret },
+      {
+        handler: async (request) => {
+          if (secretOf(request) === 'new') {
+            return OK;
+          }
+          if (request.path.endsWith('/late')) {
+            await late;
+          }
+          return UNAUTHORIZED;
+        },
+      },
+    );
+    const lateCalls = [read('late'), read('late')];
+    await Promise.all(Array.from({ length: 10 }, () => read()));
+    expect(clientSecret).toHaveBeenCalledTimes(2);
+    releaseLate?.();
+    await Promise.all(lateCalls);
+    expect(clientSecret).toHaveBeenCalledTimes(2);
+  });
+
+  it.each<readonly [string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new Error('taint-secret');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('taint-secret'))],
+    ['gives nothing', () => undefined],
+    ['gives an empty text', () => ''],
+    ['gives no text', () => Promise.resolve({ secret: 'taint-secret' })],
+  ])('that %s is a typed error, with nothing sent; the next call asks again', async (_how, broken) => {
+    let works = false;
+    const clientSecret = () => (works ? 'secret-1' : broken()) as string;
+    app = await startMedplumApp({ clientSecret });
+    const error = await failureOf(read());
+    expect(error).toBeInstanceOf(MedplumUnauthorizedError);
+    expect(error).toMatchObject({ effect: 'none' });
+    expect(`${error.message} ${JSON.stringify(error)} ${JSON.stringify(error.cause)}`).not.toContain('taint');
+    expect(app.events.at(-1)).toMatchObject({ outcome: 'refused', attempts: [], effect: 'none' });
+    expect(app.wire.requests).toHaveLength(0);
+    works = true;
+    await expect(read()).resolves.toMatchObject({ id: '1' });
+  });
+
+  it('that fails for several calls at once fails each with an error of its own', async () => {
+    app = await startMedplumApp({ clientSecret: () => Promise.reject(new Error('vault is sealed')) });
+    const [first, second] = await Promise.all([failureOf(read('1', 'm-1')), failureOf(read('2', 'm-2'))]);
+    expect(first?.request).toMatchObject({ path: '/fhir/R4/Patient/1', onBehalfOf: 'ProjectMembership/m-1' });
+    expect(second?.request).toMatchObject({ path: '/fhir/R4/Patient/2', onBehalfOf: 'ProjectMembership/m-2' });
+  });
+});

@@ -1,0 +1,130 @@
+import { Agent, MockAgent, Pool } from 'undici';
+import { MedplumConnectionError, type MedplumDispatcher } from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+
+let app: MedplumApp;
+
+afterEach(() => app.close());
+
+const read = () => app.medplum.readResource('Patient', '1', { onBehalfOf: 'm-1' });
+const create = () => app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf: 'm-1' });
+
+describe('A dispatcher that was given', () => {
+  it('is used, and not closed: an Agent', async () => {
+    const dispatcher = new Agent();
+    try {
+      const request = jest.spyOn(dispatcher, 'request');
+      app = await startMedplumApp({ dispatcher });
+      await read();
+      expect(request).toHaveBeenCalledTimes(1);
+      expect(app.wire.requests).toHaveLength(1);
+      await app.module.close();
+      expect(dispatcher.closed).toBe(false);
+      expect(dispatcher.destroyed).toBe(false);
+    } finally {
+      await dispatcher.destroy();
+    }
+  });
+
+  it('is used, and not closed: a MockAgent, with no server at all', async () => {
+    const dispatcher = new MockAgent();
+    dispatcher.disableNetConnect();
+    try {
+      dispatcher
+        .get('https://medplum.example')
+        .intercept({
+          path: '/projects/p1/fhir/R4/Patient/1',
+          headers: { 'x-medplum-on-behalf-of': 'ProjectMembership/m-1', 'x-medplum': 'extended' },
+        })
+        .reply(200, { resourceType: 'Patient', id: '1' });
+      app = await startMedplumApp({ baseUrl: 'https://medplum.example/projects/p1', dispatcher });
+      await expect(read()).resolves.toEqual({ resourceType: 'Patient', id: '1' });
+      dispatcher.assertNoPendingInterceptors();
+    } finally {
+      await dispatcher.close();
+    }
+  });
+
+  it('may fail in any way: the error is typed, and shows nothing of it', async () => {
+    const failures: readonly (() => unknown)[] = [
+      () => {
+        throw new Error('taint');
+      },
+      () => Promise.reject(Object.assign(new Error('taint'), { code: 'taint Patient/1' })),
+      // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- what others may do
+      () => Promise.reject('taint'),
+      () => Promise.resolve(undefined),
+      () => Promise.resolve({ statusCode: 200, headers: {}, body: undefined }),
+    ];
+    const left = failures.values();
+    const dispatcher = { request: () => left.next().value?.() } as MedplumDispatcher;
+    app = await startMedplumApp({ dispatcher, retry: { maxRetries: 0 } });
+    for (const _failure of failures) {
+      const error: unknown = await create().catch((reason: unknown) => reason);
+      expect(error).toHaveProperty('code', expect.stringMatching(/^MEDPLUM_(?:CONNECTION|PROTOCOL)$/) as unknown);
+      expect(`${String(error)} ${JSON.stringify(error)} ${JSON.stringify(app.events.at(-1))}`).not.toContain('taint');
+    }
+    expect(app.events).toHaveLength(failures.length);
+  });
+});
+
+describe('A dispatcher that is destroyed', () => {
+  it('leaves the fate of what was under way unknown', async () => {
+    let tell: (() => void) | undefined;
+    const arrived = new Promise<void>((resolve) => (tell = resolve));
+    app = await startMedplumApp();
+    app.wire.handler = () => {
+      tell?.();
+      return undefined;
+    };
+    const dispatcher = new Pool(new URL(app.wire.baseUrl).origin);
+    const other = await startMedplumApp({ dispatcher, baseUrl: app.wire.baseUrl });
+    try {
+      const write = other.medplum
+        .createResource({ resourceType: 'Patient' }, { onBehalfOf: 'm-1' })
+        .catch((reason: unknown) => reason);
+      await arrived;
+      await dispatcher.destroy();
+      const error = await write;
+      expect(error).toBeInstanceOf(MedplumConnectionError);
+      expect(error).toMatchObject({ effect: 'unknown', retryable: false });
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('surely sends nothing afterwards, and is not tried again', async () => {
+    const dispatcher = new Agent();
+    app = await startMedplumApp({ dispatcher });
+    await dispatcher.destroy();
+    await expect(create()).rejects.toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none' });
+    expect(app.events.at(-1)?.attempts).toHaveLength(1);
+  });
+});
+
+describe('The pool of the library', () => {
+  it('lets calls finish when the app shuts down, and takes none afterwards', async () => {
+    let release: (() => void) | undefined;
+    let tell: (() => void) | undefined;
+    const arrived = new Promise<void>((resolve) => (tell = resolve));
+    const released = new Promise<void>((resolve) => (release = resolve));
+    app = await startMedplumApp(
+      {},
+      {
+        handler: async () => {
+          tell?.();
+          await released;
+          return { body: { resourceType: 'Patient', id: '1' } };
+        },
+      },
+    );
+    const call = read();
+    await arrived;
+    const closed = app.module.close();
+    release?.();
+    await expect(call).resolves.toMatchObject({ id: '1' });
+    await closed;
+    await expect(create()).rejects.toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none' });
+    expect(app.wire.requests).toHaveLength(1);
+  });
+});
