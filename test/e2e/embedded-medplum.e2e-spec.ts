@@ -13,6 +13,11 @@ import { MedplumEmulator } from 'nestjs-medplum/testing';
 
 type Member = Awaited<ReturnType<MedplumEmulator['createMember']>>;
 
+const practitioner = (family: string) => ({
+  resourceType: 'Practitioner' as const,
+  name: [{ given: ['Test'], family }],
+});
+
 let emulator: MedplumEmulator;
 let context: TestingModule;
 let medplum: MedplumService;
@@ -21,10 +26,6 @@ let bob: Member;
 
 beforeAll(async () => {
   emulator = await MedplumEmulator.start();
-  const practitioner = (family: string) => ({
-    resourceType: 'Practitioner' as const,
-    name: [{ given: ['Test'], family }],
-  });
   ann = await emulator.createMember({
     profile: practitioner('Ann'),
     policy: [{ resourceType: 'Patient', criteria: 'Patient?gender=female' }],

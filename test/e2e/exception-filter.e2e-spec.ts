@@ -1,6 +1,8 @@
-import { Controller, Get, type INestApplication, Logger, Param, Patch, Put, Res } from '@nestjs/common';
+import { Controller, Get, type INestApplication, Param, Patch, Put, Res } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { AsClientApplication, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import { type CapturedLog, captureLog } from '../support/captured-log';
+import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
 import { outcome, type WireAnswer, WireServer } from '../support/wire-server';
 
@@ -48,6 +50,7 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
   let wire: WireServer;
   let app: INestApplication;
   let url: string;
+  let log: CapturedLog;
 
   beforeAll(async () => {
     wire = await WireServer.start();
@@ -59,16 +62,15 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
   });
 
   afterAll(async () => {
-    await app?.close().finally(() => wire.close());
+    await closeAll(app, wire);
   });
 
   beforeEach(() => {
-    jest.spyOn(Logger.prototype, 'warn').mockImplementation();
-    jest.spyOn(Logger.prototype, 'error').mockImplementation();
+    log = captureLog();
   });
 
   afterEach(() => {
-    jest.restoreAllMocks();
+    log.restore();
   });
 
   const ask = async (path: string, init: RequestInit = {}) => {
@@ -160,7 +162,7 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
   it('names handler and fix in the log for what is our own fault', async () => {
     wire.handler = () => refused(401, 'unauthorized', 'login');
     await ask('charts/42');
-    const logged = jest.mocked(Logger.prototype.error).mock.calls.join();
+    const logged = log.text('error');
     expect(logged).toContain('ChartsController.read (GET /charts/:id)');
     expect(logged).toContain('check clientId and clientSecret');
     expect(logged).not.toMatch(/42|Homer|secret-1/);
@@ -175,7 +177,7 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
 
 it('is left out with exceptionFilter: false', async () => {
   const wire = await WireServer.start(() => refused(404, 'not-found', 'not-found'));
-  jest.spyOn(Logger.prototype, 'error').mockImplementation();
+  const log = captureLog();
   const module = await Test.createTestingModule({
     imports: [MedplumModule.forRoot({ ...wire.options(), exceptionFilter: false })],
     controllers: [ChartsController],
@@ -184,5 +186,5 @@ it('is left out with exceptionFilter: false', async () => {
   expect((await fetch(`${url}/charts/1`)).status).toBe(500);
   await app.close();
   await wire.close();
-  jest.restoreAllMocks();
+  log.restore();
 });

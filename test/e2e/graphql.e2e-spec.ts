@@ -21,6 +21,8 @@ class ChartResolver {
   }
 }
 
+const handler = () => ({ delay: Math.random() * 5, body: { resourceType: 'Patient', id: '1' } });
+
 describe('Two resolvers of one GraphQL query', () => {
   let app: MedplumApp;
 
@@ -42,7 +44,6 @@ describe('Two resolvers of one GraphQL query', () => {
 
   beforeEach(async () => {
     jest.spyOn(Logger.prototype, 'warn').mockImplementation();
-    const handler = () => ({ delay: Math.random() * 5, body: { resourceType: 'Patient', id: '1' } });
     app = await startMedplumApp({}, { providers: [ChartResolver], handler });
   });
 

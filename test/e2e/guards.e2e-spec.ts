@@ -7,7 +7,6 @@ import {
   Inject,
   type INestApplication,
   Injectable,
-  Logger,
   Res,
   UseGuards,
 } from '@nestjs/common';
@@ -22,6 +21,8 @@ import {
   OnBehalfOf,
   OnBehalfOfGuard,
 } from 'nestjs-medplum';
+import { type CapturedLog, captureLog } from '../support/captured-log';
+import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
 import { TestUserGuard } from '../support/test-user.guard';
 import { WireServer } from '../support/wire-server';
@@ -184,6 +185,7 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
   let wire: WireServer;
   let app: INestApplication;
   let url: string;
+  let log: CapturedLog;
 
   async function start(providers: object[] = []) {
     wire = await WireServer.start();
@@ -202,14 +204,12 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
 
   beforeEach(() => {
     resolved.mockClear();
-    for (const level of ['warn', 'error'] as const) {
-      jest.spyOn(Logger.prototype, level).mockImplementation();
-    }
+    log = captureLog();
   });
 
   afterEach(async () => {
-    jest.restoreAllMocks();
-    await app?.close().finally(() => wire.close());
+    log.restore();
+    await closeAll(app, wire);
   });
 
   const GLOBAL: [string, object[]][] = [
@@ -241,7 +241,7 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
       ]);
     }
     expect(wire.requests).toEqual([]);
-    const logged = jest.mocked(Logger.prototype.warn).mock.calls.join();
+    const logged = log.text('warn');
     expect(logged).toContain('AuthBelow.handle');
   });
 
@@ -268,7 +268,7 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
       { statusCode: 500, message: 'Internal server error', error: 'Internal Server Error' },
     ]);
     expect(wire.requests).toEqual([]);
-    const logged = jest.mocked(Logger.prototype.error).mock.calls.join();
+    const logged = log.text('error');
     expect(logged).toContain('GET /undecorated');
     expect(logged).toContain('Undecorated.handle');
     expect(logged).toContain('Undecorated.read');

@@ -12,6 +12,7 @@ import {
 import { Test } from '@nestjs/testing';
 import { defer, from, map, mergeMap, type Observable, of, timer } from 'rxjs';
 import { fromUser, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
 import { TestUserGuard } from '../support/test-user.guard';
 import { WireServer } from '../support/wire-server';
@@ -80,7 +81,7 @@ describe.each(PLATFORMS)('Answers on %s', (platform) => {
   });
 
   afterAll(async () => {
-    await app?.close().finally(() => wire.close());
+    await closeAll(app, wire);
   });
 
   it.each([

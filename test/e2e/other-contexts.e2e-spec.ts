@@ -4,6 +4,7 @@ import { Test } from '@nestjs/testing';
 import { createServer, type AddressInfo } from 'node:net';
 import { defer, from, firstValueFrom, type Observable } from 'rxjs';
 import { CurrentOnBehalfOf, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import { closeAll } from '../support/close-all';
 import { WireServer } from '../support/wire-server';
 
 interface Message {
@@ -68,7 +69,7 @@ describe('Messages over TCP, in a hybrid app that inherits nothing', () => {
   afterAll(async () => {
     jest.restoreAllMocks();
     client?.close();
-    await app?.close().finally(() => wire.close());
+    await closeAll(app, wire);
   });
 
   it.each(['read', 'observe'])('%s: concurrent messages on one connection keep their identities', async (pattern) => {

@@ -20,6 +20,7 @@ import {
   OnBehalfOf,
   type OnBehalfOfResolver,
 } from 'nestjs-medplum';
+import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
 import { TestUserGuard } from '../support/test-user.guard';
 import { WireServer } from '../support/wire-server';
@@ -164,12 +165,12 @@ describe.each(PLATFORMS)('Sources of identities on %s', (platform) => {
 
   afterAll(async () => {
     jest.restoreAllMocks();
-    await app?.close().finally(() => wire.close());
+    await closeAll(app, wire);
   });
 
   const get = async (path: string, who?: string) => {
     const response = await fetch(`${url}/${path}`, { headers: who ? { 'x-test-user': who } : {} });
-    return { status: response.status, body: (await response.json()) as unknown };
+    return { status: response.status, body: await response.json() };
   };
 
   it.each(['bare', 'provided', 'request-scoped', 'unlisted'])('%s: each request gets its own', async (path) => {

@@ -81,7 +81,7 @@ describe("auth: 'client-credentials'", () => {
 
   it('does not let one waiter that is aborted spoil the token for the others', async () => {
     await start();
-    let release: () => void = () => undefined;
+    let release: (() => void) | undefined;
     const asked = new Promise<void>((resolve) => {
       app.wire.handler = async (request) => {
         if (request.path !== TOKEN_PATH) return resource(request);
@@ -96,7 +96,7 @@ describe("auth: 'client-credentials'", () => {
     await asked;
     abort.abort();
     await expect(first).rejects.toMatchObject({ code: 'MEDPLUM_ABORT', effect: 'none' });
-    release();
+    release?.();
     await expect(second).resolves.toMatchObject({ id: '1' });
     expect(tokenRequests()).toHaveLength(1);
   });
@@ -115,7 +115,7 @@ describe("auth: 'client-credentials'", () => {
     await expect(read()).rejects.toThrow(type);
     await expect(read()).rejects.toThrow(type);
     expect(app.wire.requests.map(({ path }) => path)).toEqual([TOKEN_PATH]);
-    expect(app.events).toMatchObject(Array(2).fill({ outcome: 'refused', attempts: [], effect: 'none' }));
+    expect(app.events).toMatchObject([1, 2].map(() => ({ outcome: 'refused', attempts: [], effect: 'none' })));
   });
 
   it('asks a secret function for each token, so that a rotated secret is used', async () => {

@@ -14,6 +14,10 @@ interface Job {
   readonly data: { readonly membership?: string; readonly patient: string };
 }
 
+function practitioner(this: { readonly prefix: string }, id: string): string {
+  return `${this.prefix}/${id}`;
+}
+
 @Injectable()
 class ReminderProcessor {
   readonly prefix = 'Practitioner';
@@ -28,9 +32,7 @@ class ReminderProcessor {
     return this.medplum.currentOnBehalfOf;
   }
 
-  @RunOnBehalfOf(function (this: ReminderProcessor, id: string) {
-    return `${this.prefix}/${id}`;
-  } as (id: string) => string)
+  @RunOnBehalfOf(practitioner)
   later(id: string): Observable<unknown> {
     return from(Promise.resolve(id)).pipe((source) => source);
   }
@@ -91,7 +93,7 @@ describe('@RunOnBehalfOf() and @RunAsClientApplication()', () => {
   });
 
   it('keep the name of the method and what other decorators noted on it', () => {
-    const method = ReminderProcessor.prototype.process;
+    const method = Reflect.get(ReminderProcessor.prototype, 'process') as Function;
     expect(method.name).toBe('process');
     expect(Reflect.getMetadata('queue', method)).toBe('reminders');
     expect(Reflect.getMetadataKeys(method).map(String)).toContain('SCHEDULE_CRON_OPTIONS');

@@ -7,6 +7,7 @@ import {
   MedplumService,
   type RequestEvent,
 } from 'nestjs-medplum';
+import { closeAll } from './close-all';
 import { type WireHandler, WireServer } from './wire-server';
 
 /** An app context with one client of a recording server. Close it with `close()`. */
@@ -43,8 +44,6 @@ export async function startMedplumApp(
     module,
     medplum: module.get(MedplumService),
     events,
-    close: async () => {
-      await module.close().finally(() => wire.close());
-    },
+    close: () => closeAll(module, wire),
   };
 }
