@@ -1,4 +1,4 @@
-import { RequestMethod } from '@nestjs/common';
+import { RequestMethod, type Type } from '@nestjs/common';
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import { dirname } from 'node:path';
 
@@ -18,11 +18,32 @@ export function routeOf(request: { readonly method: string }): string {
   return `${request.method} ${typeof path === 'string' ? path : '(unknown route)'}`;
 }
 
-function* pathsOf(target: object): Iterable<string> {
+interface Handler {
+  /** `Controller.method`. */
+  readonly name: string;
+  readonly verb: string | undefined;
+  /** What its route ends with, e.g. `/patients/:id`. */
+  readonly path: string;
+}
+
+function pathsOf(target: object): string[] {
   const paths = (Reflect.getMetadata(PATH, target) as string | string[] | undefined) ?? [];
-  for (const path of [paths].flat()) {
-    yield path.replace(/^\/+|\/+$/g, '');
-  }
+  return [paths].flat().map((path) => path.replace(/^\/+|\/+$/g, ''));
+}
+
+function handlersOf(controller: Type): Handler[] {
+  const prototype = controller.prototype as Record<string, unknown>;
+  return new MetadataScanner().getAllMethodNames(prototype).flatMap((key) => {
+    const method = prototype[key] as object;
+    const verb = RequestMethod[Reflect.getMetadata(METHOD, method) as RequestMethod];
+    return pathsOf(controller).flatMap((first) =>
+      pathsOf(method).map((second) => ({
+        name: `${controller.name}.${key}`,
+        verb,
+        path: [first, second].map((part) => (part === '' ? '' : `/${part}`)).join(''),
+      })),
+    );
+  });
 }
 
 /**
@@ -32,38 +53,18 @@ function* pathsOf(target: object): Iterable<string> {
  * @param route as {@link routeOf} writes it.
  */
 export function handlerOf(route: string, modules: ModulesContainer): string | undefined {
-  const [verb = '', path = ''] = route.replace(/\/+$/, '').split(' ');
-  const scanner = new MetadataScanner();
-  let found: { readonly length: number; readonly name: string } | undefined;
-  for (const { controllers } of modules.values()) {
-    for (const { metatype } of controllers.values()) {
-      const prototype = (metatype as { prototype?: object } | null)?.prototype;
-      for (const key of prototype ? scanner.getAllMethodNames(prototype) : []) {
-        const method: unknown = Reflect.get(prototype ?? {}, key);
-        if (typeof method !== 'function' || !metatype) {
-          continue;
-        }
-        const methodVerb = RequestMethod[Reflect.getMetadata(METHOD, method) as RequestMethod];
-        for (const first of methodVerb === verb || methodVerb === 'ALL' ? pathsOf(metatype) : []) {
-          for (const second of pathsOf(method)) {
-            const end = [first, second]
-              .filter((part) => part !== '')
-              .map((part) => `/${part}`)
-              .join('');
-            if (path.endsWith(end) && end.length >= (found?.length ?? 0)) {
-              found = { length: end.length, name: `${metatype.name}.${key}` };
-            }
-          }
-        }
-      }
-    }
-  }
-  return found?.name;
+  const [verb, path = ''] = route.replace(/\/+$/, '').split(' ');
+  const controllers = [...modules.values()].flatMap((module) => [...module.controllers.values()]);
+  return controllers
+    .flatMap(({ metatype }) => (metatype ? handlersOf(metatype as Type) : []))
+    .filter((handler) => [verb, 'ALL'].includes(handler.verb) && path.endsWith(handler.path))
+    .toSorted((a, b) => b.path.length - a.path.length)[0]?.name;
 }
 
 /** `    at async Type.method [as name] (file:line:column)`. */
 const FRAME = /^\s+at (?:async )?([\w$]+)\.([\w$<>]+)(?: \[as ([\w$]+)\])? \((.*)\)$/;
-const LIBRARY = dirname(__filename);
+/** Where this library lies, as stack traces name it: with `--enable-source-maps` that is not `__dirname`. */
+const LIBRARY = dirname(/\((.+):\d+:\d+\)$/m.exec(new Error().stack ?? '')?.[1] ?? __filename);
 
 /** Which method of the app made the call. */
 export function callSite(error: Error): string | undefined {
