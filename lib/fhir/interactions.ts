@@ -1,5 +1,6 @@
 import type { Bundle, Identifier, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
+import { objects } from '../http/objects';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { checkId, checkResourceType } from './path-segments';
 import type { PatchOperation } from './resource.types';
@@ -105,14 +106,20 @@ export function createIfNoneExist(resource: Resource, query: SearchQuery): FhirR
   };
 }
 
+/** Characters that a search reads as syntax (FHIR R4 section 3.1.1.4.0.1): a comma in an identifier would mean OR. */
+const SEARCH_SYNTAX = /[,|$\\]/;
+
 /** Whether the condition is one identifier with a system that the body carries: then the server recognises a repetition. */
 function isOwnIdentifier(condition: string, resource: Resource): boolean {
   const [parameter, ...others] = new URLSearchParams(condition);
   if (!parameter || others.length > 0 || parameter[0] !== 'identifier') {
     return false;
   }
-  const given = (resource as { identifier?: Identifier | Identifier[] }).identifier ?? [];
-  return [given].flat().some(({ system, value }) => system && value && `${system}|${value}` === parameter[1]);
+  const { identifier } = resource as { identifier?: Identifier | Identifier[] };
+  return objects([identifier ?? []].flat()).some(
+    ({ system, value }) =>
+      system && value && !SEARCH_SYNTAX.test(system + value) && `${system}|${value}` === parameter[1],
+  );
 }
 
 /** How an update guards against writing over another version. */
@@ -134,6 +141,11 @@ function ifMatchHeader(ifMatch: IfMatch, resource: Resource): Record<string, str
   return { 'if-match': `W/"${checkId(version, 'ifMatch option, if it is no boolean,')}"` };
 }
 
+/** Medplum wipes the accounts of a resource whose meta names none, when an admin identity updates it in extended mode. */
+function wipesAccounts({ meta }: Resource): boolean {
+  return meta !== undefined && meta !== null && !meta.accounts;
+}
+
 /** PUT `[type]/[id]`. */
 export function update(resource: Resource, ifMatch: IfMatch = true): FhirRequest {
   checkResource(resource);
@@ -142,8 +154,7 @@ export function update(resource: Resource, ifMatch: IfMatch = true): FhirRequest
     headers: { ...ACCEPT_AND_CONTENT_TYPE, ...ifMatchHeader(ifMatch, resource) },
     body: json(resource, 'resource'),
     repeatability: 'unsafe',
-    // Medplum wipes the accounts of a resource whose meta names none, when an admin identity writes in extended mode.
-    ...(resource.meta && !resource.meta.accounts ? { extended: false } : {}),
+    ...(wipesAccounts(resource) ? { extended: false } : {}),
   };
 }
 
@@ -175,6 +186,9 @@ export function batch(bundle: Bundle): FhirRequest {
   if (!bundle.entry?.length) {
     throw new MedplumBadRequestError('The bundle has no entries: the server refuses an empty one.');
   }
+  const wipes = objects(bundle.entry).some(
+    ({ request, resource }) => request?.method === 'PUT' && resource && wipesAccounts(resource),
+  );
   return {
     ...INTERACTIONS.batch,
     action: type,
@@ -183,5 +197,6 @@ export function batch(bundle: Bundle): FhirRequest {
     headers: ACCEPT_AND_CONTENT_TYPE,
     body: json(bundle, 'bundle'),
     repeatability: 'unsafe',
+    ...(wipes ? { extended: false } : {}),
   };
 }

@@ -32,26 +32,39 @@ function alternative(name: string, value: unknown): string {
   return text(name, value).replace(/[\\,]/g, String.raw`\$&`);
 }
 
+function alternatives(name: string, values: readonly unknown[]): string {
+  if (values.length === 0) {
+    throw new MedplumBadRequestError(
+      `The search parameter ${name} has no values: leave it out, or the search would match everything.`,
+    );
+  }
+  return values.map((value) => alternative(name, value)).join(',');
+}
+
+function checkName(name: unknown): string {
+  if (typeof name !== 'string' || !NAME.test(name)) {
+    throw new MedplumBadRequestError('A name in the search query is no FHIR search parameter.');
+  }
+  return name;
+}
+
 function* pairs(query: Exclude<SearchQuery, string>): Iterable<readonly [string, string]> {
-  if (query instanceof URLSearchParams) {
-    yield* query;
-  } else if (Array.isArray(query)) {
-    for (const [name, value] of query as readonly (readonly [string, SearchValue])[]) {
-      yield [name, text(name, value)];
-    }
-  } else {
-    for (const [name, value] of Object.entries(query)) {
-      if (Array.isArray(value)) {
-        if (value.length === 0) {
-          throw new MedplumBadRequestError(
-            `The search parameter ${name} has no values: leave it out, or the search would match everything.`,
-          );
-        }
-        yield [name, value.map((item) => alternative(name, item)).join(',')];
-      } else if (value !== undefined) {
-        yield [name, text(name, value)];
+  if (!(Symbol.iterator in query)) {
+    for (const [given, value] of Object.entries(query)) {
+      const name = checkName(given);
+      if (value !== undefined) {
+        yield [name, Array.isArray(value) ? alternatives(name, value) : text(name, value)];
       }
     }
+    return;
+  }
+  // A Map, or the URLSearchParams of another realm: read as an object they would be empty, and match everything.
+  for (const pair of query as Iterable<unknown>) {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw new MedplumBadRequestError('A list of search parameters must consist of pairs of a name and a value.');
+    }
+    const name = checkName(pair[0]);
+    yield [name, text(name, pair[1])];
   }
 }
 
@@ -71,9 +84,6 @@ export function searchQuery(query: SearchQuery | undefined): string {
   }
   const result = new URLSearchParams();
   for (const [name, value] of pairs(typeof query === 'string' ? new URLSearchParams(query) : query)) {
-    if (!NAME.test(name)) {
-      throw new MedplumBadRequestError('A name in the search query is no FHIR search parameter.');
-    }
     result.append(name, value);
   }
   return result.toString();

@@ -59,7 +59,7 @@ describe('A dispatcher that was given', () => {
     const left = failures.values();
     const dispatcher = { request: () => left.next().value?.() } as MedplumDispatcher;
     app = await startMedplumApp({ dispatcher, retry: { maxRetries: 0 } });
-    for (const _failure of failures) {
+    for (let i = 0; i < failures.length; i++) {
       const error: unknown = await create().catch((reason: unknown) => reason);
       expect(error).toHaveProperty('code', expect.stringMatching(/^MEDPLUM_(?:CONNECTION|PROTOCOL)$/) as unknown);
       expect(`${String(error)} ${JSON.stringify(error)} ${JSON.stringify(app.events.at(-1))}`).not.toContain('taint');
