@@ -100,9 +100,13 @@ export class MedplumConnection implements OnApplicationShutdown {
     };
     try {
       checkRequestOptions(options);
-      request = describe();
+      try {
+        request = describe();
+      } finally {
+        // Also when the arguments are refused: the event says for whom, and a call for nobody is refused as such.
+        identity = resolver.pin(options);
+      }
       const headers = { ...request.headers, ...callerHeaders(options.headers, request.headers) };
-      identity = resolver.pin(options);
       refuseAsyncBundle(request, headers, identity);
       this.#sayLenient(identity);
       return this.#send(request, headers, identity, options, attempts).then(

@@ -1,4 +1,5 @@
-import { Observable, type Observer, type Operator, type Subscriber, Subscription, type TeardownLogic } from 'rxjs';
+import { types } from 'node:util';
+import { Observable, type Observer, type Operator, Subscription } from 'rxjs';
 
 /** Is told of an error that a consumer threw, or that an operator of its pipe threw and nobody handled. */
 export type OnConsumerError = (error: unknown) => void;
@@ -12,13 +13,20 @@ type Consumer<T> = Partial<Observer<T>> | ((value: T) => void) | null | undefine
 export class GuardedObservable<T> extends Observable<T> {
   readonly #onError: OnConsumerError;
 
-  constructor(subscribe: (subscriber: Subscriber<T>) => TeardownLogic, onError: OnConsumerError) {
-    super(subscribe);
+  constructor(source: Observable<T> | undefined, onError: OnConsumerError) {
+    // Each subscription is cut off from the source, which would let what a teardown throws end the round of the others.
+    super((subscriber) =>
+      source?.subscribe({
+        next: (value) => this.#call(() => subscriber.next(value)),
+        error: (problem: unknown) => this.#call(() => subscriber.error(problem)),
+        complete: () => this.#call(() => subscriber.complete()),
+      }),
+    );
     this.#onError = onError;
   }
 
   override lift<R>(operator?: Operator<T, R>): Observable<R> {
-    const lifted = new GuardedObservable<R>(() => undefined, this.#onError);
+    const lifted = new GuardedObservable<R>(undefined, this.#onError);
     // What Observable.lift does, with this class in place of the plain one.
     return Object.assign(lifted, { source: this, operator });
   }
@@ -53,7 +61,7 @@ export class GuardedObservable<T> extends Observable<T> {
   #call(consume: () => unknown): void {
     try {
       const result = consume();
-      if (result instanceof Promise) {
+      if (types.isPromise(result)) {
         result.catch(this.#onError);
       }
     } catch (error) {

@@ -21,9 +21,8 @@ export class MedplumAudit implements OnApplicationShutdown {
    * Listeners run outside every scope. Observables that are put together from this one by functions such as `merge()`
    * are plain ones again, so handle errors there.
    */
-  readonly events$: Observable<RequestEvent> = new GuardedObservable(
-    (subscriber) => this.#subject.subscribe(subscriber),
-    (error) => this.#logger.warn(`A listener of MedplumAudit.events$ failed: ${errorName(error)}.`),
+  readonly events$: Observable<RequestEvent> = new GuardedObservable(this.#subject, (error) =>
+    this.#logger.warn(`A listener of MedplumAudit.events$ failed: ${errorName(error)}.`),
   );
 
   /** @internal Called once per call, when it has ended. */

@@ -23,9 +23,14 @@ export interface RequestEventError {
 export interface RequestEvent {
   /** Unique id of the event (UUID). */
   readonly id: string;
+  /** The same for all calls that one method made: pages, polls, the steps of a download (UUID). */
+  readonly operationId: string;
   /** Name of the client; `default` for the unnamed one. */
   readonly client: string;
-  /** What the call does: `read`, `search`, `create`, `update`, `patch`, `delete`, `batch` or `transaction`. */
+  /**
+   * What the call does: `read`, `vread`, `history`, `search`, `create`, `update`, `patch`, `delete`, `batch`,
+   * `transaction` or `operation`; `raw` for paths of the caller's own.
+   */
   readonly action: string;
   readonly method: string;
   /** Path with `{id}` in place of ids. */
@@ -45,8 +50,8 @@ export interface RequestEvent {
   readonly onBehalfOf: string | undefined;
   /** Why that identity, or none, was used. `undefined` when the call was refused because nobody usable was named. */
   readonly identitySource?: 'call' | 'scope' | 'default' | 'cleared' | 'client-application' | 'lenient';
-  /** Why the call was made as the client itself, as the code that asked for it says. */
-  readonly reason?: string;
+  /** Why the call was made as the client itself, in the words of the code that asked for it: not for logs. */
+  readonly reason: string | undefined;
   readonly startedAt: Date;
   readonly endedAt: Date;
   /** By the monotonic clock, in ms. */
@@ -66,6 +71,7 @@ export interface RequestEvent {
 
 /** What a call knows when it ends. */
 export interface RequestFacts {
+  readonly operationId: string;
   readonly client: string;
   readonly action: string;
   readonly method: string;
@@ -92,6 +98,7 @@ export interface RequestFacts {
 /** The event of one call. */
 export class RecordedRequestEvent implements RequestEvent {
   readonly id: string = randomUUID();
+  readonly operationId: string;
   readonly client: string;
   readonly action: string;
   readonly method: string;
@@ -101,7 +108,6 @@ export class RecordedRequestEvent implements RequestEvent {
   readonly outcome: RequestOutcome;
   readonly effect: MedplumEffect;
   readonly identitySource?: RequestEvent['identitySource'];
-  readonly reason?: string;
   readonly durationMs: number;
   readonly attempts: readonly RequestAttempt[];
   readonly status?: number;
@@ -111,6 +117,7 @@ export class RecordedRequestEvent implements RequestEvent {
 
   constructor(facts: RequestFacts) {
     this.#facts = facts;
+    this.operationId = facts.operationId;
     this.client = facts.client;
     this.action = facts.action;
     this.method = facts.method;
@@ -120,7 +127,6 @@ export class RecordedRequestEvent implements RequestEvent {
     this.outcome = facts.error ? (facts.attempts.length === 0 ? 'refused' : 'error') : 'success';
     this.effect = facts.effect;
     this.identitySource = facts.identitySource;
-    this.reason = facts.reason;
     this.durationMs = facts.durationMs;
     this.attempts = Object.freeze(facts.attempts);
     this.status = facts.status;
@@ -149,6 +155,10 @@ export class RecordedRequestEvent implements RequestEvent {
     return this.#facts.onBehalfOf;
   }
 
+  get reason(): string | undefined {
+    return this.#facts.reason;
+  }
+
   get startedAt(): Date {
     return new Date(this.#facts.startedAt);
   }
@@ -158,8 +168,7 @@ export class RecordedRequestEvent implements RequestEvent {
   }
 
   toJSON(): Record<string, unknown> {
-    const { reason: _words, ...fields } = this;
-    const said = Object.entries(fields).filter(([, value]) => value !== undefined);
+    const said = Object.entries(this).filter(([, value]) => value !== undefined);
     return {
       ...Object.fromEntries(said),
       startedAt: this.startedAt.toISOString(),
