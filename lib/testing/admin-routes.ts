@@ -3,17 +3,18 @@ import type { Caller } from './caller';
 import { fail, type EmulatorState } from './emulator-state';
 import type { OperationOutcome, Resource, StoredResource } from './emulator.types';
 import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
-import type { FhirRoutes } from './fhir-routes';
 import { core } from './medplum-peers';
+import { resourceAnswer } from './resource-answer';
 import { presentResource } from './resource-meta';
 import { enrol, Seeder } from './seeder';
+import type { StorageUrls } from './storage-urls';
 import { currentVersion } from './store';
 
 /**
  * `/admin/projects/<id>` and what is below it. The id in the path is not looked at: an administrator always gets his own
  * project.
  */
-export async function adminAnswer(exchange: Exchange, fhir: FhirRoutes): Promise<Answer | undefined> {
+export async function adminAnswer(exchange: Exchange, storage: StorageUrls): Promise<Answer | undefined> {
   const { method, path, state } = exchange;
   const match = /^\/admin\/projects\/[^/]+(?:\/(invite|client|members\/([^/]+)))?$/.exec(path);
   if (!match) {
@@ -38,7 +39,7 @@ export async function adminAnswer(exchange: Exchange, fhir: FhirRoutes): Promise
     case 'POST client':
       return clientAnswer(exchange, caller);
     case 'POST invite':
-      return inviteAnswer(exchange, caller, fhir);
+      return inviteAnswer(exchange, caller, storage);
     default:
       return undefined;
   }
@@ -71,7 +72,7 @@ interface Invitation {
   admin?: boolean;
 }
 
-async function inviteAnswer(exchange: Exchange, { project }: Caller, fhir: FhirRoutes): Promise<Answer> {
+async function inviteAnswer(exchange: Exchange, { project }: Caller, storage: StorageUrls): Promise<Answer> {
   const { state, extended } = exchange;
   const invitation = (await readBody(exchange)) as Invitation;
   const { email, externalId, accessPolicy, access, admin, membership } = invitation;
@@ -93,7 +94,7 @@ async function inviteAnswer(exchange: Exchange, { project }: Caller, fhir: FhirR
     },
     email ? { email } : {},
   );
-  return fhir.resourceAnswer(exchange, 200, presentResource(created, extended, undefined));
+  return resourceAnswer(exchange, storage, 200, presentResource(created, extended, undefined));
 }
 
 function withoutProfile({ profile: _profile, ...rest }: Partial<ProjectMembership> = {}): Partial<ProjectMembership> {

@@ -2,9 +2,9 @@ import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'impo
 import { fail } from './emulator-state';
 import type { StoredResource } from './emulator.types';
 import { readBody, requireCaller, type Answer, type Exchange } from './exchange';
-import type { FhirRoutes } from './fhir-routes';
 import { core } from './medplum-peers';
-import { withCharset } from './storage-urls';
+import { resourceAnswer } from './resource-answer';
+import { withCharset, type StorageUrls } from './storage-urls';
 
 type StoredBinary = Binary & StoredResource;
 
@@ -13,7 +13,11 @@ type StoredBinary = Binary & StoredResource;
  *
  * @returns `undefined` when the request is for the ordinary FHIR routes.
  */
-export async function binaryAnswer(exchange: Exchange, path: string, fhir: FhirRoutes): Promise<Answer | undefined> {
+export async function binaryAnswer(
+  exchange: Exchange,
+  path: string,
+  storage: StorageUrls,
+): Promise<Answer | undefined> {
   const { method } = exchange;
   const [, type, id, ...rest] = path.split('/');
   if (type !== 'Binary' || rest.length > 0 || id?.startsWith('$')) {
@@ -22,20 +26,20 @@ export async function binaryAnswer(exchange: Exchange, path: string, fhir: FhirR
   if (method === 'GET' && id) {
     return exchange.headers.accept?.startsWith('application/fhir+json')
       ? undefined
-      : downloadAnswer(exchange, id, fhir);
+      : downloadAnswer(exchange, id, storage);
   }
   if (method === 'POST' && !id) {
-    return uploadAnswer(exchange, undefined, fhir);
+    return uploadAnswer(exchange, undefined, storage);
   }
-  return method === 'PUT' && id ? uploadAnswer(exchange, id, fhir) : undefined;
+  return method === 'PUT' && id ? uploadAnswer(exchange, id, storage) : undefined;
 }
 
-async function downloadAnswer(exchange: Exchange, id: string, fhir: FhirRoutes): Promise<Answer> {
+async function downloadAnswer(exchange: Exchange, id: string, storage: StorageUrls): Promise<Answer> {
   const { state } = exchange;
   const repository = state.repository(requireCaller(exchange), exchange.extended);
   const binary = await repository.readResource<Binary>('Binary', id);
   const content = state.store.blob(binary.id, binary.meta?.versionId ?? '');
-  const { headers } = fhir.resourceAnswer(exchange, 200, binary);
+  const { headers } = resourceAnswer(exchange, storage, 200, binary);
   return {
     status: 200,
     contentType: withCharset(binary.contentType ?? 'application/octet-stream'),
@@ -44,7 +48,7 @@ async function downloadAnswer(exchange: Exchange, id: string, fhir: FhirRoutes):
   };
 }
 
-async function uploadAnswer(exchange: Exchange, id: string | undefined, fhir: FhirRoutes): Promise<Answer> {
+async function uploadAnswer(exchange: Exchange, id: string | undefined, storage: StorageUrls): Promise<Answer> {
   const { state, headers } = exchange;
   const repository = state.repository(requireCaller(exchange), exchange.extended);
   const { binary, content } = await uploaded(exchange);
@@ -58,7 +62,7 @@ async function uploadAnswer(exchange: Exchange, id: string | undefined, fhir: Fh
     id ? await repository.updateResource(resource) : await repository.createResource(resource)
   ) as StoredBinary;
   state.store.putBlob(stored.id, stored.meta.versionId ?? '', content);
-  return fhir.resourceAnswer(exchange, id ? 200 : 201, { ...stored, url: `Binary/${stored.id}` });
+  return resourceAnswer(exchange, storage, id ? 200 : 201, { ...stored, url: `Binary/${stored.id}` });
 }
 
 /** A FHIR body is a Binary with base64 `data`; everything else is the content itself. */

@@ -150,7 +150,7 @@ export class EmulatorServer {
       default:
         return path.startsWith('/storage/')
           ? this.storage.answer(exchange)
-          : ((await adminAnswer(exchange, this.fhir)) ?? unknownPath(exchange));
+          : ((await adminAnswer(exchange, this.storage)) ?? unknownPath(exchange));
     }
   }
 

@@ -4,11 +4,11 @@ import type { AsyncJobs } from './async-jobs';
 import { binaryAnswer } from './binary-routes';
 import type { Caller } from './caller';
 import { fail } from './emulator-state';
-import type { Resource } from './emulator.types';
-import { FHIR_JSON, JSON_TYPE, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
+import { JSON_TYPE, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { addOperations, unknownOperation } from './fhir-operations';
 import { core, fhirRouter } from './medplum-peers';
 import type { EmulatorRepository } from './repository';
+import { resourceAnswer } from './resource-answer';
 import type { StorageUrls } from './storage-urls';
 
 /** Stateless: one for all emulators. */
@@ -37,7 +37,7 @@ export class FhirRoutes {
     if (method === 'GET' && path === '/metadata') {
       return { status: 200, contentType: JSON_TYPE, body: JSON.stringify(capabilityStatement(state.baseUrl)) };
     }
-    const binary = await binaryAnswer(exchange, path, this);
+    const binary = await binaryAnswer(exchange, path, this.storage);
     if (binary) {
       return binary;
     }
@@ -89,7 +89,7 @@ export class FhirRoutes {
     if (!core.isOk(outcome) || !resource) {
       return outcomeAnswer(outcome, exchange);
     }
-    return this.resourceAnswer(exchange, core.getStatus(outcome), resource, options?.contentType);
+    return resourceAnswer(exchange, this.storage, core.getStatus(outcome), resource, options?.contentType);
   }
 
   private request(exchange: Exchange, path: string, caller: Caller, body: unknown): FhirRequest {
@@ -118,28 +118,6 @@ export class FhirRoutes {
       config: { transactions: (features as string[]).includes('transaction-bundles') },
     };
   }
-
-  /** Sends a resource with the headers of its version, or 304 when the caller has that version. */
-  resourceAnswer(exchange: Exchange, status: number, resource: Resource, contentType = FHIR_JSON): Answer {
-    const { state, method, headers: asked } = exchange;
-    const headers: Record<string, string> = {};
-    const { versionId, lastUpdated } = resource.meta ?? {};
-    if (versionId && lastUpdated) {
-      headers.etag = `W/"${versionId}"`;
-      headers['last-modified'] = new Date(lastUpdated).toUTCString();
-    }
-    if (status === 201) {
-      headers.location = `${state.baseUrl}fhir/R4/${resource.resourceType}/${resource.id}`;
-    }
-    if (method === 'GET' && status === 200 && isFresh(asked, headers)) {
-      return { status: 304, headers };
-    }
-    const pretty = new URLSearchParams(exchange.query).get('_pretty') === 'true';
-    const json = this.storage.inject(JSON.stringify(resource));
-    const type = contentType.includes('charset') ? contentType : `${contentType}; charset=utf-8`;
-    const body = pretty ? JSON.stringify(JSON.parse(json), undefined, 2) : json;
-    return { status, contentType: type, headers, body };
-  }
 }
 
 /** Entries of a bundle: the recorded server honours `ifMatch` on plain updates only. */
@@ -153,19 +131,6 @@ function ignoreEntryIfMatch(body: unknown): void {
       delete request.ifMatch;
     }
   }
-}
-
-function isFresh(asked: Exchange['headers'], { etag, 'last-modified': lastModified }: Record<string, string>): boolean {
-  if (!etag || asked['cache-control']?.includes('no-cache')) {
-    return false;
-  }
-  const tags = asked['if-none-match'];
-  if (tags !== undefined) {
-    const opaque = etag.replace(/^W\//, '');
-    return tags.split(',').some((tag) => ['*', opaque].includes(tag.trim().replace(/^W\//, '')));
-  }
-  const since = asked['if-modified-since'];
-  return since !== undefined && lastModified !== undefined && Date.parse(lastModified) <= Date.parse(since);
 }
 
 function capabilityStatement(baseUrl: string): object {

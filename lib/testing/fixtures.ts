@@ -1,5 +1,7 @@
 import type { ProjectMembershipAccess } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Resource } from './emulator.types';
+import { checkFixtures } from './fixture-check';
+import { core } from './medplum-peers';
 import type { SeededClient, Seeder } from './seeder';
 
 /** A project of the fixtures. */
@@ -67,11 +69,16 @@ export interface EmulatorFixtures {
 /** What became of the symbolic names: references, and the secrets of clients. */
 export type SeededVariables = Record<string, string>;
 
-/** Fills a store with fixtures. */
+/**
+ * Fills a store with fixtures.
+ *
+ * @throws Error naming every problem of malformed fixtures, and every resource that is not valid.
+ */
 export async function seedFixtures(
   seeder: Seeder,
   fixtures: EmulatorFixtures,
 ): Promise<{ variables: SeededVariables; clients: ReadonlyMap<string, SeededClient> }> {
+  checkFixtures(fixtures);
   const variables: SeededVariables = {};
   const clients = new Map<string, SeededClient>();
   const stamp = Date.now().toString(36);
@@ -92,13 +99,7 @@ export async function seedFixtures(
     variables[`${name}.secret`] = client.secret;
     variables[`${name}.membership`] = client.membership;
   }
-  for (const { name, project, resource, binary } of fixtures.resources ?? []) {
-    const options = { project: named(project) };
-    const created = binary
-      ? await seeder.createBinary(binary.text, binary.contentType, options)
-      : await seeder.createResource(fill(variables, resource) as Resource, options);
-    variables[name] = `${created.resourceType}/${created.id}`;
-  }
+  await seedResources(seeder, fixtures.resources ?? [], variables);
   for (const { name, accessPolicy } of fixtures.clients) {
     const client = clients.get(name);
     if (client && accessPolicy) {
@@ -122,6 +123,30 @@ export async function seedFixtures(
     }
   }
   return { variables, clients };
+}
+
+async function seedResources(
+  seeder: Seeder,
+  fixtures: readonly ResourceFixture[],
+  variables: SeededVariables,
+): Promise<void> {
+  const problems: string[] = [];
+  for (const { name, project, resource, binary } of fixtures) {
+    const options = { project: resolveName(variables, project) };
+    try {
+      const created = binary
+        ? await seeder.createBinary(binary.text, binary.contentType, options)
+        : await seeder.createResource(fill(variables, resource) as Resource, options);
+      variables[name] = `${created.resourceType}/${created.id}`;
+    } catch (error) {
+      problems.push(`${name}: ${core.operationOutcomeToString(core.normalizeOperationOutcome(error))}`);
+      // What refers to it can still be judged.
+      variables[name] = `${resource?.resourceType}/00000000-0000-4000-8000-000000000000`;
+    }
+  }
+  if (problems.length > 0) {
+    throw new Error(`The fixtures have ${problems.length} resource(s) that are not valid:\n- ${problems.join('\n- ')}`);
+  }
 }
 
 function resolveName(variables: SeededVariables, name: string): string {

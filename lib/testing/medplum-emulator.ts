@@ -239,7 +239,7 @@ export class MedplumEmulator {
   }
 
   private async seed({ fixtures, features }: MedplumEmulatorOptions): Promise<void> {
-    if (fixtures) {
+    if (fixtures !== undefined) {
       const { variables, clients } = await seedFixtures(this.seeder, fixtures);
       this.variables = variables;
       for (const [name, client] of clients) {
@@ -247,7 +247,14 @@ export class MedplumEmulator {
       }
       return;
     }
-    await this.seeder.createProject(features ? { features } : {});
-    this.clients.set(DEFAULT_CLIENT, await this.seeder.createClient({}));
+    const project = await this.seeder.createProject(features ? { features } : {});
+    const client = await this.seeder.createClient({});
+    this.clients.set(DEFAULT_CLIENT, client);
+    this.variables = {
+      project: project.reference,
+      [DEFAULT_CLIENT]: client.reference,
+      [`${DEFAULT_CLIENT}.secret`]: client.secret,
+      [`${DEFAULT_CLIENT}.membership`]: client.membership,
+    };
   }
 }

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import type { CliCommand } from './cli-command';
+
+/** Loaded when asked for, so that a command's optional peers need not be there for the others. */
+const COMMANDS: Readonly<Record<string, () => CliCommand>> = {
+  emulator: () => (require('./emulator.command') as typeof import('./emulator.command')).emulatorCommand,
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+
+/** Runs the command that the first argument names; 2 says that it was called wrongly, 1 that it failed. */
+async function main(): Promise<void> {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!load) {
+    process.stderr.write(`usage: nestjs-medplum <command>\ncommands: ${Object.keys(COMMANDS).join(', ')}\n`);
+    process.exitCode = ['--help', '-h', 'help'].includes(name) ? 0 : 2;
+    return;
+  }
+  await load().run(args);
+}
+
+main().catch((error: unknown) => {
+  const wrongCall = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`nestjs-medplum ${name}: ${error instanceof Error ? error.message : 'failed'}\n`);
+  process.exitCode = wrongCall ? 2 : 1;
+});

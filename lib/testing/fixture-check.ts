@@ -1,0 +1,145 @@
+import { loadDefinitions } from './definitions';
+
+type Entry = Record<string, unknown>;
+
+const SECTIONS = ['projects', 'clients', 'resources', 'memberships'] as const;
+
+/**
+ * Looks for everything that is wrong with fixtures before any of them is created: shape, missing fields, names that
+ * are used twice or that nothing before has.
+ *
+ * @throws Error naming every problem, one a line.
+ */
+export function checkFixtures(fixtures: unknown): void {
+  const problems = new FixtureProblems(fixtures).find();
+  if (problems.length > 0) {
+    throw new Error(`The fixtures have ${problems.length} problem(s):\n- ${problems.join('\n- ')}`);
+  }
+}
+
+class FixtureProblems {
+  private readonly problems: string[] = [];
+  private readonly names = new Map<string, string>();
+
+  constructor(private readonly fixtures: unknown) {}
+
+  find(): string[] {
+    if (!isObject(this.fixtures)) {
+      return ['they must be an object with projects, clients, resources and memberships'];
+    }
+    for (const key of Object.keys(this.fixtures).filter(
+      (name) => name !== 'format' && !SECTIONS.some((section) => section === name),
+    )) {
+      this.problems.push(`${key}: there is no such section; there are ${SECTIONS.join(', ')}`);
+    }
+    this.each('projects', (entry, at) => {
+      this.expectList(entry, 'features', at);
+      this.name(entry, at, 'Project');
+    });
+    this.each('clients', (entry, at) => {
+      this.refer(entry, 'project', at, 'Project');
+      this.name(entry, at, 'ClientApplication');
+    });
+    this.each('resources', (entry, at) => this.resource(entry, at));
+    this.each('clients', (entry, at) => this.refer(entry, 'accessPolicy', at, 'AccessPolicy', true));
+    this.each('memberships', (entry, at) => this.membership(entry, at));
+    return this.problems;
+  }
+
+  private resource(entry: Entry, at: string): void {
+    this.refer(entry, 'project', at, 'Project');
+    const { resource, binary } = entry;
+    if ((resource === undefined) === (binary === undefined)) {
+      this.problems.push(`${at}: needs either resource or binary`);
+    }
+    if (isObject(binary) && (typeof binary.contentType !== 'string' || typeof binary.text !== 'string')) {
+      this.problems.push(`${at}.binary: needs contentType and text`);
+    }
+    const type = isObject(resource) ? resource.resourceType : undefined;
+    if (resource !== undefined && (typeof type !== 'string' || !loadDefinitions().resourceTypes.has(type))) {
+      this.problems.push(`${at}.resource: resourceType must be a FHIR or Medplum resource type, got ${show(type)}`);
+    }
+    this.placeholders(resource, `${at}.resource`);
+    this.name(entry, at, binary === undefined ? String(type) : 'Binary');
+  }
+
+  private membership(entry: Entry, at: string): void {
+    this.refer(entry, 'project', at, 'Project');
+    this.refer(entry, 'profile', at, /^(Practitioner|Patient|RelatedPerson)$/);
+    this.refer(entry, 'accessPolicy', at, 'AccessPolicy', true);
+    this.expectList(entry, 'access', at);
+    this.placeholders(entry.access, `${at}.access`);
+    if (typeof entry.name !== 'string' || entry.name === '') {
+      this.problems.push(`${at}.name: must be a text`);
+    }
+  }
+
+  private each(section: (typeof SECTIONS)[number], visit: (entry: Entry, at: string) => void): void {
+    const list = (this.fixtures as Entry)[section];
+    if (list === undefined && (section === 'resources' || section === 'memberships')) {
+      return;
+    }
+    if (!Array.isArray(list)) {
+      this.report(`${section}: must be a list`);
+      return;
+    }
+    for (const [index, entry] of list.entries()) {
+      if (isObject(entry)) {
+        visit(entry, `${section}[${index}]`);
+      } else {
+        this.report(`${section}[${index}]: must be an object`);
+      }
+    }
+  }
+
+  private name({ name }: Entry, at: string, type: string): void {
+    if (typeof name !== 'string' || name === '') {
+      this.problems.push(`${at}.name: must be a text`);
+    } else if (this.names.has(name)) {
+      this.problems.push(`${at}.name: "${name}" is used twice`);
+    } else {
+      this.names.set(name, type);
+    }
+  }
+
+  private refer(entry: Entry, field: string, at: string, type: string | RegExp, optional = false): void {
+    const name = entry[field];
+    if (optional && name === undefined) {
+      return;
+    }
+    const known = typeof name === 'string' ? this.names.get(name) : undefined;
+    if (known === undefined) {
+      this.report(`${at}.${field}: nothing before is named ${show(name)}`);
+    } else if (typeof type === 'string' ? known !== type : !type.test(known)) {
+      this.report(`${at}.${field}: ${show(name)} is a ${known}`);
+    }
+  }
+
+  private placeholders(value: unknown, at: string): void {
+    for (const [, name = ''] of (JSON.stringify(value) ?? '').matchAll(/\{\{([^{}]+)\}\}/g)) {
+      if (!this.names.has(name) && !this.names.has(name.replace(/\.id$/, ''))) {
+        this.report(`${at}: nothing before is named "${name}"`);
+      }
+    }
+  }
+
+  private expectList(entry: Entry, field: string, at: string): void {
+    if (entry[field] !== undefined && !Array.isArray(entry[field])) {
+      this.problems.push(`${at}.${field}: must be a list`);
+    }
+  }
+
+  private report(problem: string): void {
+    if (!this.problems.includes(problem)) {
+      this.problems.push(problem);
+    }
+  }
+}
+
+function isObject(value: unknown): value is Entry {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}

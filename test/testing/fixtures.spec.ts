@@ -1,0 +1,92 @@
+import { MedplumEmulator, type EmulatorFixtures } from 'nestjs-medplum/testing';
+import { call } from './call';
+
+const start = (fixtures: unknown): Promise<MedplumEmulator> =>
+  MedplumEmulator.start({ fixtures: fixtures as EmulatorFixtures });
+
+describe('fixtures', () => {
+  it('fill projects, clients, resources and memberships, under symbolic names', async () => {
+    const emulator = await start({
+      projects: [{ name: 'P' }],
+      clients: [{ name: 'C', project: 'P', title: 'Clinic', admin: true }],
+      resources: [
+        { name: 'ORG', project: 'P', resource: { resourceType: 'Organization', name: 'One' } },
+        { name: 'ADA', project: 'P', resource: { resourceType: 'Practitioner', name: [{ family: 'Arzt' }] } },
+        {
+          name: 'PAT',
+          project: 'P',
+          resource: { resourceType: 'Patient', managingOrganization: { reference: '{{ORG}}' } },
+        },
+        {
+          name: 'POL',
+          project: 'P',
+          resource: {
+            resourceType: 'AccessPolicy',
+            resource: [
+              { resourceType: 'Patient', criteria: 'Patient?organization=Organization/{{ORG.id}}' },
+              { resourceType: 'Practitioner' },
+            ],
+          },
+        },
+      ],
+      memberships: [{ name: 'ADA', project: 'P', profile: 'ADA', accessPolicy: 'POL' }],
+    });
+    try {
+      const { vars } = emulator.seeded();
+      const answer = await call(emulator, 'GET', `fhir/R4/${vars.PAT}`, { onBehalfOf: vars['ADA.membership'] });
+      expect(answer.status).toBe(200);
+      expect(emulator.options('C').clientSecret).toBe(vars['C.secret']);
+    } finally {
+      await emulator.close();
+    }
+  });
+
+  it('are refused with every problem when they are malformed', async () => {
+    const fixtures = {
+      projects: [{ name: 'P' }, { name: 'P' }],
+      clients: [{ name: 'C', project: 'Q' }],
+      resources: [
+        { name: 'X', project: 'P', resource: { resourceType: 'Frobnicator' } },
+        { name: 'Y', project: 'P' },
+        {
+          name: 'Z',
+          project: 'P',
+          resource: { resourceType: 'Patient', managingOrganization: { reference: '{{LATER}}' } },
+        },
+      ],
+      memberships: [{ name: 'M', project: 'P', profile: 'X', accessPolicy: 'Z' }],
+      patients: [],
+    };
+    await expect(start(fixtures)).rejects.toThrow(
+      [
+        'The fixtures have 8 problem(s):',
+        '- patients: there is no such section; there are projects, clients, resources, memberships',
+        '- projects[1].name: "P" is used twice',
+        '- clients[0].project: nothing before is named "Q"',
+        '- resources[0].resource: resourceType must be a FHIR or Medplum resource type, got "Frobnicator"',
+        '- resources[1]: needs either resource or binary',
+        '- resources[2].resource: nothing before is named "LATER"',
+        '- memberships[0].profile: "X" is a Frobnicator',
+        '- memberships[0].accessPolicy: "Z" is a Patient',
+      ].join('\n'),
+    );
+  });
+
+  it('are refused with every resource that is not valid FHIR', async () => {
+    const fixtures = {
+      projects: [{ name: 'P' }],
+      clients: [{ name: 'C', project: 'P', admin: true }],
+      resources: [
+        { name: 'A', project: 'P', resource: { resourceType: 'Patient', birthDate: 'yesterday' } },
+        { name: 'B', project: 'P', resource: { resourceType: 'Observation', status: 'final' } },
+      ],
+    };
+    await expect(start(fixtures)).rejects.toThrow(
+      /2 resource\(s\) that are not valid:\n- A: .*date.*\n- B: .*required/,
+    );
+  });
+
+  it.each([null, [], 'text'])('%j is refused', async (fixtures) => {
+    await expect(start(fixtures)).rejects.toThrow('they must be an object');
+  });
+});
