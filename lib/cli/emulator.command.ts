@@ -1,6 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { MedplumEmulator, type EmulatorFixtures, type MedplumServerVersion } from '../testing';
+// Not the whole subpath: its testing module would load Nest.
+import type { MedplumServerVersion } from '../testing/emulator.types';
+import type { EmulatorFixtures } from '../testing/fixtures';
+import { MedplumEmulator } from '../testing/medplum-emulator';
 import type { CliCommand } from './cli-command';
 
 const USAGE = `usage: nestjs-medplum emulator [options]

@@ -1,3 +1,4 @@
+export { MedplumAuditRecorder } from './medplum-audit-recorder';
 export { MedplumEmulator } from './medplum-emulator';
 export type { MedplumEmulatorConnection, MedplumEmulatorOptions, MedplumEmulatorSnapshot } from './medplum-emulator';
 export type { EmulatorAuthKind, EmulatorRateLimits, MedplumServerVersion, RecordedRequest } from './emulator.types';
@@ -10,6 +11,14 @@ export type {
   ResourceFixture,
   SeededVariables,
 } from './fixtures';
+export { MedplumTestingModule } from './medplum-testing.module';
+export type { MedplumTestingModuleOptions } from './medplum-testing.module';
+export {
+  expectAllRequestsOnBehalfOf,
+  expectNoRequestAsClientApplication,
+  expectNoRequests,
+} from './request-assertions';
+export type { RequestRecord } from './request-assertions';
 export type {
   ClientInput,
   MemberInput,
