@@ -151,7 +151,7 @@ function* problemsOf(values: object, checks: Readonly<Record<string, Check>>): I
 }
 
 function nested(value: unknown, checks: Readonly<Record<string, Check>>): string | undefined {
-  if (typeof value !== 'object' || value === null) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return 'must be an object';
   }
   const problems = [...problemsOf(value, checks)];

@@ -38,6 +38,13 @@ export interface MedplumErrorDetails {
 
 const BRAND = Symbol.for('nestjs-medplum:MedplumError');
 
+/** What names and codes of errors look like. Anything else might be a text that quotes something. */
+const WORD = /^\w{1,64}$/;
+
+function isWord(value: unknown): value is string {
+  return typeof value === 'string' && WORD.test(value);
+}
+
 /** `cause` as it may be shown: messages of foreign errors quote bodies, hosts and values, so they are dropped. */
 function scrub(cause: unknown): { readonly name: string; readonly code?: string } | undefined {
   if (cause === undefined || cause === null) {
@@ -45,8 +52,8 @@ function scrub(cause: unknown): { readonly name: string; readonly code?: string 
   }
   const { name, code } = Object(cause) as { name?: unknown; code?: unknown };
   return Object.freeze({
-    name: typeof name === 'string' ? name : 'Error',
-    ...(typeof code === 'string' ? { code } : {}),
+    name: isWord(name) ? name : 'Error',
+    ...(isWord(code) ? { code } : {}),
   });
 }
 

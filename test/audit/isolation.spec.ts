@@ -23,6 +23,13 @@ const call = fc.record({
   faults: fc.array(fc.constantFrom(...QUICK), { maxLength: 3 }),
 });
 
+/** The header of a call that is made so. */
+const identityOf = (who: string) => (who === 'client' ? undefined : `ProjectMembership/${who}`);
+/** The headers of a call, as its event says. */
+const sentBy = (event: RequestEvent) => event.attempts.map(({ onBehalfOf }) => onBehalfOf);
+/** Lists in an order that does not depend on theirs. */
+const count = (lists: readonly (readonly unknown[])[]) => lists.map((list) => JSON.stringify(list)).toSorted();
+
 describe('Many calls at once', () => {
   let app: MedplumApp;
 
@@ -66,7 +73,6 @@ describe('Many calls at once', () => {
           }),
         );
 
-        const identityOf = (who: string) => (who === 'client' ? undefined : `ProjectMembership/${who}`);
         expect(app.events).toHaveLength(calls.length);
         // What arrived, and what the events say was sent, call by call.
         const arrived = calls.map((_, i) =>
@@ -75,8 +81,6 @@ describe('Many calls at once', () => {
         calls.forEach(({ who }, i) => {
           expect(new Set(arrived[i])).toEqual(new Set([identityOf(who)]));
         });
-        const count = (groups: readonly (readonly unknown[])[]) => groups.map((group) => JSON.stringify(group)).sort();
-        const sentBy = (event: RequestEvent) => event.attempts.map(({ onBehalfOf }) => onBehalfOf);
         expect(count(app.events.map(sentBy))).toEqual(count(arrived.map((group) => group.map((who) => who ?? null))));
         for (const event of app.events) {
           expect(new Set(sentBy(event))).toEqual(new Set([event.onBehalfOf ?? null]));

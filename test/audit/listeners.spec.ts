@@ -36,7 +36,9 @@ const read = () => app.medplum.readResource('Patient', '1', { onBehalfOf: 'm-1' 
 const fail = (): never => {
   throw new TypeError('taint: Homer Simpson');
 };
-const rejects = () => Promise.reject(new TypeError('taint: Homer Simpson'));
+const rejection = () => Promise.reject(new TypeError('taint: Homer Simpson'));
+/** An async listener, which its type does not show. */
+const rejects = rejection as () => unknown;
 
 /** Listeners that break, each in its own way. */
 const BROKEN: readonly (readonly [string, (events$: Observable<RequestEvent>) => void])[] = [
@@ -49,8 +51,8 @@ const BROKEN: readonly (readonly [string, (events$: Observable<RequestEvent>) =>
   ['throws in an operator', (events$) => void events$.pipe(map(fail)).subscribe()],
   ['throws in tap', (events$) => void events$.pipe(tap(fail)).subscribe(() => undefined)],
   ['throws in a late operator', (events$) => void events$.pipe(bufferCount(1), map(fail), take(5)).subscribe()],
-  ['rejects in concatMap', (events$) => void events$.pipe(concatMap(rejects)).subscribe()],
-  ['rejects in mergeMap', (events$) => void events$.pipe(mergeMap(() => from(rejects()))).subscribe()],
+  ['rejects in concatMap', (events$) => void events$.pipe(concatMap(rejection)).subscribe()],
+  ['rejects in mergeMap', (events$) => void events$.pipe(mergeMap(() => from(rejection()))).subscribe()],
   ['throws in switchMap', (events$) => void events$.pipe(switchMap(fail)).subscribe()],
   ['throws behind share()', (events$) => void events$.pipe(share()).subscribe(fail)],
   ['throws in its error handler', (events$) => void events$.pipe(map(fail)).subscribe({ error: fail })],

@@ -1,6 +1,7 @@
 import type { Bundle, BundleEntry, Patient } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { type IfMatch, MedplumBadRequestError, type PatchOperation, type SearchQuery } from 'nestjs-medplum';
 import * as fhir from '../../lib/fhir/interactions';
+import { search } from '../../lib/fhir/search';
 
 const PATIENT: Patient = { resourceType: 'Patient', id: '1', meta: { versionId: '7', accounts: [] } };
 const ifMatchOf = (request: { headers: Readonly<Record<string, string>> }) => request.headers['if-match'];
@@ -48,7 +49,7 @@ describe('An update', () => {
 describe('A request', () => {
   it.each([
     ['read', fhir.read('Patient', '1'), 'GET', 'fhir/R4/Patient/1', '/fhir/R4/Patient/{id}'],
-    ['search', fhir.search('Patient', 'name=a'), 'GET', 'fhir/R4/Patient', '/fhir/R4/Patient'],
+    ['search', search('Patient', 'name=a'), 'GET', 'fhir/R4/Patient', '/fhir/R4/Patient'],
     ['create', fhir.create(PATIENT), 'POST', 'fhir/R4/Patient', '/fhir/R4/Patient'],
     ['update', fhir.update(PATIENT), 'PUT', 'fhir/R4/Patient/1', '/fhir/R4/Patient/{id}'],
     ['delete', fhir.remove('Patient', '1'), 'DELETE', 'fhir/R4/Patient/1', '/fhir/R4/Patient/{id}'],
@@ -93,8 +94,8 @@ describe('A request', () => {
     }
   });
 
-  it.each([[], undefined, null, {}, 'remove'])('cannot patch by %j', (operations) => {
-    expect(() => fhir.patch('Patient', '1', operations as unknown as PatchOperation[])).toThrow(MedplumBadRequestError);
+  it.each<unknown>([[], undefined, null, {}, 'remove'])('cannot patch by %j', (operations) => {
+    expect(() => fhir.patch('Patient', '1', operations as PatchOperation[])).toThrow(MedplumBadRequestError);
   });
 });
 

@@ -1,0 +1,90 @@
+import {
+  MedplumAbortError,
+  MedplumBadRequestError,
+  MedplumConfigError,
+  MedplumConflictError,
+  MedplumConnectionError,
+  type MedplumError,
+  MedplumForbiddenError,
+  MedplumGoneError,
+  MedplumNotFoundError,
+  MedplumPreconditionFailedError,
+  MedplumProtocolError,
+  MedplumRateLimitError,
+  MedplumServerError,
+  MedplumTimeoutError,
+  MedplumUnauthorizedError,
+  OnBehalfOfReferenceError,
+  OnBehalfOfRejectedError,
+  OnBehalfOfRequiredError,
+  UnknownEffectError,
+} from 'nestjs-medplum';
+import { exceptionAnswer } from '../../lib/exception-answer';
+
+type Case = readonly [name: string, make: () => MedplumError, user: number, client: number];
+
+const TEXT = 'taint';
+
+/** Errors, what they are to the user that the call was made for, and to one whose request made a call as the client. */
+const CASES: readonly Case[] = [
+  ['not found', () => new MedplumNotFoundError(TEXT, { status: 404 }), 404, 500],
+  ['forbidden', () => new MedplumForbiddenError(TEXT, { status: 403 }), 403, 500],
+  ['identity refused as 400', () => new OnBehalfOfRejectedError(TEXT, { status: 400 }), 403, 500],
+  ['identity refused as 404', () => new OnBehalfOfRejectedError(TEXT, { status: 404 }), 403, 500],
+  ['identity refused as 410', () => new OnBehalfOfRejectedError(TEXT, { status: 410 }), 403, 500],
+  ['gone', () => new MedplumGoneError(TEXT, { status: 410 }), 410, 500],
+  ['conflict', () => new MedplumConflictError(TEXT, { status: 409 }), 409, 500],
+  ['version conflict', () => new MedplumPreconditionFailedError(TEXT, { status: 412 }), 412, 500],
+  ['invalid', () => new MedplumBadRequestError(TEXT, { status: 400 }), 400, 500],
+  ['unprocessable', () => new MedplumBadRequestError(TEXT, { status: 422 }), 422, 500],
+  ['invalid before it was sent', () => new MedplumBadRequestError(TEXT), 400, 500],
+  ['quota', () => new MedplumRateLimitError(TEXT, { status: 429, retryAfter: 1500 }), 503, 503],
+  ['server down', () => new MedplumServerError(TEXT, { status: 503 }), 502, 502],
+  ['server failed', () => new MedplumServerError(TEXT, { status: 500 }), 502, 502],
+  ['gateway timeout', () => new MedplumServerError(TEXT, { status: 504 }), 504, 504],
+  ['connection', () => new MedplumConnectionError(TEXT), 502, 502],
+  ['protocol', () => new MedplumProtocolError(TEXT, { status: 302 }), 502, 502],
+  ['timeout', () => new MedplumTimeoutError(TEXT), 504, 504],
+  ['abort', () => new MedplumAbortError(TEXT), 504, 504],
+  ['bad credentials', () => new MedplumUnauthorizedError(TEXT, { status: 401 }), 500, 500],
+  ['no identity', () => new OnBehalfOfRequiredError(TEXT), 500, 500],
+  ['wrong identity', () => new OnBehalfOfReferenceError(TEXT), 500, 500],
+  ['wrong set-up', () => new MedplumConfigError(TEXT), 500, 500],
+  ['unknown effect', () => new UnknownEffectError(TEXT, { status: 412 }), 500, 500],
+];
+
+/** `error` of a call, for a user or as the client itself. */
+function of(error: MedplumError, onBehalfOf: string | undefined, method = 'GET'): MedplumError {
+  const [path, pathTemplate] = ['/fhir/R4/Patient/1', '/fhir/R4/Patient/{id}'];
+  const identitySource = onBehalfOf ? 'scope' : 'client-application';
+  error.attachRequest({ client: 'default', method, path, pathTemplate, onBehalfOf, identitySource });
+  return error;
+}
+
+describe('What a user is told of an error', () => {
+  it.each(CASES)('%s: of a call for the user', (_name, make, status) => {
+    expect(exceptionAnswer(of(make(), 'ProjectMembership/1')).status).toBe(status);
+  });
+
+  it.each(CASES)('%s: of a call as the client, which sees more than the user', (_name, make, _user, status) => {
+    expect(exceptionAnswer(of(make(), undefined)).status).toBe(status);
+  });
+
+  it.each(CASES)('%s: in words of our own', (_name, make) => {
+    const answer = exceptionAnswer(of(make(), 'ProjectMembership/1'));
+    expect(JSON.stringify(answer)).not.toContain(TEXT);
+    expect(answer.error).toMatch(/^[A-Z]/);
+    expect(answer.text).not.toBe('');
+  });
+
+  it('of a PATCH that is forbidden is that there is no such resource: else it would tell that there is one', () => {
+    const forbidden = new MedplumForbiddenError(TEXT, { status: 403 });
+    expect(exceptionAnswer(of(forbidden, 'ProjectMembership/1', 'PATCH')).status).toBe(404);
+  });
+
+  it('of a used-up quota is when to come back', () => {
+    expect(exceptionAnswer(new MedplumRateLimitError(TEXT, { retryAfter: 1500 })).retryAfter).toBe(1500);
+    expect(exceptionAnswer(new MedplumRateLimitError(TEXT)).retryAfter).toBeUndefined();
+    expect(exceptionAnswer(new MedplumNotFoundError(TEXT)).retryAfter).toBeUndefined();
+  });
+});
