@@ -160,10 +160,8 @@ describe('A search query', () => {
 describe('A search', () => {
   let app: MedplumApp;
 
-  beforeAll(
-    async () =>
-      (app = await startMedplumApp({}, { handler: () => ({ body: { resourceType: 'Bundle', type: 'searchset' } }) })),
-  );
+  beforeAll(async () => (app = await startMedplumApp()));
+  beforeEach(() => (app.wire.handler = () => ({ body: { resourceType: 'Bundle', type: 'searchset' } })));
   afterAll(() => app.close());
 
   it('sends its query encoded', async () => {
