@@ -14,6 +14,7 @@ import { FhirRoutes } from './fhir-routes';
 import { core } from './medplum-peers';
 import { logoutAnswer, meAnswer, tokenAnswer, userInfoAnswer } from './oauth-routes';
 import type { RateLimitState } from './rate-limiter';
+import { hasValidLogTag, withoutProjectPrefix, withVersionHeaders } from './server-version';
 import { StorageUrls } from './storage-urls';
 
 const LOOPBACK = '127.0.0.1';
@@ -88,32 +89,39 @@ export class EmulatorServer {
 
   private async answer(request: IncomingMessage, entry: Logged, content: Buffer | undefined): Promise<Answer> {
     const { headers } = request;
+    const { serverVersion } = this.state;
     const ids = { requestId: randomUUID(), traceId: traceIdOf(headers) };
+    const query = request.url?.slice(entry.path.length + 1) ?? '';
+    const answer = await this.judge(request, entry, content, { ...ids, query });
+    return withVersionHeaders(answer, { serverVersion, headers, query, ...ids });
+  }
+
+  private async judge(
+    request: IncomingMessage,
+    entry: Logged,
+    content: Buffer | undefined,
+    known: Pick<Exchange, 'requestId' | 'traceId' | 'query'>,
+  ): Promise<Answer> {
+    const { headers } = request;
+    const { state } = this;
     let caller: Caller | undefined;
     try {
-      await this.state.store.settled();
-      caller = authenticate(this.state, headers.authorization);
-      caller = caller && (await actOnBehalfOf(this.state, caller, entry.onBehalfOf));
+      if (!hasValidLogTag(headers, state.serverVersion)) {
+        return outcomeAnswer(core.badRequest('Invalid X-Medplum-Log-Tag header'));
+      }
+      await state.store.settled();
+      caller = authenticate(state, headers.authorization);
+      caller = caller && (await actOnBehalfOf(state, caller, entry.onBehalfOf));
     } catch (error) {
       return outcomeAnswer(core.normalizeOperationOutcome(error));
     }
     // Everything from here on is counted and carries tracing ids.
-    const path = entry.path.replace(/^\/api(?=\/fhir\/)/, '');
-    const limit = this.state.limiter.countRequest(request.socket.remoteAddress ?? '', /^\/(auth|oauth2)\//.test(path));
-    const query = request.url?.slice(entry.path.length + 1) ?? '';
-    const exchange: Exchange = {
-      state: this.state,
-      method: entry.method,
-      path,
-      query,
-      headers,
-      content: content ?? Buffer.alloc(0),
-      caller,
-      extended: entry.extended,
-      ...ids,
-    };
-    const overLimit = limit.used > limit.limit;
-    const answer = overLimit ? tooMany() : await this.guarded(exchange, content === undefined);
+    const path = withoutProjectPrefix(entry.path, state.serverVersion);
+    const limit = state.limiter.countRequest(request.socket.remoteAddress ?? '', /^\/(auth|oauth2)\//.test(path));
+    const { method, extended } = entry;
+    const body = content ?? Buffer.alloc(0);
+    const exchange: Exchange = { state, method, path, headers, content: body, caller, extended, ...known };
+    const answer = limit.used > limit.limit ? tooMany() : await this.guarded(exchange, content === undefined);
     return { ...answer, headers: { ...answer.headers, ratelimit: this.rateLimit(limit, path, caller) } };
   }
 

@@ -104,7 +104,8 @@ export class MedplumEmulator {
           'Pass allowProduction: true if this process really serves nobody.',
       );
     }
-    const state = new EmulatorState(options.serverVersion ?? '5.0', new RateLimiter(options.rateLimits ?? {}));
+    const { serverVersion = '5.0' } = options;
+    const state = new EmulatorState(serverVersion, new RateLimiter(options.rateLimits ?? {}, serverVersion));
     const server = new EmulatorServer(state);
     const emulator = new MedplumEmulator(state, server);
     for (const fault of options.faults ?? []) {

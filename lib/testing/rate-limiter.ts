@@ -1,4 +1,4 @@
-import type { EmulatorRateLimits } from './emulator.types';
+import type { EmulatorRateLimits, MedplumServerVersion, OperationOutcome } from './emulator.types';
 import { core } from './medplum-peers';
 
 const WINDOW_MS = 60_000;
@@ -22,7 +22,10 @@ export interface RateLimitState {
 export class RateLimiter {
   private readonly windows = new Map<string, Window>();
 
-  constructor(private limits: EmulatorRateLimits) {}
+  constructor(
+    private limits: EmulatorRateLimits,
+    private readonly serverVersion: MedplumServerVersion,
+  ) {}
 
   /** Replaces the limits and forgets what was used. */
   reset(limits: EmulatorRateLimits): void {
@@ -45,7 +48,11 @@ export class RateLimiter {
   chargePoints(membershipId: string, points: number): void {
     const state = this.use(`points ${membershipId}`, points, this.limits.fhirPoints);
     if (state.used > state.limit) {
-      throw new core.OperationOutcomeError(throttled(state));
+      const outcome = throttled(state);
+      if (this.serverVersion !== '5.0') {
+        core.setRateLimitReset(outcome, state.msToReset);
+      }
+      throw new core.OperationOutcomeError(outcome);
     }
   }
 
@@ -67,7 +74,7 @@ export class RateLimiter {
 }
 
 /** The outcome of a request over the limit; its `diagnostics` is JSON inside a string, like the server's. */
-export function throttled({ msToReset, used, limit }: RateLimitState): typeof core.tooManyRequests {
+function throttled({ msToReset, used, limit }: RateLimitState): OperationOutcome {
   const diagnostics = JSON.stringify({
     _remainingPoints: 0,
     _msBeforeNext: msToReset,

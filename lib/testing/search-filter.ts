@@ -52,7 +52,7 @@ export function compileFilter(scope: SearchScope, resourceType: string, filter: 
     return { matches: (version, resource) => isEmpty(searchValues(version, resource, code)) === wanted };
   }
   const alternatives = core.splitSearchOnComma(value);
-  const tests = alternatives.map((alternative) => compileValue(parameter, resourceType, operator, alternative));
+  const tests = alternatives.map((alternative) => compileValue(scope, parameter, resourceType, operator, alternative));
   const any = (values: SearchValues): boolean => tests.some((test) => test(values));
   const negated = operator === 'not' || operator === 'not-in';
   const keys = negated ? undefined : lookupKeys(parameter, operator, alternatives);
@@ -108,7 +108,13 @@ function toReference(parameter: SearchParameter, value: string): string {
 
 type ValueTest = (values: SearchValues) => boolean;
 
-function compileValue(parameter: SearchParameter, resourceType: string, operator: Operator, value: string): ValueTest {
+function compileValue(
+  scope: SearchScope,
+  parameter: SearchParameter,
+  resourceType: string,
+  operator: Operator,
+  value: string,
+): ValueTest {
   switch (parameter.type) {
     case 'string':
       return compileString(parameter, operator, value);
@@ -117,7 +123,7 @@ function compileValue(parameter: SearchParameter, resourceType: string, operator
     case 'reference':
       return compileReference(parameter, value);
     case 'date':
-      return compileDate(parameter, resourceType, operator, value);
+      return compileDate(parameter, resourceType, operator, value, scope.serverVersion);
     case 'number':
     case 'quantity':
       return compileNumber(operator, value);
@@ -169,7 +175,16 @@ function compileReference(parameter: SearchParameter, value: string): ValueTest 
   return (values) => values.kind === 'reference' && values.values.includes(reference);
 }
 
-function compileDate(parameter: SearchParameter, resourceType: string, operator: Operator, value: string): ValueTest {
+function compileDate(
+  parameter: SearchParameter,
+  resourceType: string,
+  operator: Operator,
+  value: string,
+  serverVersion: SearchScope['serverVersion'],
+): ValueTest {
+  if (serverVersion !== '5.0') {
+    return compileDateWindow(operator, value);
+  }
   const wholeDays = core.getSearchParameterDetails(resourceType, parameter).type === 'DATE';
   const time = Date.parse(value);
   if (Number.isNaN(time) || (wholeDays && !/^\d{4}-\d{2}-\d{2}/.test(value))) {
@@ -181,6 +196,32 @@ function compileDate(parameter: SearchParameter, resourceType: string, operator:
     : (date: SearchDate) => Math.sign(date.time - time);
   const accepts = comparison(operator);
   return (values) => values.kind === 'date' && values.dates.some((date) => accepts(position(date)));
+}
+
+/** Newer servers compare with the whole time that the value covers: `1990` is any day of that year. */
+function compileDateWindow(operator: Operator, value: string): ValueTest {
+  const start = Date.parse(value);
+  if (Number.isNaN(start)) {
+    throw new core.OperationOutcomeError(core.badRequest(`Invalid date value: ${value}`));
+  }
+  const end = endOf(value, start);
+  const accepts = comparison(operator);
+  return (values) =>
+    values.kind === 'date' && values.dates.some(({ time }) => accepts(time < start ? -1 : Number(time >= end)));
+}
+
+function endOf(value: string, start: number): number {
+  const end = new Date(start);
+  if (/^\d{4}$/.test(value)) {
+    end.setUTCFullYear(end.getUTCFullYear() + 1);
+  } else if (/^\d{4}-\d{2}$/.test(value)) {
+    end.setUTCMonth(end.getUTCMonth() + 1);
+  } else if (/^\d{4}-\d{2}-\d{2}$/.test(value)) {
+    end.setUTCDate(end.getUTCDate() + 1);
+  } else {
+    return start + (/T\d{2}:\d{2}(Z|[+-].*)?$/.test(value) ? 60_000 : /\.\d/.test(value) ? 1 : 1000);
+  }
+  return end.getTime();
 }
 
 /** For an ordered value: which side of the searched value (-1 before, 0 same, 1 after) satisfies the prefix. */
