@@ -110,7 +110,14 @@ describe('nestjs-medplum/testing', () => {
 
   it('exports these values', () => {
     expect(Object.keys(testing).toSorted()).toEqual(api.values);
-    expect(api.values).toEqual(['MedplumEmulator']);
+    expect(api.values).toEqual([
+      'MedplumAuditRecorder',
+      'MedplumEmulator',
+      'MedplumTestingModule',
+      'expectAllRequestsOnBehalfOf',
+      'expectNoRequestAsClientApplication',
+      'expectNoRequests',
+    ]);
   });
 
   it('exports these types', () => {
@@ -127,12 +134,14 @@ describe('nestjs-medplum/testing', () => {
       'MedplumEmulatorOptions',
       'MedplumEmulatorSnapshot',
       'MedplumServerVersion',
+      'MedplumTestingModuleOptions',
       'MemberInput',
       'MembershipFixture',
       'PolicyInput',
       'ProjectFixture',
       'ProjectInput',
       'RecordedRequest',
+      'RequestRecord',
       'ResourceFixture',
       'ResourceInput',
       'SeededClient',

@@ -64,12 +64,15 @@ function undocumentedParts(name: string, symbol: ts.Symbol, checker: ts.TypeChec
   ];
 }
 
-/** Members of a class, an interface or an object type, constructors left out: the class says what it is for. */
+/**
+ * Members of a class, an interface or an object type. Left out are constructors, for which the class speaks, and keys
+ * that are names of resource types: FHIR says what those are.
+ */
 function publicMembers(declaration: ts.Declaration, checker: ts.TypeChecker): ts.Symbol[] {
   return memberNodes(declaration).flatMap((member) => {
     const hidden = ts.getCombinedModifierFlags(member) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected);
     const symbol = member.name && !ts.isPrivateIdentifier(member.name) && checker.getSymbolAtLocation(member.name);
-    return symbol && !hidden ? [symbol] : [];
+    return symbol && !hidden && !/^[A-Z]/.test(symbol.name) ? [symbol] : [];
   });
 }
 
