@@ -121,7 +121,10 @@ export class EmulatorServer {
     const { method, extended } = entry;
     const body = content ?? Buffer.alloc(0);
     const exchange: Exchange = { state, method, path, headers, content: body, caller, extended, ...known };
-    const answer = limit.used > limit.limit ? tooMany() : await this.guarded(exchange, content === undefined);
+    if (limit.used > limit.limit) {
+      return { ...jsonAnswer(429, core.tooManyRequests), headers: { ratelimit: limitLine('requests', limit) } };
+    }
+    const answer = await this.guarded(exchange, content === undefined);
     return { ...answer, headers: { ...answer.headers, ratelimit: this.rateLimit(limit, path, caller) } };
   }
 
@@ -204,10 +207,6 @@ async function readContent(request: IncomingMessage): Promise<Buffer | undefined
     }
   }
   return length > MAX_BYTES ? undefined : Buffer.concat(chunks);
-}
-
-function tooMany(): Answer {
-  return jsonAnswer(429, core.tooManyRequests);
 }
 
 function unknownPath({ method, path }: Exchange): Answer {

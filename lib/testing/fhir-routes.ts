@@ -47,7 +47,7 @@ export class FhirRoutes {
     return (
       (await this.jobs.answer(exchange, repository, path)) ??
       (await this.operationAnswer(exchange, path, caller, body)) ??
-      this.routerAnswer(exchange, this.request(exchange, path, caller, body), repository)
+      this.routerAnswer(exchange, path, this.request(exchange, path, caller, body), repository)
     );
   }
 
@@ -73,8 +73,7 @@ export class FhirRoutes {
       const types = new URLSearchParams(exchange.query).get('_type')?.split(',') ?? state.store.types();
       return this.jobs.acceptExport(exchange, caller, types);
     }
-    const isOperation = /\/\$[^/]+$/.test(path);
-    if (isOperation && router.find(method as HttpMethod, path)?.data?.interaction !== 'operation') {
+    if (isOperation(path) && router.find(method as HttpMethod, path)?.data?.interaction !== 'operation') {
       return unknownOperation(caller.policy.allows('search', 'OperationDefinition'));
     }
     return undefined;
@@ -82,10 +81,14 @@ export class FhirRoutes {
 
   private async routerAnswer(
     exchange: Exchange,
+    path: string,
     request: FhirRequest,
     repository: EmulatorRepository,
   ): Promise<Answer> {
     const [outcome, resource, options] = await router.handleRequest(request, repository);
+    if (core.isNotFound(outcome) && isOperation(path)) {
+      return unknownOperation(requireCaller(exchange).policy.allows('search', 'OperationDefinition'));
+    }
     if (!core.isOk(outcome) || !resource) {
       return outcomeAnswer(outcome, exchange);
     }
@@ -118,6 +121,10 @@ export class FhirRoutes {
       config: { transactions: (features as string[]).includes('transaction-bundles') },
     };
   }
+}
+
+function isOperation(path: string): boolean {
+  return /\/\$[^/]+$/.test(path);
 }
 
 /** Entries of a bundle: the recorded server honours `ifMatch` on plain updates only. */

@@ -315,7 +315,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     }
     const lastUpdated = this.host.now();
     const { versionId } = this.host.store.draft(undefined, lastUpdated);
-    const cleaned = withoutEmptyStrings(input);
+    const cleaned = { ...withoutEmptyStrings(input), ...(input.meta && { meta: withoutEmptyStrings(input.meta) }) };
     const restored = existing?.resource && rule ? changedResource(cleaned, existing.resource, rule) : cleaned;
     const stamped = draftResource(restored, {
       definitions: this.host.definitions,
@@ -429,7 +429,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 /** Whether all write constraints of the rule hold: FHIRPath with `%before` and `%after`. */
 function satisfies(rule: AccessPolicyResource, before: Resource | undefined, after: Resource): boolean {
   return (rule.writeConstraint ?? []).every(({ expression }) => {
-    const variables = { ...(before && { before: core.toTypedValue(before) }), after: core.toTypedValue(after) };
+    const variables = { ...(before && { '%before': core.toTypedValue(before) }), '%after': core.toTypedValue(after) };
     const [result, ...others] = core.evalFhirPathTyped(expression ?? 'false', [core.toTypedValue(after)], variables);
     return others.length === 0 && result?.value === true;
   });

@@ -85,6 +85,9 @@ function lookupKeys(
   if (operator !== 'eq' && operator !== 'exact') {
     return undefined;
   }
+  if (parameter.code === '_compartment' && alternatives.some((value) => !value.includes('/'))) {
+    return undefined;
+  }
   if (parameter.type === 'reference') {
     return alternatives.map((value) => toReference(parameter, value));
   }
@@ -172,6 +175,10 @@ function compileToken(parameter: SearchParameter, resourceType: string, operator
 
 function compileReference(parameter: SearchParameter, value: string): ValueTest {
   const reference = toReference(parameter, value);
+  if (parameter.code === '_compartment' && !value.includes('/')) {
+    // The server keeps the ids of compartments only, so an id alone finds them.
+    return (values) => values.kind === 'reference' && values.values.some((known) => known.endsWith(`/${value}`));
+  }
   return (values) => values.kind === 'reference' && values.values.includes(reference);
 }
 

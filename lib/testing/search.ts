@@ -45,7 +45,7 @@ export function findPage(
       core.badRequest(`Search offset exceeds maximum (got ${offset}, max ${MAX_OFFSET})`),
     );
   }
-  const count = Math.min(input.count ?? DEFAULT_COUNT, MAX_COUNT);
+  const count = Math.max(Math.min(input.count ?? DEFAULT_COUNT, MAX_COUNT), 0);
   const request: SearchRequest = { ...input, count };
   const hits = core
     .getSearchResourceTypes(request)
