@@ -8,8 +8,9 @@ async function main(): Promise<void> {
   const app = await createClinic({ logger: false });
   const url = await listen(app, 0);
   try {
+    const story = new TourStory(app, url, console.log);
     console.log(`A clinic with two organisations runs at ${url}, on an embedded Medplum.`);
-    await new TourStory(app, url, console.log).play();
+    await story.play();
     console.log('\nThe tour is over: everything that it claims was checked.');
   } finally {
     await app.close();

@@ -3,6 +3,8 @@ import { MedplumAudit, type RequestEvent } from 'nestjs-medplum';
 
 /** A call to Medplum as this app remembers it: what was done and how it ended, but not to whom and not for whom. */
 export interface RecentCall {
+  /** Id of the event, the same in every log that has it. */
+  readonly id: string;
   readonly action: string;
   /** Path with `{id}` in place of ids. */
   readonly path: string;
@@ -40,6 +42,7 @@ export class RecentCalls implements OnModuleInit {
 
   #remember(event: RequestEvent): void {
     this.#calls.push({
+      id: event.id,
       action: event.action,
       path: event.pathTemplate,
       outcome: event.outcome,

@@ -19,7 +19,7 @@ export class SessionGuard implements CanActivate {
     }
     const request = context.switchToHttp().getRequest<ClinicRequest>();
     const login = loginOf(request);
-    // Looked up for each request: an account that was taken away ends here, whatever its cookie says.
+    // The cookie only names a login: what it may do is looked up in the server's own accounts, for each request.
     const user = login === undefined ? undefined : this.auth.find(login);
     if (!user) {
       throw new UnauthorizedException('Log in first: POST /auth/login.');

@@ -30,7 +30,8 @@ export class ClinicSettingsError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const MEDPLUM = ['MEDPLUM_BASE_URL', 'MEDPLUM_CLIENT_ID', 'MEDPLUM_CLIENT_SECRET'] as const;
+/** Set together, or not at all. */
+export const MEDPLUM_VARIABLES = ['MEDPLUM_BASE_URL', 'MEDPLUM_CLIENT_ID', 'MEDPLUM_CLIENT_SECRET'] as const;
 const SHORTEST_SECRET = 32;
 
 /**
@@ -57,8 +58,8 @@ export function readClinicSettings(environment: Environment): ClinicSettings {
     problems.push(`SESSION_SECRET must have at least ${SHORTEST_SECRET} characters, e.g. openssl rand -hex 32.`);
   }
   const usersFile = value('CLINIC_USERS_FILE');
-  if (usersFile !== undefined && !MEDPLUM.some(value)) {
-    problems.push(`CLINIC_USERS_FILE is for a real Medplum server only: set ${MEDPLUM.join(', ')} as well.`);
+  if (usersFile !== undefined && !MEDPLUM_VARIABLES.some(value)) {
+    problems.push(`CLINIC_USERS_FILE is for a real Medplum server only: set ${MEDPLUM_VARIABLES.join(', ')} as well.`);
   }
   if (problems.length > 0) {
     throw new ClinicSettingsError(problems);
@@ -80,16 +81,16 @@ function readMedplum(
   production: boolean,
   problems: string[],
 ): MedplumSettings | undefined {
-  const [baseUrl, clientId, clientSecret] = MEDPLUM.map(value);
+  const [baseUrl, clientId, clientSecret] = MEDPLUM_VARIABLES.map(value);
   if (baseUrl && clientId && clientSecret) {
     return { baseUrl, clientId, clientSecret };
   }
-  const missing = MEDPLUM.filter((name) => !value(name));
+  const missing = MEDPLUM_VARIABLES.filter((name) => !value(name));
   if (production) {
     problems.push(
       `Missing: ${missing.join(', ')}. In production there is no embedded Medplum and there are no demo logins.`,
     );
-  } else if (missing.length < MEDPLUM.length) {
+  } else if (missing.length < MEDPLUM_VARIABLES.length) {
     problems.push(
       `Missing: ${missing.join(', ')}. Set all three for a real Medplum server, or none for the embedded one.`,
     );

@@ -1,9 +1,10 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Observation, Patient } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import type { WithId } from 'nestjs-medplum';
+import { MedplumAudit, type WithId } from 'nestjs-medplum';
 import { type RecentCall, RecentCalls } from '../audit/recent-calls.service';
 import { ClinicBackend, type DemoLogin } from '../backend/clinic.backend';
 import { EmbeddedBackend } from '../backend/embedded.backend';
+import { ClinicSettingsError, MEDPLUM_VARIABLES } from '../config/clinic.settings';
 import { ClinicBrowser } from './clinic-browser';
 import { textTable } from './text-table';
 
@@ -24,11 +25,13 @@ interface Visitor {
 export class TourStory {
   readonly #backend: EmbeddedBackend;
   readonly #recent: RecentCalls;
+  /** Login that a call was made for, by the id of its event. */
+  readonly #callers = new Map<string, string>();
   #step = 0;
 
   /**
    * @param app the clinic, for a look behind its HTTP: the demo logins, the wire, and the audit events.
-   * @throws TourFailedError without the embedded Medplum: a real one has no demo logins, and no place for made-up patients.
+   * @throws ClinicSettingsError without the embedded Medplum: a real one has no demo logins, and no place for made-up patients.
    */
   constructor(
     app: NestExpressApplication,
@@ -37,12 +40,14 @@ export class TourStory {
   ) {
     const backend = app.get(ClinicBackend);
     if (!(backend instanceof EmbeddedBackend)) {
-      throw new TourFailedError(
-        'it runs on the embedded Medplum: unset MEDPLUM_BASE_URL, _CLIENT_ID and _CLIENT_SECRET',
-      );
+      throw new ClinicSettingsError([`The tour needs the embedded Medplum: unset ${MEDPLUM_VARIABLES.join(', ')}.`]);
     }
     this.#backend = backend;
     this.#recent = app.get(RecentCalls);
+    const logins = new Map(backend.demoLogins.map(({ membership, name }) => [membership, name]));
+    app.get(MedplumAudit).events$.subscribe(({ id, onBehalfOf }) => {
+      this.#callers.set(id, logins.get(onBehalfOf ?? '') ?? 'nobody');
+    });
   }
 
   /** @throws TourFailedError at the first claim that does not hold. */
@@ -192,10 +197,10 @@ export class TourStory {
   }
 
   #auditTrail(): void {
-    this.#heading('MedplumAudit.events$ had one event per call; shown without ids, values and identities.');
+    this.#heading('MedplumAudit.events$ had one event per call. Logins stand in for the identities.');
     const { calls } = this.#recent;
     const headerless = calls.filter(({ attempts, attemptsOnBehalf }) => attempts > attemptsOnBehalf);
-    this.print(textTable(calls.map(rowOf)));
+    this.print(textTable(calls.map((call) => rowOf(call, this.#callers.get(call.id)))));
     this.print('');
     this.#claim(
       headerless.every(({ identity }) => identity === 'client-application'),
@@ -220,15 +225,17 @@ export class TourStory {
   }
 }
 
-function rowOf(call: RecentCall): Record<string, string | number | undefined> {
+function rowOf(call: RecentCall, caller: string | undefined): Record<string, string | number | undefined> {
   return {
+    for: call.identity === 'client-application' ? 'the app' : caller,
     call: call.action,
     path: call.path,
     identity: call.identity,
-    'sent (with header)': `${call.attempts} (${call.attemptsOnBehalf})`,
+    sent: call.attempts,
+    header: call.attempts === 0 ? undefined : call.attemptsOnBehalf === call.attempts ? 'yes' : 'no',
     outcome: call.outcome,
     status: call.status,
-    ms: call.durationMs.toFixed(1),
+    ms: Math.round(call.durationMs),
   };
 }
 

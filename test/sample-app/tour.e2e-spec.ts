@@ -17,7 +17,9 @@ describe('the tour', () => {
       const text = lines.join('\n');
       expect(text).toContain('nora sees Anton Berger, Paula Weber');
       expect(text).toContain('meta.onBehalfOf names her: Dr. Nora Lind');
-      expect(text).toMatch(/search +\/fhir\/R4\/Patient +nobody +0 \(0\) +refused/);
+      expect(text).toMatch(/nora +create +\/fhir\/R4\/Patient +scope +1 +yes +success +201/);
+      expect(text).toMatch(/nobody +search +\/fhir\/R4\/Patient +nobody +0 +- +refused/);
+      expect(text).toMatch(/the app +search +\/fhir\/R4\/Practitioner +client-application +1 +no +success +200/);
       expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
       for (const { password, membership, profile } of clinic.app.get(ClinicBackend).demoLogins) {
         expect(text).not.toContain(password);
