@@ -16,6 +16,8 @@ export interface CallAnswer {
   headers: Headers;
   text: string;
   json: Record<string, unknown>;
+  /** The body's `id`, or an empty text. */
+  id: string;
 }
 
 /** One plain HTTP request to an emulator: these tests judge the server alone, without the library. */
@@ -41,5 +43,7 @@ export async function call(
   });
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') && text !== '';
-  return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : {} };
+  const json = (isJson ? JSON.parse(text) : {}) as Record<string, unknown>;
+  const id = typeof json.id === 'string' ? json.id : '';
+  return { status: response.status, headers: response.headers, text, json, id };
 }
