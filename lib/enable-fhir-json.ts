@@ -8,12 +8,13 @@ interface ExpressApplication {
   useBodyParser(type: 'json', options: { readonly type: string[]; readonly limit?: number }): unknown;
 }
 
-interface FastifyApplication {
-  useBodyParser(type: string, options: object, parser: unknown): unknown;
-}
-
 interface FastifyInstance {
   getDefaultJsonParser(onProtoPoisoning: 'error', onConstructorPoisoning: 'error'): unknown;
+  addContentTypeParser(
+    type: string,
+    options: { readonly parseAs: 'string'; readonly bodyLimit?: number },
+    parser: unknown,
+  ): void;
 }
 
 /** Options of {@link enableFhirJson}. */
@@ -35,9 +36,11 @@ export function enableFhirJson<T extends INestApplication>(app: T, options: Fhir
   if (platform === 'express') {
     (app as unknown as ExpressApplication).useBodyParser('json', { type: JSON_TYPES, ...options });
   } else if (platform === 'fastify') {
+    // Not by useBodyParser(): in Nest 11 a parser of the app switches Nest's own off, for JSON and forms.
+    const fastify = adapter.getInstance() as FastifyInstance;
     const bodyLimit = options.limit === undefined ? {} : { bodyLimit: options.limit };
-    const parser = (adapter.getInstance() as FastifyInstance).getDefaultJsonParser('error', 'error');
-    (app as unknown as FastifyApplication).useBodyParser('application/fhir+json', bodyLimit, parser);
+    const parser = fastify.getDefaultJsonParser('error', 'error');
+    fastify.addContentTypeParser('application/fhir+json', { parseAs: 'string', ...bodyLimit }, parser);
   } else {
     throw new MedplumConfigError(
       'enableFhirJson() knows Express and Fastify: register a parser for application/fhir+json yourself.',

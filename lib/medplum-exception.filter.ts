@@ -60,7 +60,7 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
 
   #reply(answer: ExceptionAnswer, request: HttpRequest, response: unknown): void {
     const adapter = this.adapterHost.httpAdapter;
-    if (adapter.isHeadersSent(response)) {
+    if (adapter.isHeadersSent(response) || rawHeadersSent(response)) {
       adapter.end(response);
       return;
     }
@@ -77,6 +77,12 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
       resourceType: 'OperationOutcome',
       issue: [{ severity: 'error', code: issue, details: { text } }],
     };
-    adapter.reply(response, outcome, status);
+    // As text: the Express adapter of Nest 11 sets the type of an object to application/json.
+    adapter.reply(response, JSON.stringify(outcome), status);
   }
+}
+
+/** Fastify's adapter in Nest 11 knows nothing of headers that a handler has written past it. */
+function rawHeadersSent(response: unknown): boolean {
+  return (response as { raw?: { headersSent?: boolean } }).raw?.headersSent === true;
 }

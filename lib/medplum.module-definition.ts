@@ -84,13 +84,14 @@ function defineClient(definition: DynamicModule, extras: MedplumModuleExtras): D
 
 const BUILDER_TOKEN = Symbol('MedplumModuleOptions');
 
-/** @internal */
-export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<MedplumModuleOptions>({ optionsInjectionToken: BUILDER_TOKEN })
-    .setClassMethodName('forRoot')
-    .setFactoryMethodName('createMedplumOptions')
-    .setExtras<MedplumModuleExtras>(
-      { name: undefined, isGlobal: true, exceptionFilter: true, extraProviders: undefined },
-      defineClient,
-    )
-    .build();
+/** What MedplumModule extends. Not for apps, but its declaration is part of that of the module. */
+export const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<MedplumModuleOptions>({
+  optionsInjectionToken: BUILDER_TOKEN,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createMedplumOptions')
+  .setExtras<MedplumModuleExtras>(
+    { name: undefined, isGlobal: true, exceptionFilter: true, extraProviders: undefined },
+    defineClient,
+  )
+  .build();
