@@ -1,3 +1,10 @@
+export type {
+  MedplumHistoryOptions,
+  MedplumIterateOptions,
+  MedplumPageOptions,
+  MedplumSearchOptions,
+} from './client/client.options';
+export type { SearchResult } from './client/search-methods';
 export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
 export { MedplumAudit } from './audit/medplum-audit';
@@ -23,10 +30,26 @@ export {
   MedplumUnauthorizedError,
   UnknownEffectError,
 } from './errors/response.errors';
-export { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from './errors/transport.errors';
+export {
+  MedplumAbortError,
+  MedplumConnectionError,
+  MedplumContentTooLargeError,
+  MedplumTimeoutError,
+} from './errors/transport.errors';
 export type { IfMatch } from './fhir/interactions';
 export type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from './fhir/resource.types';
-export type { SearchQuery, SearchValue } from './fhir/search-query';
+export type { HistoryPage } from './fhir/versions';
+export type { SplitBundle } from './fhir/search';
+export type { SearchParameterNames } from './fhir/search-parameter-names';
+export type {
+  CommonSearchParameter,
+  CustomSearchParameterNames,
+  SearchFields,
+  SearchParameterOf,
+  SearchQuery,
+} from './fhir/search-query';
+export { and, dateRange, literal, quantity, referenceTo, SearchAnd, SearchTerm, token } from './fhir/search-values';
+export type { DateBounds, SearchInput, SearchPrefix, SearchValue, TokenLike } from './fhir/search-values';
 export type { ClientSecret } from './http/client-secret';
 export type { MedplumHeaders } from './http/caller-headers';
 export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';

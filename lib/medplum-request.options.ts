@@ -27,16 +27,22 @@ export interface MedplumUpdateOptions extends MedplumRequestOptions {
   readonly ifMatch?: IfMatch;
 }
 
-const KEYS: ReadonlySet<string> = new Set(['onBehalfOf', 'signal', 'timeout', 'headers', 'ifMatch']);
+const KEYS = ['onBehalfOf', 'signal', 'timeout', 'headers'];
 
-/** @internal @throws MedplumBadRequestError for a key that is none, and for a value of the wrong type. */
-export function checkRequestOptions(options: MedplumRequestOptions): void {
+/**
+ * @internal
+ * @param further names of the options that the method has beside those of every call.
+ * @throws MedplumBadRequestError for a key that is none, and for a value of the wrong type.
+ */
+export function checkRequestOptions(options: MedplumRequestOptions, further: readonly string[] = []): void {
   if (typeof options !== 'object' || options === null) {
     throw new MedplumBadRequestError('The last argument of a call must be an object of options.');
   }
   for (const key in options) {
-    if (!KEYS.has(key)) {
-      throw new MedplumBadRequestError(`${key} is not an option of a call (known: ${[...KEYS].join(', ')}).`);
+    if (!KEYS.includes(key) && !further.includes(key)) {
+      throw new MedplumBadRequestError(
+        `${key} is not an option of this call (known: ${[...KEYS, ...further].join(', ')}).`,
+      );
     }
   }
   const { timeout, signal } = options;

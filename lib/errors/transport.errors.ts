@@ -20,3 +20,10 @@ export class MedplumConnectionError extends MedplumError {
     super('MEDPLUM_CONNECTION', message, details);
   }
 }
+
+/** Content is larger than the caller allows (`maxBytes`). Reading was stopped, and the connection was let go. */
+export class MedplumContentTooLargeError extends MedplumError {
+  constructor(message: string, details?: MedplumErrorDetails) {
+    super('MEDPLUM_CONTENT_TOO_LARGE', message, details);
+  }
+}

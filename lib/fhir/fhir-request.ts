@@ -1,8 +1,20 @@
-import type { Repeatability } from '../http/medplum-transport';
+import type { AnswerKind, Repeatability } from '../http/medplum-transport';
 import type { MedplumDispatcherRequest } from '../http/medplum-dispatcher';
 
-/** What a call does, in the words of FHIR's RESTful API (R4 section 3.1.0). */
-export type FhirAction = 'read' | 'search' | 'create' | 'update' | 'patch' | 'delete' | 'batch' | 'transaction';
+/** What a call does, in the words of FHIR's RESTful API (R4 section 3.1.0); `raw` for a path of the caller's own. */
+export type FhirAction =
+  | 'read'
+  | 'vread'
+  | 'history'
+  | 'search'
+  | 'create'
+  | 'update'
+  | 'patch'
+  | 'delete'
+  | 'batch'
+  | 'transaction'
+  | 'operation'
+  | 'raw';
 
 /** What is known of a call before its arguments are looked at. */
 export interface FhirInteraction {
@@ -18,11 +30,21 @@ export interface FhirRequest extends FhirInteraction {
   readonly path: string;
   /** Encoded, without `?`; empty when there is none. */
   readonly query: string;
+  /** What the event says of the query, when it is not in the URL. */
+  readonly eventQuery?: string;
   readonly resourceType?: string;
   readonly resourceId?: string;
+  /** Name of the FHIR operation, with its `$`. */
+  readonly operation?: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: NonNullable<MedplumDispatcherRequest['body']>;
   readonly repeatability: Repeatability;
+  /** The body can be read once only: nothing is repeated. */
+  readonly once?: true;
+  /** How the answer is read. Default: a JSON object. */
+  readonly answer?: AnswerKind;
+  /** For streamed answers: the most bytes that are read. */
+  readonly maxBytes?: number;
   /** `false` withholds `X-Medplum: extended` from this request. */
   readonly extended?: false;
 }

@@ -4,25 +4,33 @@ import { objects } from '../http/objects';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { checkId, checkResourceType } from './path-segments';
 import type { PatchOperation } from './resource.types';
-import { type SearchQuery, searchQuery } from './search-query';
+import { searchQuery } from './search-query';
 
-const ROOT = 'fhir/R4';
+/** Where FHIR begins, below the base URL. */
+export const ROOT = 'fhir/R4';
 const FHIR_JSON = 'application/fhir+json';
-const ACCEPT = { accept: FHIR_JSON };
-const ACCEPT_AND_CONTENT_TYPE = { accept: FHIR_JSON, 'content-type': FHIR_JSON };
+export const ACCEPT = { accept: FHIR_JSON };
+export const ACCEPT_AND_CONTENT_TYPE = { accept: FHIR_JSON, 'content-type': FHIR_JSON };
 
 /** The interactions, as an audit event names them when their arguments are refused. */
 export const INTERACTIONS = {
   read: { action: 'read', method: 'GET', pathTemplate: `/${ROOT}/{type}/{id}` },
+  vread: { action: 'vread', method: 'GET', pathTemplate: `/${ROOT}/{type}/{id}/_history/{version}` },
+  history: { action: 'history', method: 'GET', pathTemplate: `/${ROOT}/{type}/{id}/_history` },
   search: { action: 'search', method: 'GET', pathTemplate: `/${ROOT}/{type}` },
+  searchTypes: { action: 'search', method: 'GET', pathTemplate: `/${ROOT}` },
   create: { action: 'create', method: 'POST', pathTemplate: `/${ROOT}/{type}` },
   update: { action: 'update', method: 'PUT', pathTemplate: `/${ROOT}/{type}/{id}` },
   patch: { action: 'patch', method: 'PATCH', pathTemplate: `/${ROOT}/{type}/{id}` },
   delete: { action: 'delete', method: 'DELETE', pathTemplate: `/${ROOT}/{type}/{id}` },
+  conditionalUpdate: { action: 'update', method: 'PUT', pathTemplate: `/${ROOT}/{type}` },
+  conditionalPatch: { action: 'patch', method: 'PATCH', pathTemplate: `/${ROOT}/{type}` },
+  conditionalDelete: { action: 'delete', method: 'DELETE', pathTemplate: `/${ROOT}/{type}` },
   batch: { action: 'batch', method: 'POST', pathTemplate: `/${ROOT}` },
 } as const satisfies Record<string, FhirInteraction>;
 
-function onType(interaction: FhirInteraction, type: unknown) {
+/** A request about a resource type. */
+export function onType(interaction: FhirInteraction, type: unknown) {
   const resourceType = checkResourceType(type);
   return {
     ...interaction,
@@ -33,7 +41,8 @@ function onType(interaction: FhirInteraction, type: unknown) {
   };
 }
 
-function onInstance(interaction: FhirInteraction, type: unknown, id: unknown) {
+/** A request about one resource. */
+export function onInstance(interaction: FhirInteraction, type: unknown, id: unknown) {
   const resourceType = checkResourceType(type);
   const resourceId = checkId(id, `id of the ${resourceType}`);
   return {
@@ -46,7 +55,8 @@ function onInstance(interaction: FhirInteraction, type: unknown, id: unknown) {
   };
 }
 
-function json(value: unknown, what: string): string {
+/** @throws MedplumBadRequestError for what is no JSON. */
+export function json(value: unknown, what: string): string {
   try {
     return JSON.stringify(value);
   } catch {
@@ -54,7 +64,8 @@ function json(value: unknown, what: string): string {
   }
 }
 
-function checkResource(resource: unknown): asserts resource is Resource {
+/** @throws MedplumBadRequestError unless `resource` may be one. */
+export function checkResource(resource: unknown): asserts resource is Resource {
   if (typeof resource !== 'object' || resource === null || Array.isArray(resource)) {
     throw new MedplumBadRequestError('A resource must be an object with a resourceType.');
   }
@@ -63,20 +74,6 @@ function checkResource(resource: unknown): asserts resource is Resource {
 /** GET `[type]/[id]`. */
 export function read(type: string, id: string): FhirRequest {
   return { ...onInstance(INTERACTIONS.read, type, id), headers: ACCEPT, repeatability: 'safe' };
-}
-
-/** GET `[type]?…`. */
-export function search(type: string, query: SearchQuery | undefined, count?: number): FhirRequest {
-  const parameters = new URLSearchParams(searchQuery(query));
-  if (count !== undefined) {
-    parameters.set('_count', String(count));
-  }
-  return {
-    ...onType(INTERACTIONS.search, type),
-    query: parameters.toString(),
-    headers: ACCEPT,
-    repeatability: 'safe',
-  };
 }
 
 /** POST `[type]`. The server gives the id. */
@@ -91,7 +88,7 @@ export function create(resource: Resource): FhirRequest {
 }
 
 /** POST `[type]` with `If-None-Exist` (FHIR R4 section 3.1.0.8.1). */
-export function createIfNoneExist(resource: Resource, query: SearchQuery): FhirRequest {
+export function createIfNoneExist(resource: Resource, query: unknown): FhirRequest {
   const condition = searchQuery(query);
   if (condition === '') {
     throw new MedplumBadRequestError(
@@ -142,7 +139,7 @@ function ifMatchHeader(ifMatch: IfMatch, resource: Resource): Record<string, str
 }
 
 /** Medplum wipes the accounts of a resource whose meta names none, when an admin identity updates it in extended mode. */
-function wipesAccounts({ meta }: Resource): boolean {
+export function wipesAccounts({ meta }: Resource): boolean {
   return meta !== undefined && meta !== null && !meta.accounts;
 }
 
@@ -158,17 +155,21 @@ export function update(resource: Resource, ifMatch: IfMatch = true): FhirRequest
   };
 }
 
-/** PATCH `[type]/[id]` with a JSON Patch. */
-export function patch(type: string, id: string, operations: readonly PatchOperation[]): FhirRequest {
+/** What each patch consists of. */
+export function patchBody(operations: readonly PatchOperation[]) {
   if (!Array.isArray(operations) || operations.length === 0) {
     throw new MedplumBadRequestError('A patch must be a list of at least one JSON Patch operation.');
   }
   return {
-    ...onInstance(INTERACTIONS.patch, type, id),
     headers: { accept: FHIR_JSON, 'content-type': 'application/json-patch+json' },
     body: json(operations, 'patch'),
     repeatability: 'unsafe',
-  };
+  } as const;
+}
+
+/** PATCH `[type]/[id]` with a JSON Patch. */
+export function patch(type: string, id: string, operations: readonly PatchOperation[]): FhirRequest {
+  return { ...onInstance(INTERACTIONS.patch, type, id), ...patchBody(operations) };
 }
 
 /** DELETE `[type]/[id]`. */

@@ -38,3 +38,23 @@ export function parseBaseUrl(value: string, allowInsecureHttp: boolean): BaseUrl
   }
   return { origin: url.origin, path: url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/` };
 }
+
+/** Encoded slashes and backslashes: some servers and proxies decode them into path separators. */
+const ENCODED_SLASH = /%(?:2f|5c)/i;
+
+/**
+ * The part of an address below the base URL, with its query, as `TransportRequest.path` takes it; `undefined` when the
+ * address leads elsewhere. A relative address is read as one below the base URL. What counts is the address after
+ * resolution: `\\`, line breaks and `%2e%2e` are other spellings of `/`, nothing and `..` (WHATWG URL, sections 4.4, 4.5).
+ */
+export function pathWithin({ origin, path }: BaseUrl, address: string): string | undefined {
+  let url: URL;
+  try {
+    url = new URL(address, origin + path);
+  } catch {
+    return undefined;
+  }
+  const { pathname, search } = url;
+  const inside = url.origin === origin && url.username === '' && url.password === '' && pathname.startsWith(path);
+  return inside && !ENCODED_SLASH.test(pathname) ? pathname.slice(path.length) + search : undefined;
+}

@@ -1,10 +1,11 @@
 import type { EventEmitter } from 'node:events';
+import type { Readable } from 'node:stream';
 
 /** What the library asks of a dispatcher's answer. */
 export interface MedplumDispatcherResponse {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: { text(): Promise<string>; dump(): Promise<void> };
+  readonly body: Readable & { text(): Promise<string>; dump(): Promise<void> };
 }
 
 /** One request as it is handed to the dispatcher. */
@@ -13,7 +14,7 @@ export interface MedplumDispatcherRequest {
   readonly path: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers: Record<string, string>;
-  readonly body?: string | null;
+  readonly body?: string | Uint8Array | Readable | null;
   readonly signal?: EventEmitter;
 }
 

@@ -5,6 +5,7 @@ import { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from '
 import type { BaseUrl } from './base-url';
 import type { Credentials } from './credentials';
 import { Cancelled, Deadline } from './deadline';
+import { DownloadStream } from './download-stream';
 import type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './medplum-dispatcher';
 import { type RequestAttempt, WireAttempt } from './request-attempt';
 import {
@@ -25,6 +26,9 @@ import { failureCode, neverSent, poolClosed } from './transport-failure';
  */
 export type Repeatability = 'safe' | 'once-by-identifier' | 'unsafe';
 
+/** How a successful answer is read. */
+export type AnswerKind = 'object' | 'any' | 'stream';
+
 /** One logical request. The identity is an argument like any other: nothing below the service looks one up. */
 export interface TransportRequest {
   readonly method: MedplumDispatcherRequest['method'];
@@ -34,8 +38,14 @@ export interface TransportRequest {
   readonly call: string;
   /** Lower-case names. The transport adds its own three last. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | undefined;
+  readonly body?: MedplumDispatcherRequest['body'] | undefined;
   readonly repeatability: Repeatability;
+  /** The body can be read once only, so no attempt follows the first, whatever became of it. */
+  readonly once?: boolean | undefined;
+  /** What is expected: a JSON object (default), JSON or text as the content type says, or content to be streamed. */
+  readonly answer?: AnswerKind | undefined;
+  /** For streams: the most bytes that are read. */
+  readonly maxBytes?: number | undefined;
   /** Value of `X-Medplum-On-Behalf-Of`, validated; `undefined` sends no header. */
   readonly onBehalfOf: string | undefined;
   /** Sends `X-Medplum: extended`. */
@@ -48,9 +58,11 @@ export interface TransportRequest {
 /** A successful answer. */
 export interface TransportResponse {
   readonly status: number;
-  /** Parsed JSON; `undefined` when there was no body. */
+  /** Parsed JSON, text or a {@link DownloadStream}, as was asked for; `undefined` when there was no body. */
   readonly body: unknown;
   readonly requestId: string | undefined;
+  /** A header of the answer by its lower-case name; several lines are joined by commas. */
+  readonly header: (name: string) => string | undefined;
 }
 
 /** What a transport is made of. */
@@ -64,6 +76,8 @@ export interface TransportOptions {
 interface Answer {
   readonly status: number;
   readonly text: string;
+  /** The body, when it is to be streamed: `text` is empty then. */
+  readonly stream?: DownloadStream;
   readonly header: (name: string) => string | undefined;
 }
 
@@ -95,12 +109,16 @@ export class MedplumTransport {
   async send(request: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse> {
     const deadline = new Deadline(request.timeout, request.signal);
     const call = new Call(request, this.#options, deadline, attempts);
+    let response: TransportResponse | undefined;
     try {
-      return await call.run();
+      return (response = await call.run());
     } catch (error) {
       throw error instanceof Cancelled ? call.cancelled(error) : error;
     } finally {
-      deadline.dispose();
+      // A stream goes on under the same deadline, and lets go of it when it ends.
+      if (!(response?.body instanceof DownloadStream)) {
+        deadline.dispose();
+      }
     }
   }
 }
@@ -124,7 +142,7 @@ class Call {
   async run(): Promise<TransportResponse> {
     for (;;) {
       const pending = this.options.credentials.authorization();
-      const authorization = typeof pending === 'string' ? pending : await this.#fromCredentials(pending);
+      const authorization = pending instanceof Promise ? await this.#fromCredentials(pending) : pending;
       const result = await this.#attempt(authorization);
       if (result instanceof Failure) {
         await this.#retryAfterFailure(result);
@@ -151,7 +169,7 @@ class Call {
       : new MedplumAbortError(`${this.request.call} was aborted by its signal.`, details);
   }
 
-  async #attempt(authorization: string): Promise<Answer | Failure> {
+  async #attempt(authorization: string | undefined): Promise<Answer | Failure> {
     const { request, deadline } = this;
     const { origin, path } = this.options.baseUrl;
     const headers: Record<string, string> = { ...request.headers };
@@ -161,7 +179,9 @@ class Call {
     if (request.onBehalfOf !== undefined) {
       headers['x-medplum-on-behalf-of'] = request.onBehalfOf;
     }
-    headers['authorization'] = authorization;
+    if (authorization !== undefined) {
+      headers['authorization'] = authorization;
+    }
     const startedAt = performance.now();
     if (deadline.reason) {
       throw deadline.reason;
@@ -183,10 +203,20 @@ class Call {
         }),
       );
       progress.status = response.statusCode;
+      const header = (name: string): string | undefined => joined(response.headers[name]);
+      if (request.answer === 'stream' && isSuccess(progress.status)) {
+        const stream = this.#stream(response, header);
+        this.#underWay = undefined;
+        return { status: progress.status, text: '', stream, header };
+      }
       const text = await deadline.race(response.body.text());
       this.#underWay = undefined;
-      return { status: progress.status, text, header: (name) => joined(response.headers[name]) };
+      return { status: progress.status, text, header };
     } catch (cause) {
+      if (cause instanceof MedplumError) {
+        error = cause.code;
+        throw cause;
+      }
       if (cause instanceof Cancelled) {
         error = cause.reason === 'timeout' ? 'TIMEOUT' : 'ABORTED';
         throw cause;
@@ -225,7 +255,21 @@ class Call {
     }
   }
 
-  #success({ status, text, header }: Answer): TransportResponse {
+  /** The content of an answer, limited in size and time. */
+  #stream(response: MedplumDispatcherResponse, header: (name: string) => string | undefined): DownloadStream {
+    const { call, maxBytes, timeout } = this.request;
+    const limits = { call, maxBytes, timeout };
+    return new DownloadStream(response.body, header('content-length'), this.deadline, limits);
+  }
+
+  #success({ status, text, stream, header }: Answer): TransportResponse {
+    const requestId = requestIdOf(header('x-request-id'), undefined);
+    if (stream) {
+      return { status, body: stream, requestId, header };
+    }
+    if (this.request.answer === 'any' && !/[/+]json\b/i.test(header('content-type') ?? '')) {
+      return { status, body: text === '' ? undefined : text, requestId, header };
+    }
     const details = { status, effect: this.#writes() ? 'happened' : 'none' } as const;
     const answered = `${this.request.call} was answered with ${status}`;
     let body: unknown;
@@ -238,10 +282,10 @@ class Call {
     }
     // An empty body is an answer to a write: 204, or Prefer: return=minimal.
     const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
-    if (!isObject && (text !== '' || !this.#writes())) {
+    if (!isObject && this.request.answer !== 'any' && (text !== '' || !this.#writes())) {
       throw new MedplumProtocolError(`${answered}, but the body is no JSON object.`, details);
     }
-    return { status, body, requestId: requestIdOf(header('x-request-id'), undefined) };
+    return { status, body, requestId, header };
   }
 
   /** Returns when the call may be tried again; throws its error when not. */
@@ -269,10 +313,10 @@ class Call {
   }
 
   /** Returns when the call may be tried again; throws its error when not. */
-  async #retryAfterAnswer(answer: Answer, authorization: string): Promise<void> {
+  async #retryAfterAnswer(answer: Answer, authorization: string | undefined): Promise<void> {
     const { status } = answer;
     const outcome = parseOutcome(answer.text);
-    if (status === 401 && !this.#renewed) {
+    if (status === 401 && !this.#renewed && authorization !== undefined && !this.request.once) {
       this.#renewed = true;
       if (await this.#fromCredentials(this.options.credentials.renew(authorization))) {
         return;
@@ -324,7 +368,12 @@ class Call {
     const { maxRetries, minTimeout, maxTimeout } = this.options.retry;
     const step = Math.min(maxTimeout, minTimeout * 2 ** this.#retries);
     const delay = asked === undefined ? Math.random() * step : asked + Math.random() * minTimeout;
-    if (this.#retries >= maxRetries || (asked ?? 0) > maxTimeout || delay >= this.deadline.remaining) {
+    if (
+      this.request.once ||
+      this.#retries >= maxRetries ||
+      (asked ?? 0) > maxTimeout ||
+      delay >= this.deadline.remaining
+    ) {
       return false;
     }
     this.#retries++;

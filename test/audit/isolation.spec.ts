@@ -57,7 +57,7 @@ describe('Many calls at once', () => {
             const make = (option: object) =>
               write
                 ? medplum.createResource({ resourceType: 'Patient' }, { ...option, headers: { 'x-key': String(i) } })
-                : medplum.search('Patient', { key: i }, { ...option, headers: { 'x-key': String(i) } });
+                : medplum.search('Patient', `key=${i}`, { ...option, headers: { 'x-key': String(i) } });
             const run = () => {
               if (who === 'client') {
                 return medplum.asClientApplication(() => make({}));

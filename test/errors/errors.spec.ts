@@ -285,7 +285,7 @@ describe('An error of a call', () => {
       medplum.readResource('Patient', 'taint'),
       medplum.readResource('Patient', '1', { onBehalfOf: 'a', headers: { 'x-trace-id': 'taint\r\ntaint' } }),
       medplum.readResource('Patient', '1', { onBehalfOf: 'a', headers: { 'taint taint': 'x' } }),
-      medplum.search('Patient', { 'taint taint': 'x' }, { onBehalfOf: 'a' }),
+      medplum.search('Patient', { 'taint taint': 'x' } as never, { onBehalfOf: 'a' }),
       medplum.search('Patient', { name: { taint: 'taint' } as never }, { onBehalfOf: 'a' }),
       medplum.updateResource(
         { resourceType: 'Patient', id: '1', meta: { versionId: 'taint taint' } },

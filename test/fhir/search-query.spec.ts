@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
-import { MedplumBadRequestError, type SearchQuery } from 'nestjs-medplum';
+import { MedplumBadRequestError } from 'nestjs-medplum';
 import { searchQuery } from '../../lib/fhir/search-query';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 
 /** The parameters as the server reads them. */
-const read = (query: unknown): [string, string][] => [...new URLSearchParams(searchQuery(query as SearchQuery))];
+const read = (query: unknown): [string, string][] => [...new URLSearchParams(searchQuery(query))];
 
 /** The alternatives of a value, as FHIR R4 section 3.1.1.4.0.1 has a server read it. */
 function alternativesOf(value: string): string[] {

@@ -1,0 +1,26 @@
+import type { HistoryPage } from '../fhir/versions';
+import type { MedplumRequestOptions } from '../medplum-request.options';
+
+/** Options of searches. */
+export interface MedplumSearchOptions extends MedplumRequestOptions {
+  /**
+   * `true` sends the query as a form (`POST [type]/_search`), so that it stands in no access log. Default: only when it
+   * is longer than 4,000 characters, which a URL cannot carry safely.
+   */
+  readonly post?: boolean;
+}
+
+/** Options of `searchResourcePages`. `timeout` is for each page. */
+export interface MedplumPageOptions extends MedplumSearchOptions {
+  /** Most pages that are read; one more is an error, because it may be a loop. Default 1,000. */
+  readonly maxPages?: number;
+}
+
+/** Options of `iterateResources`. `timeout` is for each page. */
+export interface MedplumIterateOptions extends MedplumPageOptions {
+  /** The iteration ends after so many resources. Default: all. */
+  readonly maxResources?: number;
+}
+
+/** Options of `readHistory`. */
+export interface MedplumHistoryOptions extends MedplumRequestOptions, HistoryPage {}

@@ -1,0 +1,116 @@
+import { AsyncResource } from 'node:async_hooks';
+import { Readable } from 'node:stream';
+import { isMedplumError, type MedplumError } from '../errors/medplum.error';
+import { MedplumProtocolError } from '../errors/response.errors';
+import { MedplumAbortError, MedplumContentTooLargeError, MedplumTimeoutError } from '../errors/transport.errors';
+import { Cancelled, type Deadline } from './deadline';
+import { failureCode } from './transport-failure';
+
+/** What bounds a download. */
+export interface DownloadLimits {
+  /** `GET /fhir/R4/Binary/{id}`: how error texts name the request. */
+  readonly call: string;
+  /** In bytes; `undefined`: no limit. */
+  readonly maxBytes: number | undefined;
+  /** In ms. */
+  readonly timeout: number;
+}
+
+/**
+ * The content of an answer. It ends with a `MedplumError` when it is too long, too slow, aborted or cut off, and lets go
+ * of its connection then; a reader that gives up early (`destroy()`, `break`) does so too.
+ *
+ * undici emits what it reads in the async context of whoever opened the connection. Here everything is emitted in the
+ * context of the call, so that a listener acts for its own user.
+ */
+export class DownloadStream extends Readable {
+  /** Resolves when the stream is closed: to `undefined` when it was read to its end, else to why it was not. */
+  readonly finished: Promise<MedplumError | undefined>;
+  readonly #source: Readable;
+  readonly #deadline: Deadline;
+  readonly #limits: DownloadLimits;
+  readonly #onAbort: () => void;
+  #finish: (error: MedplumError | undefined) => void = () => undefined;
+  #read = 0;
+  #complete = false;
+
+  /** @throws MedplumContentTooLargeError when the answer declares more than is allowed; nothing is read then. */
+  constructor(source: Readable, declared: string | undefined, deadline: Deadline, limits: DownloadLimits) {
+    super();
+    this.#source = source;
+    this.#deadline = deadline;
+    this.#limits = limits;
+    this.finished = new Promise((resolve) => (this.#finish = resolve));
+    if (limits.maxBytes !== undefined && Number(declared) > limits.maxBytes) {
+      source.on('error', () => undefined).destroy();
+      throw this.#tooLarge();
+    }
+    const context = new AsyncResource('MedplumDownload');
+    this.#onAbort = context.bind(() => this.destroy(this.#failure(deadline.reason)));
+    deadline.once('abort', this.#onAbort);
+    source.on(
+      'data',
+      context.bind((chunk: Uint8Array) => this.#take(chunk)),
+    );
+    source.on(
+      'end',
+      context.bind(() => this.#end()),
+    );
+    source.on(
+      'error',
+      context.bind((cause: unknown) => this.destroy(this.#failure(cause))),
+    );
+    source.on(
+      'close',
+      context.bind(() => this.#complete || this.destroy(this.#failure(undefined))),
+    );
+    source.pause();
+  }
+
+  override _read(): void {
+    this.#source.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#deadline.off('abort', this.#onAbort);
+    this.#deadline.dispose();
+    if (!this.#source.destroyed) {
+      this.#source.on('error', () => undefined).destroy();
+    }
+    const early = () => new MedplumAbortError(`${this.#limits.call}: its content was not read to the end.`);
+    this.#finish(this.#complete ? undefined : isMedplumError(error) ? error : early());
+    callback(error);
+  }
+
+  #take(chunk: Uint8Array): void {
+    this.#read += chunk.byteLength;
+    if (this.#limits.maxBytes !== undefined && this.#read > this.#limits.maxBytes) {
+      this.destroy(this.#tooLarge());
+    } else if (!this.push(chunk)) {
+      this.#source.pause();
+    }
+  }
+
+  #end(): void {
+    this.#complete = true;
+    this.push(null);
+  }
+
+  #tooLarge(): MedplumError {
+    const { call, maxBytes } = this.#limits;
+    return new MedplumContentTooLargeError(
+      `${call}: the content is larger than the ${maxBytes} bytes that are allowed (maxBytes).`,
+    );
+  }
+
+  #failure(cause: unknown): MedplumError {
+    const { call, timeout } = this.#limits;
+    const reason = this.#deadline.reason ?? cause;
+    if (reason instanceof Cancelled) {
+      return reason.reason === 'timeout'
+        ? new MedplumTimeoutError(`${call}: the content was not read within the timeout of ${timeout} ms.`)
+        : new MedplumAbortError(`${call} was aborted by its signal.`);
+    }
+    return new MedplumProtocolError(`${call}: the content was cut off (${failureCode(cause)}).`, { cause });
+  }
+}

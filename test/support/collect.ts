@@ -1,0 +1,8 @@
+/** Everything that an iterator or a stream gives. */
+export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of source) {
+    items.push(item);
+  }
+  return items;
+}
