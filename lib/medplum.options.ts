@@ -66,6 +66,7 @@ export interface MedplumModuleOptions {
 
 /** Makes options, for `forRootAsync({ useClass })` and `useExisting`. */
 export interface MedplumOptionsFactory {
+  /** The options of the client; called once, at start-up. */
   createMedplumOptions(): Promise<MedplumModuleOptions> | MedplumModuleOptions;
 }
 

@@ -8,6 +8,7 @@ export type RequestOutcome = 'success' | 'error' | 'refused';
 
 /** An error as an event shows it. */
 export interface RequestEventError {
+  /** Name of the error class. */
   readonly name: string;
   /** `MEDPLUM_…`. */
   readonly code: string;
@@ -32,6 +33,7 @@ export interface RequestEvent {
    * `transaction` or `operation`; `raw` for paths of the caller's own.
    */
   readonly action: string;
+  /** HTTP method. */
   readonly method: string;
   /** Path with `{id}` in place of ids. */
   readonly pathTemplate: string;
@@ -39,12 +41,15 @@ export interface RequestEvent {
   readonly path: string;
   /** Search parameters, all values of each. PHI. `undefined` when there were none. */
   readonly query: Readonly<Record<string, readonly string[]>> | undefined;
+  /** Resource type, when the call is about one. */
   readonly resourceType?: string;
   /** PHI. */
   readonly resourceId: string | undefined;
   /** Name of the FHIR operation, with its `$`, if the call is one. */
   readonly operation?: string;
+  /** How the call ended. */
   readonly outcome: RequestOutcome;
+  /** What the call did on the server. */
   readonly effect: MedplumEffect;
   /** Whom the call was made for; `undefined` when it was made as the client itself, or refused without a name. PHI. */
   readonly onBehalfOf: string | undefined;
@@ -52,7 +57,9 @@ export interface RequestEvent {
   readonly identitySource?: 'call' | 'scope' | 'default' | 'cleared' | 'client-application' | 'lenient';
   /** Why the call was made as the client itself, in the words of the code that asked for it: not for logs. */
   readonly reason: string | undefined;
+  /** When the call was made, by the wall clock. */
   readonly startedAt: Date;
+  /** When it ended: {@link RequestEvent.startedAt} and the duration. */
   readonly endedAt: Date;
   /** By the monotonic clock, in ms. */
   readonly durationMs: number;
@@ -60,6 +67,7 @@ export interface RequestEvent {
   readonly attempts: readonly RequestAttempt[];
   /** HTTP status of the last answer, if there was one. */
   readonly status?: number;
+  /** The error that the caller got, if any. */
   readonly error?: RequestEventError;
   /** The id under which the server logged the request, if it gave one. */
   readonly requestId?: string;

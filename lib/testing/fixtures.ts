@@ -10,7 +10,9 @@ export interface ProjectFixture {
   name: string;
   /** Name of the Project. */
   title?: string;
+  /** Whether the project validates strictly. Default `true`. */
   strictMode?: boolean;
+  /** Features of the project, e.g. `transaction-bundles`. */
   features?: readonly string[];
 }
 
@@ -36,6 +38,7 @@ export interface ResourceFixture {
   project: string;
   /** `{{NAME}}` in it stands for the reference of an earlier fixture, `{{NAME.id}}` for its id. */
   resource?: Resource;
+  /** Content of a Binary, in place of a resource. */
   binary?: { contentType: string; text: string };
 }
 
@@ -51,6 +54,7 @@ export interface MembershipFixture {
   accessPolicy?: string;
   /** Policies with parameters; `{{NAME}}` works in it. */
   access?: readonly ProjectMembershipAccess[];
+  /** Makes the member a project admin. Default `false`. */
   admin?: boolean;
   /** `false`: an inactive membership. */
   active?: boolean;
@@ -60,9 +64,13 @@ export interface MembershipFixture {
 
 /** What an emulator is filled with at its start, in the format of the recorded wire cases. */
 export interface EmulatorFixtures {
+  /** Projects, created first. */
   projects: readonly ProjectFixture[];
+  /** ClientApplications, created second. */
   clients: readonly ClientFixture[];
+  /** Resources, created in the order given. */
   resources?: readonly ResourceFixture[];
+  /** Memberships, created last. */
   memberships?: readonly MembershipFixture[];
 }
 

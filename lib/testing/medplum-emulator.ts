@@ -46,8 +46,11 @@ export interface MedplumEmulatorOptions {
 
 /** What {@link MedplumEmulator.options} gives: ready for `MedplumModule.forRoot(...)`. */
 export interface MedplumEmulatorConnection {
+  /** Where the emulator listens, with a trailing slash. */
   baseUrl: string;
+  /** Id of the ClientApplication. */
   clientId: string;
+  /** Its secret, random per start. */
   clientSecret: string;
 }
 

@@ -3,6 +3,7 @@ import type { RecordedRequest } from './emulator.types';
 
 /** What the assertions look at: an emulator, or anything with recorded requests. */
 export interface RequestRecord {
+  /** The requests that arrived, in order. */
   readonly requests: readonly RecordedRequest[];
 }
 

@@ -9,6 +9,7 @@ import { core } from './medplum-peers';
 
 /** A project that was created. */
 export interface SeededProject {
+  /** Id of the Project. */
   readonly id: string;
   /** `Project/<id>` */
   readonly reference: string;
@@ -18,6 +19,7 @@ export interface SeededProject {
 export interface SeededClient {
   /** The client id. */
   readonly id: string;
+  /** The secret of the client, random per start. */
   readonly secret: string;
   /** `ClientApplication/<id>` */
   readonly reference: string;
@@ -31,6 +33,7 @@ export interface SeededMember {
   readonly membership: string;
   /** `Practitioner/<id>`, `Patient/<id>` or `RelatedPerson/<id>` */
   readonly profile: string;
+  /** `externalId` of the membership, unique in the emulator. */
   readonly externalId: string;
 }
 
@@ -39,6 +42,7 @@ export type PolicyInput = readonly AccessPolicyResource[] | Omit<AccessPolicy, '
 
 /** What {@link MedplumEmulator.createProject} takes. */
 export interface ProjectInput {
+  /** Name of the project. */
   name?: string;
   /** Features of the project, for example `transaction-bundles`. Default: none, so that transactions are not atomic. */
   features?: readonly string[];
@@ -54,6 +58,7 @@ export interface ClientInput {
   project?: string;
   /** Whether it may act on behalf of others. Default `true`. */
   admin?: boolean;
+  /** Access policy of the client itself. Default: none, all resources of the project. */
   policy?: PolicyInput;
 }
 
@@ -75,6 +80,7 @@ export interface MemberInput {
   admin?: boolean;
   /** `false`: an inactive membership. */
   active?: boolean;
+  /** `externalId` of the membership. Default: random. */
   externalId?: string;
   /** Id or reference of the project. Default: the first project. */
   project?: string;
