@@ -7,21 +7,19 @@ import { AsyncJobs } from './async-jobs';
 import { actOnBehalfOf, authenticate, authKind } from './authentication';
 import type { Caller } from './caller';
 import type { EmulatorState } from './emulator-state';
-import type { RecordedRequest } from './emulator.types';
 import { jsonAnswer, outcomeAnswer, traceIdOf, type Answer, type Exchange } from './exchange';
-import { FaultInjector, type Fault } from './faults';
+import { FaultInjector } from './faults';
 import { FhirRoutes } from './fhir-routes';
 import { core } from './medplum-peers';
 import { logoutAnswer, meAnswer, tokenAnswer, userInfoAnswer } from './oauth-routes';
 import type { RateLimitState } from './rate-limiter';
 import { hasValidLogTag, withoutProjectPrefix, withVersionHeaders } from './server-version';
 import { StorageUrls } from './storage-urls';
+import { faultAnswer, sendAnswer, type Logged } from './wire-answer';
 
 const LOOPBACK = '127.0.0.1';
 /** Largest body that is read at all: Binary content. */
 const MAX_BYTES = 50 * 1024 * 1024;
-
-type Logged = { -readonly [K in keyof RecordedRequest]: RecordedRequest[K] };
 
 /** The HTTP side of an emulator: connections, faults, the request log, and the order in which a request is judged. */
 export class EmulatorServer {
@@ -80,7 +78,7 @@ export class EmulatorServer {
       }
       const content = await readContent(request);
       const answer = faultAnswer(fault) ?? (await this.answer(request, entry, content));
-      send(request, response, entry, answer, fault);
+      sendAnswer(request, response, entry, answer, fault);
     } catch {
       // The client went away, or broke off its body: there is nobody to answer.
       request.socket.destroy();
@@ -213,72 +211,4 @@ function unknownPath({ method, path }: Exchange): Answer {
   const text = `Cannot ${method} ${path}`.replace(/[<>&]/g, '');
   const body = `<!DOCTYPE html>\n<html lang="en"><head><title>Error</title></head><body><pre>${text}</pre></body></html>\n`;
   return { status: 404, contentType: 'text/html; charset=utf-8', body };
-}
-
-/** The answer that a fault gives instead of the emulator's own. */
-function faultAnswer(fault: Fault | undefined): Answer | undefined {
-  if (fault?.redirect !== undefined) {
-    return { status: fault.status ?? 307, headers: { ...fault.headers, location: fault.redirect } };
-  }
-  if (fault?.status === undefined) {
-    return undefined;
-  }
-  const { status, headers = {}, body } = fault;
-  const outcome = {
-    resourceType: 'OperationOutcome',
-    issue: [{ severity: 'error', code: 'exception', details: { text: `Injected fault: ${status}` } }],
-  };
-  return {
-    status,
-    contentType: fault.contentType ?? 'application/fhir+json; charset=utf-8',
-    headers,
-    body: typeof body === 'string' ? body : JSON.stringify(body ?? outcome),
-  };
-}
-
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  entry: Logged,
-  answer: Answer,
-  fault: Fault | undefined,
-): void {
-  if (fault?.hang) {
-    return;
-  }
-  if (fault?.reset === 'before-answer') {
-    request.socket.resetAndDestroy();
-    return;
-  }
-  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0));
-  const headers: Record<string, string | readonly string[]> = {
-    'cache-control': 'no-store, no-cache, must-revalidate',
-    ...answer.headers,
-    ...fault?.headers,
-  };
-  const contentType = fault?.contentType ?? answer.contentType;
-  if (contentType) {
-    headers['content-type'] = contentType;
-  }
-  if (answer.status !== 304) {
-    headers['content-length'] = String(body.length);
-  }
-  entry.status = answer.status;
-  for (const [name, value] of Object.entries(headers)) {
-    response.setHeader(name, value);
-  }
-  response.writeHead(answer.status);
-  const cut = fault?.truncateAfter ?? (fault?.reset === 'in-body' ? Math.floor(body.length / 2) : undefined);
-  if (cut === undefined) {
-    response.end(request.method === 'HEAD' ? undefined : body);
-    return;
-  }
-  response.flushHeaders();
-  response.write(body.subarray(0, cut), () => {
-    if (fault?.reset) {
-      request.socket.resetAndDestroy();
-    } else {
-      request.socket.destroySoon();
-    }
-  });
 }

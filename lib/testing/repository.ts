@@ -1,12 +1,9 @@
 import type { AccessPolicyInteraction, Operation, SearchRequest, WithId } from '@medplum/core';
 import type { DeleteResourceOptions, ReadHistoryOptions, UpdateResourceOptions } from '@medplum/fhir-router';
-import type {
-  AccessPolicyResource,
-  Bundle,
-  BundleEntry,
-  OperationOutcomeIssue,
-  Parameters,
-} from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { AccessPolicyResource, Bundle, BundleEntry, Parameters } from '@medplum/fhirtypes' with {
+  'resolution-mode': 'import',
+};
+import { fullUrl, historyEntry, searchsetBundle } from './bundles';
 import { INTERACTION_POINTS, type Caller } from './caller';
 import type { FhirDefinitions } from './definitions';
 import type { Reference, Resource, StoredResource } from './emulator.types';
@@ -15,6 +12,7 @@ import { changedResource, draftResource, isUnchanged, presentResource, withoutEm
 import { findPage, type SearchHit } from './search';
 import type { SearchScope } from './search.types';
 import { currentVersion, type Row, type Version } from './store';
+import { satisfiesConstraints } from './write-constraint';
 
 /** What a repository needs of its emulator. */
 export interface RepositoryHost extends SearchScope {
@@ -123,7 +121,12 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     return {
       resourceType: 'Bundle',
       type: 'history',
-      entry: versions.map((version) => this.historyEntry(row, version)),
+      entry: versions.map((version) => {
+        const { resource } = version;
+        const rule = resource && this.policy?.ruleFor('read', version, resource);
+        const shown = resource && this.present({ row, version, resource, ...(rule && { rule }) });
+        return historyEntry(this.host.baseUrl, row, version, shown);
+      }),
       total: row.versions.length,
     } as Bundle<WithId<T>>;
   }
@@ -345,7 +348,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
       return this.present({ ...existing, resource: existing.resource });
     }
     const rule = this.policy?.ruleFor(interaction, draft, stamped);
-    if (this.policy && (!rule || !satisfies(rule, existing?.resource, stamped))) {
+    if (this.policy && (!rule || !satisfiesConstraints(rule, existing?.resource, stamped))) {
       fail(core.forbidden);
     }
     let version = draft;
@@ -359,33 +362,21 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   }
 
   private async searchBundle(request: SearchRequest): Promise<Bundle> {
+    const { baseUrl } = this.host;
     const page = findPage(this.host, request, (type) => this.policy?.searchFilter(type));
-    const url = (link: SearchRequest): string =>
-      `${this.host.baseUrl}fhir/R4/${link.resourceType}${core.formatSearchQuery(link)}`;
-    const fullUrl = (type: string, id: string): string => `${this.host.baseUrl}fhir/R4/${type}/${id}`;
     const matches = page.hits.map((hit) => this.present({ ...hit, ...this.readRule(hit) }));
     const entry: BundleEntry[] = matches.map((resource) => ({
-      fullUrl: fullUrl(resource.resourceType, resource.id),
+      fullUrl: fullUrl(baseUrl, resource.resourceType, resource.id),
       search: { mode: 'match' },
       resource: request.fields ? core.subsetResource(resource, request.fields) : resource,
     }));
     if (request.include || request.revInclude) {
-      const executeSearch = (inner: SearchRequest): Promise<WithId<Resource>[]> => this.searchQuietly(inner);
-      await fhirRouter.getExtraEntries(this, page.request, matches, entry, { fullUrl, executeSearch });
+      await fhirRouter.getExtraEntries(this, page.request, matches, entry, {
+        fullUrl: (type, id) => fullUrl(baseUrl, type, id),
+        executeSearch: (inner) => this.searchQuietly(inner),
+      });
     }
-    const { offset: _offset, cursor: _cursor, ...first } = page.request;
-    return {
-      resourceType: 'Bundle',
-      type: 'searchset',
-      ...(entry.length > 0 && { entry }),
-      ...((request.total === 'accurate' || request.total === 'estimate') && { total: page.total }),
-      link: [
-        { relation: 'self', url: url(page.request) },
-        ...(entry.length > 0 ? [{ relation: 'first', url: url(first) }] : []),
-        ...(entry.length > 0 && page.next ? [{ relation: 'next', url: url(page.next) }] : []),
-        ...(entry.length > 0 && page.previous ? [{ relation: 'previous', url: url(page.previous) }] : []),
-      ],
-    };
+    return searchsetBundle(baseUrl, page, entry);
   }
 
   /** For `_revinclude`: a type that the caller may not search adds nothing. */
@@ -405,32 +396,4 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   private present({ resource, rule }: Seen & { resource: StoredResource }): StoredResource {
     return presentResource(resource, this.options.extended, rule?.hiddenFields);
   }
-
-  private historyEntry(row: Row, version: Version): BundleEntry {
-    const { resourceType, id } = row;
-    const { resource } = version;
-    const rule = resource && this.policy?.ruleFor('read', version, resource);
-    const outcome: OperationOutcomeIssue = {
-      severity: 'error',
-      code: 'deleted',
-      details: { text: `Deleted on ${version.lastUpdated}` },
-    };
-    return {
-      fullUrl: `${this.host.baseUrl}fhir/R4/${resourceType}/${id}`,
-      request: { method: 'GET', url: `${resourceType}/${id}/_history/${version.versionId}` },
-      response: resource
-        ? { status: '200' }
-        : { status: '410', outcome: { resourceType: 'OperationOutcome', id: 'gone', issue: [outcome] } },
-      ...(resource && { resource: this.present({ row, version, resource, ...(rule && { rule }) }) }),
-    };
-  }
-}
-
-/** Whether all write constraints of the rule hold: FHIRPath with `%before` and `%after`. */
-function satisfies(rule: AccessPolicyResource, before: Resource | undefined, after: Resource): boolean {
-  return (rule.writeConstraint ?? []).every(({ expression }) => {
-    const variables = { ...(before && { '%before': core.toTypedValue(before) }), '%after': core.toTypedValue(after) };
-    const [result, ...others] = core.evalFhirPathTyped(expression ?? 'false', [core.toTypedValue(after)], variables);
-    return others.length === 0 && result?.value === true;
-  });
 }

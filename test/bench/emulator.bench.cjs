@@ -11,16 +11,16 @@ const SECONDS = 3;
 async function measure(pool, name, seconds, request) {
   const end = Date.now() + seconds * 1000;
   let answered = 0;
-  let failed = 0;
+  let refused = 0;
   const worker = async () => {
     while (Date.now() < end) {
       const { statusCode, body } = await pool.request(request(answered++));
       await body.text();
-      failed += statusCode < 300 ? 0 : 1;
+      refused += statusCode < 300 ? 0 : 1;
     }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, worker));
-  process.stdout.write(`${name}: ${Math.round(answered / seconds)}/s${failed ? `, ${failed} failed` : ''}\n`);
+  process.stdout.write(`${name}: ${Math.round(answered / seconds)}/s${refused ? `, ${refused} refused` : ''}\n`);
 }
 
 async function client({ baseUrl, authorization, onBehalfOf, ids }) {

@@ -1,0 +1,76 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RecordedRequest } from './emulator.types';
+import type { Answer } from './exchange';
+import type { Fault } from './faults';
+
+/** An entry of the request log, whose status is not known at first. */
+export type Logged = { -readonly [K in keyof RecordedRequest]: RecordedRequest[K] };
+
+/** The answer that a fault gives instead of the emulator's own. */
+export function faultAnswer(fault: Fault | undefined): Answer | undefined {
+  if (fault?.redirect !== undefined) {
+    return { status: fault.status ?? 307, headers: { ...fault.headers, location: fault.redirect } };
+  }
+  if (fault?.status === undefined) {
+    return undefined;
+  }
+  const { status, headers = {}, body } = fault;
+  const outcome = {
+    resourceType: 'OperationOutcome',
+    issue: [{ severity: 'error', code: 'exception', details: { text: `Injected fault: ${status}` } }],
+  };
+  return {
+    status,
+    contentType: fault.contentType ?? 'application/fhir+json; charset=utf-8',
+    headers,
+    body: typeof body === 'string' ? body : JSON.stringify(body ?? outcome),
+  };
+}
+
+/** Sends an answer, as far as the fault lets it through. */
+export function sendAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  entry: Logged,
+  answer: Answer,
+  fault: Fault | undefined,
+): void {
+  if (fault?.hang) {
+    return;
+  }
+  if (fault?.reset === 'before-answer') {
+    request.socket.resetAndDestroy();
+    return;
+  }
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0));
+  const headers: Record<string, string | readonly string[]> = {
+    'cache-control': 'no-store, no-cache, must-revalidate',
+    ...answer.headers,
+    ...fault?.headers,
+  };
+  const contentType = fault?.contentType ?? answer.contentType;
+  if (contentType) {
+    headers['content-type'] = contentType;
+  }
+  if (answer.status !== 304) {
+    headers['content-length'] = String(body.length);
+  }
+  entry.status = answer.status;
+  for (const [name, value] of Object.entries(headers)) {
+    response.setHeader(name, value);
+  }
+  response.writeHead(answer.status);
+  const cut = fault?.truncateAfter ?? (fault?.reset === 'in-body' ? Math.floor(body.length / 2) : undefined);
+  if (cut === undefined) {
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return;
+  }
+  response.flushHeaders();
+  response.write(body.subarray(0, cut), () => {
+    if (fault?.reset) {
+      request.socket.resetAndDestroy();
+    } else {
+      request.socket.destroySoon();
+    }
+  });
+}

@@ -1,0 +1,16 @@
+import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Resource } from './emulator.types';
+import { core } from './medplum-peers';
+
+/** Whether all write constraints of the rule hold: FHIRPath with `%before` and `%after`. */
+export function satisfiesConstraints(
+  rule: AccessPolicyResource,
+  before: Resource | undefined,
+  after: Resource,
+): boolean {
+  return (rule.writeConstraint ?? []).every(({ expression }) => {
+    const variables = { ...(before && { '%before': core.toTypedValue(before) }), '%after': core.toTypedValue(after) };
+    const [result, ...others] = core.evalFhirPathTyped(expression ?? 'false', [core.toTypedValue(after)], variables);
+    return others.length === 0 && result?.value === true;
+  });
+}
