@@ -1,6 +1,7 @@
 import type { ProjectMembership, User } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Caller } from './caller';
-import { fail, type EmulatorState } from './emulator-state';
+import type { EmulatorState } from './emulator-state';
+import { fail } from './outcome-error';
 import type { OperationOutcome, Resource, StoredResource } from './emulator.types';
 import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { core } from './medplum-peers';

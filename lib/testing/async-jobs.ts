@@ -1,6 +1,6 @@
 import type { AsyncJob, Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Caller } from './caller';
-import { fail } from './emulator-state';
+import { fail } from './outcome-error';
 import type { Resource, StoredResource } from './emulator.types';
 import { JSON_TYPE, outcomeAnswer, type Answer, type Exchange } from './exchange';
 import { core } from './medplum-peers';

@@ -4,7 +4,8 @@ import type { ClientApplication, ProjectMembership as Membership } from '@medplu
 };
 import { combinePolicies, EffectivePolicy, fillPolicy } from './access-policy';
 import type { Caller } from './caller';
-import { fail, type EmulatorState } from './emulator-state';
+import type { EmulatorState } from './emulator-state';
+import { fail } from './outcome-error';
 import type { AccessPolicy, EmulatorAuthKind, Reference, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 import { currentVersion, type Row, type Version } from './store';

@@ -1,5 +1,5 @@
 import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { fail } from './emulator-state';
+import { fail } from './outcome-error';
 import type { StoredResource } from './emulator.types';
 import { readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { core } from './medplum-peers';

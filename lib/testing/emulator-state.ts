@@ -1,7 +1,6 @@
 import type { Caller } from './caller';
 import { loadDefinitions } from './definitions';
 import type { MedplumServerVersion, Project, Reference } from './emulator.types';
-import { core } from './medplum-peers';
 import { RateLimiter } from './rate-limiter';
 import { EmulatorRepository, type RepositoryHost } from './repository';
 import { currentVersion, Store } from './store';
@@ -70,9 +69,4 @@ export class EmulatorState {
       },
     };
   }
-}
-
-/** Throws an operation outcome as an error. */
-export function fail(outcome: ConstructorParameters<typeof core.OperationOutcomeError>[0]): never {
-  throw new core.OperationOutcomeError(outcome);
 }

@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import type { Caller } from './caller';
-import { fail, type EmulatorState } from './emulator-state';
+import type { EmulatorState } from './emulator-state';
+import { fail } from './outcome-error';
 import type { OperationOutcome } from './emulator.types';
 import { core } from './medplum-peers';
 

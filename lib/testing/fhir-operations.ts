@@ -1,6 +1,6 @@
 import type { FhirRequest, FhirResponse, FhirRouter } from '@medplum/fhir-router';
 import type { Parameters, ResourceType } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { fail } from './emulator-state';
+import { fail } from './outcome-error';
 import { core } from './medplum-peers';
 import { EmulatorRepository } from './repository';
 

@@ -3,7 +3,7 @@ import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'impo
 import type { AsyncJobs } from './async-jobs';
 import { binaryAnswer } from './binary-routes';
 import type { Caller } from './caller';
-import { fail } from './emulator-state';
+import { fail } from './outcome-error';
 import { JSON_TYPE, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { addOperations, unknownOperation } from './fhir-operations';
 import { core, fhirRouter } from './medplum-peers';

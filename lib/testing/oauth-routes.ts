@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { authenticate, clientMembership, findClient, sameText } from './authentication';
-import { fail, type EmulatorState } from './emulator-state';
+import type { EmulatorState } from './emulator-state';
+import { fail } from './outcome-error';
 import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { core } from './medplum-peers';
 import { presentResource } from './resource-meta';

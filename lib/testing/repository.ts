@@ -8,10 +8,12 @@ import { INTERACTION_POINTS, type Caller } from './caller';
 import type { FhirDefinitions } from './definitions';
 import type { Reference, Resource, StoredResource } from './emulator.types';
 import { core, fhirRouter } from './medplum-peers';
+import { fail } from './outcome-error';
 import { changedResource, draftResource, isUnchanged, presentResource, withoutEmptyStrings } from './resource-meta';
+import { ResourceAccess, type Seen } from './resource-access';
 import { findPage, type SearchHit } from './search';
 import type { SearchScope } from './search.types';
-import { currentVersion, type Row, type Version } from './store';
+import { currentVersion, type Version } from './store';
 import { satisfiesConstraints } from './write-constraint';
 
 /** What a repository needs of its emulator. */
@@ -37,30 +39,20 @@ export interface RepositoryOptions {
   readonly author?: Reference;
 }
 
-interface Seen {
-  readonly row: Row;
-  readonly version: Version;
-  /** Absent: the resource is deleted. */
-  readonly resource?: StoredResource;
-  readonly rule?: AccessPolicyResource;
-}
-
-const fail = (outcome: ConstructorParameters<typeof core.OperationOutcomeError>[0]): never => {
-  throw new core.OperationOutcomeError(outcome);
-};
-
 /**
  * The store as one caller sees it: every read, search and write passes his access policy, every write gets his stamps.
  * `FhirRouter` takes one per request, so that batches, transactions, conditional requests and GraphQL are checked alike.
  */
 export class EmulatorRepository extends fhirRouter.FhirRepository {
   private inTransaction = false;
+  private readonly access: ResourceAccess;
 
   constructor(
     private readonly host: RepositoryHost,
     private readonly options: RepositoryOptions,
   ) {
     super();
+    this.access = new ResourceAccess(host, options.caller?.policy);
   }
 
   setMode(): void {
@@ -74,20 +66,20 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   async createResource<T extends Resource>(resource: T, options?: { assignedId?: boolean }): Promise<WithId<T>> {
     await this.begin('create');
     const { resourceType } = resource;
-    this.requireInteraction('create', resourceType);
+    this.access.requireInteraction('create', resourceType);
     const id = options?.assignedId && resource.id ? resource.id : this.generateId();
     return this.write('create', { ...resource, id }, undefined) as WithId<T>;
   }
 
   async readResource<T extends Resource>(resourceType: string, id: string): Promise<WithId<T>> {
     await this.begin('read');
-    return this.present(this.readable('read', resourceType, id)) as WithId<T>;
+    return this.present(this.access.readable('read', resourceType, id)) as WithId<T>;
   }
 
   /** Like `readResource`, but free of charge: for look-ups that the server makes for itself. */
   async readUncounted(resourceType: string, id: string): Promise<Resource> {
     await this.host.store.settled();
-    return this.present(this.readable('read', resourceType, id));
+    return this.present(this.access.readable('read', resourceType, id));
   }
 
   async readReference<T extends Resource>(reference: Reference<T>): Promise<WithId<T>> {
@@ -114,8 +106,8 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     options?: ReadHistoryOptions,
   ): Promise<Bundle<WithId<T>>> {
     await this.begin('history');
-    this.requireInteraction('history', resourceType);
-    const { row } = this.visible('read', resourceType, id);
+    this.access.requireInteraction('history', resourceType);
+    const { row } = this.access.visible('read', resourceType, id);
     const offset = options?.offset ?? 0;
     const versions = row.versions.toReversed().slice(offset, offset + (options?.limit ?? row.versions.length));
     return {
@@ -133,8 +125,8 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 
   async readVersion<T extends Resource>(resourceType: string, id: string, versionId: string): Promise<WithId<T>> {
     await this.begin('vread');
-    this.requireInteraction('vread', resourceType);
-    const { row, rule } = this.visible('read', resourceType, id);
+    this.access.requireInteraction('vread', resourceType);
+    const { row, rule } = this.access.visible('read', resourceType, id);
     const version = row.versions.find((candidate) => candidate.versionId === versionId) ?? fail(core.notFound);
     const resource = version.resource ?? fail(core.gone);
     return this.present({ row, version, resource, ...(rule && { rule }) }) as WithId<T>;
@@ -153,7 +145,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   ): Promise<WithId<T>> {
     await this.begin('update');
     // Like the server: the patch is applied before the policy is asked, so its errors may quote what the caller cannot see.
-    const row = this.findRow(resourceType, id) ?? fail(core.notFound);
+    const row = this.access.findRow(resourceType, id) ?? fail(core.notFound);
     const patched = structuredClone(currentVersion(row).resource ?? fail(core.gone));
     if (Array.isArray(patch)) {
       const [problem] = core.applyPatch(patched, patch).filter((error) => error !== null);
@@ -168,7 +160,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 
   async deleteResource(resourceType: string, id: string, options?: DeleteResourceOptions): Promise<void> {
     await this.begin('delete');
-    const { version, resource } = this.visible('read', resourceType, id);
+    const { version, resource } = this.access.visible('read', resourceType, id);
     if (!resource) {
       return; // A second deletion changes nothing.
     }
@@ -184,8 +176,8 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   async search<T extends Resource>(request: SearchRequest<T>): Promise<Bundle<WithId<T>>> {
     await this.begin('search');
     for (const resourceType of core.getSearchResourceTypes(request)) {
-      this.requireKnownType(resourceType);
-      this.requireInteraction('search', resourceType);
+      this.access.requireKnownType(resourceType);
+      this.access.requireInteraction('search', resourceType);
     }
     return (await this.searchBundle(request)) as Bundle<WithId<T>>;
   }
@@ -246,57 +238,11 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     }
   }
 
-  private requireKnownType(resourceType: string): void {
-    if (!this.host.definitions.resourceTypes.has(resourceType)) {
-      fail(core.validationError('Unknown resource type'));
-    }
-  }
-
-  private requireInteraction(interaction: AccessPolicyInteraction, resourceType: string): void {
-    if (this.policy && !this.policy.allows(interaction, resourceType)) {
-      fail(core.forbidden);
-    }
-  }
-
-  private findRow(resourceType: string, id: string): Row | undefined {
-    if (!core.isUUID(id)) {
-      return undefined;
-    }
-    const row = this.host.store.get(resourceType, id.toLowerCase());
-    return row && (!this.options.caller || row.project === this.host.project) ? row : undefined;
-  }
-
-  /** The row, when the caller may know of it: what he cannot see is not there. */
-  private visible(interaction: AccessPolicyInteraction, resourceType: string, id: string): Seen {
-    if (!core.isUUID(id)) {
-      return fail(core.notFound);
-    }
-    this.requireKnownType(resourceType);
-    this.requireInteraction(interaction, resourceType);
-    const row = this.findRow(resourceType, id) ?? fail(core.notFound);
-    const version = currentVersion(row);
-    const { resource } = version;
-    if (!this.policy) {
-      return { row, version, ...(resource && { resource }) };
-    }
-    if (!resource) {
-      // Criteria cannot be compared with nothing, so only a rule without them reveals a deletion.
-      return this.policy.allowsAll(interaction, resourceType) ? { row, version } : fail(core.notFound);
-    }
-    const rule = this.policy.ruleFor(interaction, version, resource) ?? fail(core.notFound);
-    return { row, version, resource, rule };
-  }
-
-  private readable(interaction: AccessPolicyInteraction, resourceType: string, id: string): Seen & SearchHit {
-    const seen = this.visible(interaction, resourceType, id);
-    return { ...seen, resource: seen.resource ?? fail(core.gone) };
-  }
-
   private update(resource: Resource, options: UpdateResourceOptions | undefined): Resource {
     const { resourceType, id } = resource;
-    this.requireInteraction('read', resourceType);
-    this.requireInteraction('update', resourceType);
-    const existing = this.visible('read', resourceType, id ?? '');
+    this.access.requireInteraction('read', resourceType);
+    this.access.requireInteraction('update', resourceType);
+    const existing = this.access.visible('read', resourceType, id ?? '');
     if (options?.ifMatch && options.ifMatch !== existing.version.versionId) {
       fail(core.preconditionFailed);
     }
@@ -310,7 +256,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     existing: Seen | undefined,
   ): Resource {
     const { resourceType, id } = input;
-    this.requireKnownType(resourceType);
+    this.access.requireKnownType(resourceType);
     const { caller } = this.options;
     const rule = existing?.resource && this.policy?.ruleFor(interaction, existing.version, existing.resource);
     if (existing?.resource && this.policy && !rule) {

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { sameText } from './authentication';
 import { core } from './medplum-peers';
-import { fail, type EmulatorState } from './emulator-state';
+import type { EmulatorState } from './emulator-state';
+import { fail } from './outcome-error';
 import type { Answer, Exchange } from './exchange';
 import { currentVersion } from './store';
 
