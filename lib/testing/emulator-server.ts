@@ -11,7 +11,7 @@ import { jsonAnswer, outcomeAnswer, traceIdOf, type Answer, type Exchange } from
 import { FaultInjector } from './faults';
 import { FhirRoutes } from './fhir-routes';
 import { core } from './medplum-peers';
-import { logoutAnswer, meAnswer, tokenAnswer, userInfoAnswer } from './oauth-routes';
+import { discoveryAnswer, logoutAnswer, meAnswer, tokenAnswer, userInfoAnswer } from './oauth-routes';
 import type { RateLimitState } from './rate-limiter';
 import { hasValidLogTag, withoutProjectPrefix, withVersionHeaders } from './server-version';
 import { StorageUrls } from './storage-urls';
@@ -20,6 +20,9 @@ import { faultAnswer, sendAnswer, type Logged } from './wire-answer';
 const LOOPBACK = '127.0.0.1';
 /** Largest body that is read at all: Binary content. */
 const MAX_BYTES = 50 * 1024 * 1024;
+
+/** Requests that the log holds at most. */
+const MAX_LOGGED = 100_000;
 
 /** The HTTP side of an emulator: connections, faults, the request log, and the order in which a request is judged. */
 export class EmulatorServer {
@@ -66,7 +69,7 @@ export class EmulatorServer {
   /** Answers one request; whatever happens, the process survives it. */
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const entry = logEntry(request);
-    this.log.push(entry);
+    this.record(entry);
     try {
       const fault = this.faults.take(entry);
       if (fault?.delayMs) {
@@ -82,6 +85,13 @@ export class EmulatorServer {
     } catch {
       // The client went away, or broke off its body: there is nobody to answer.
       request.socket.destroy();
+    }
+  }
+
+  /** A process that runs for days must not fill its memory: the older half goes when the log is full. */
+  private record(entry: Logged): void {
+    if (this.log.push(entry) > MAX_LOGGED) {
+      this.log.splice(0, MAX_LOGGED / 2);
     }
   }
 
@@ -154,6 +164,9 @@ export class EmulatorServer {
         return userInfoAnswer(exchange);
       case 'GET /auth/me':
         return meAnswer(exchange);
+      case 'GET /.well-known/openid-configuration':
+      case 'GET /.well-known/oauth-authorization-server':
+        return discoveryAnswer(exchange);
       case 'GET /healthcheck':
         return jsonAnswer(200, { ok: true, version: this.state.serverVersion, emulator: true });
       default:

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { EmulatorServer } from './emulator-server';
 import { EmulatorState } from './emulator-state';
@@ -129,7 +130,10 @@ export class MedplumEmulator {
     return this.state.baseUrl;
   }
 
-  /** Every request since the start or the last {@link clearRequests}, in the order of arrival. Holds no secret. */
+  /**
+   * Every request since the start or the last {@link clearRequests}, in the order of arrival; of more than 100,000 the
+   * latest. Holds no secret.
+   */
   get requests(): readonly RecordedRequest[] {
     return this.server.log;
   }
@@ -240,6 +244,16 @@ export class MedplumEmulator {
   /** Cuts all connections and frees the port. */
   close(): Promise<void> {
     return this.server.close();
+  }
+
+  /** Loggers and assertion messages show the address, and none of the secrets inside. */
+  [inspect.custom](): string {
+    return `MedplumEmulator { baseUrl: '${this.baseUrl}' }`;
+  }
+
+  /** What `JSON.stringify` shows: the address alone. */
+  toJSON(): { baseUrl: string } {
+    return { baseUrl: this.baseUrl };
   }
 
   private async seed({ fixtures, features }: MedplumEmulatorOptions): Promise<void> {

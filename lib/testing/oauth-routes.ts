@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { authenticate, clientMembership, findClient, sameText } from './authentication';
 import type { EmulatorState } from './emulator-state';
 import { fail } from './outcome-error';
@@ -37,10 +37,10 @@ export async function tokenAnswer(exchange: Exchange): Promise<Answer> {
   if (!secret) {
     return refused('Missing client_secret');
   }
-  return issueToken(state, clientId, secret);
+  return issueToken(state, clientId, secret, field('scope') ?? 'openid');
 }
 
-function issueToken(state: EmulatorState, clientId: string, secret: string): Answer {
+function issueToken(state: EmulatorState, clientId: string, secret: string, scope: string): Answer {
   const client = findClient(state, clientId);
   const membership = client && clientMembership(state, client);
   const status = (client as { status?: string } | undefined)?.status ?? 'active';
@@ -53,18 +53,15 @@ function issueToken(state: EmulatorState, clientId: string, secret: string): Ans
     return refused('Invalid secret');
   }
   const expiresAt = Date.now() + TOKEN_SECONDS * 1000;
-  const token = jwtShaped({
-    login_id: randomBytes(8).toString('hex'),
-    sub: clientId,
-    exp: Math.floor(expiresAt / 1000),
-  });
+  const exp = Math.floor(expiresAt / 1000);
+  const token = jwtShaped({ login_id: randomUUID(), sub: clientId, client_id: clientId, exp });
   state.tokens.set(token, { clientId, expiresAt });
   return jsonAnswer(200, {
     token_type: 'Bearer',
     expires_in: TOKEN_SECONDS,
-    scope: 'openid',
+    scope,
     access_token: token,
-    id_token: jwtShaped({ sub: clientId, exp: Math.floor(expiresAt / 1000) }),
+    id_token: jwtShaped({ sub: clientId, aud: clientId, exp }),
     project: { reference: `Project/${client.meta.project}` },
     profile: { reference: `ClientApplication/${client.id}`, ...(client.name && { display: client.name }) },
   });
@@ -77,6 +74,17 @@ function jwtShaped(claims: object): string {
 
 function encoded(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+/** Where clients find the token endpoint. */
+export function discoveryAnswer({ state: { baseUrl } }: Exchange): Answer {
+  return jsonAnswer(200, {
+    issuer: baseUrl,
+    token_endpoint: `${baseUrl}oauth2/token`,
+    userinfo_endpoint: `${baseUrl}oauth2/userinfo`,
+    grant_types_supported: ['client_credentials'],
+    token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+  });
 }
 
 /** `POST /oauth2/logout`: the token of the request ends. */

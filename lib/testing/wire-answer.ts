@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { RecordedRequest } from './emulator.types';
 import type { Answer } from './exchange';
 import type { Fault } from './faults';
@@ -27,6 +28,19 @@ export function faultAnswer(fault: Fault | undefined): Answer | undefined {
   };
 }
 
+/** Bodies below this size are sent as they are, in bytes. */
+const MIN_COMPRESSED = 1024;
+
+function compress(body: Buffer, accepted: string): { body: Buffer; encoding?: string } {
+  if (body.length < MIN_COMPRESSED) {
+    return { body };
+  }
+  if (/\bbr\b/.test(accepted)) {
+    return { body: brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }), encoding: 'br' };
+  }
+  return /\bgzip\b/.test(accepted) ? { body: gzipSync(body, { level: 1 }), encoding: 'gzip' } : { body };
+}
+
 /** Sends an answer, as far as the fault lets it through. */
 export function sendAnswer(
   request: IncomingMessage,
@@ -42,9 +56,11 @@ export function sendAnswer(
     request.socket.resetAndDestroy();
     return;
   }
-  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0));
+  const plain = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0));
+  const { body, encoding } = compress(plain, request.headers['accept-encoding'] ?? '');
   const headers: Record<string, string | readonly string[]> = {
     'cache-control': 'no-store, no-cache, must-revalidate',
+    ...(encoding && { 'content-encoding': encoding, vary: 'accept-encoding' }),
     ...answer.headers,
     ...fault?.headers,
   };

