@@ -1,14 +1,20 @@
+export type { MedplumBots } from './client/bots';
 export type {
+  MedplumBotOptions,
+  MedplumGraphqlOptions,
   MedplumHistoryOptions,
   MedplumIterateOptions,
   MedplumPageOptions,
   MedplumSearchOptions,
 } from './client/client.options';
+export type { MedplumOperations } from './client/operations';
 export type { SearchResult } from './client/search-methods';
 export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
 export { MedplumAudit } from './audit/medplum-audit';
 export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
+export { MedplumGraphqlError } from './errors/graphql.error';
+export type { GraphqlErrorEntry } from './errors/graphql.error';
 export { MedplumConfigError } from './errors/medplum-config.error';
 export { isMedplumError, MedplumError } from './errors/medplum.error';
 export type { MedplumEffect, MedplumErrorDetails, MedplumErrorRequest } from './errors/medplum.error';
@@ -30,14 +36,22 @@ export {
   MedplumUnauthorizedError,
   UnknownEffectError,
 } from './errors/response.errors';
+export { MedplumTransactionError } from './errors/transaction.error';
 export {
   MedplumAbortError,
   MedplumConnectionError,
   MedplumContentTooLargeError,
   MedplumTimeoutError,
 } from './errors/transport.errors';
+export type { NewBot } from './fhir/bots';
+export { bundleEntry, entryResults } from './fhir/bundles';
+export type { EntryResult, RequestEntry } from './fhir/bundles';
 export type { IfMatch } from './fhir/interactions';
+export type { OperationCall } from './fhir/operations';
+export type { OperationInput } from './fhir/parameters';
+export type { EverythingInput } from './fhir/patient-operations';
 export type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from './fhir/resource.types';
+export type { ExpandInput, LookupInput, TranslateInput, ValidateCodeInput } from './fhir/terminology';
 export type { HistoryPage } from './fhir/versions';
 export type { SplitBundle } from './fhir/search';
 export type { SearchParameterNames } from './fhir/search-parameter-names';

@@ -1,9 +1,8 @@
-import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { MedplumBots } from './client/bots';
+import { MedplumBundleMethods } from './client/bundle-methods';
 import { MedplumCalls } from './client/medplum-calls';
-import { MedplumSearchMethods } from './client/search-methods';
-import { batch, INTERACTIONS } from './fhir/interactions';
+import { MedplumOperations } from './client/operations';
 import type { MedplumConnection } from './medplum-connection';
-import type { MedplumRequestOptions } from './medplum-request.options';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-behalf-of.reference';
 
@@ -14,13 +13,20 @@ import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-beh
  *
  * Every method rejects with a `MedplumError`, and publishes one event on `MedplumAudit.events$`, whatever happens.
  */
-export class MedplumService extends MedplumSearchMethods {
+export class MedplumService extends MedplumBundleMethods {
+  /** Making and deploying of bots. */
+  readonly bots: MedplumBots;
+  /** FHIR operations: `$everything`, `$expand`, `$validate` … */
+  readonly operations: MedplumOperations;
+
   readonly #identity: IdentityResolver;
 
   /** @internal Made by MedplumModule; inject it. */
   constructor(connection: MedplumConnection, identity: IdentityResolver) {
     super(new MedplumCalls(connection, identity));
     this.#identity = identity;
+    this.bots = new MedplumBots(this.calls);
+    this.operations = new MedplumOperations(this.calls);
   }
 
   /** Whom a call would be made for here; `undefined` when as the client itself, or for nobody. */
@@ -68,17 +74,5 @@ export class MedplumService extends MedplumSearchMethods {
     return function (this: unknown, ...args: A): R {
       return scope.run(identity, () => Reflect.apply(fn, this, args));
     };
-  }
-
-  /**
-   * Sends a bundle of type `batch` or `transaction`; all entries run for the same identity. Look at the status of each
-   * entry: a batch answers 200 when entries failed, and so does a transaction in a project without the feature
-   * `transaction-bundles`, where it is not atomic.
-   *
-   * @throws MedplumBadRequestError for an empty bundle, one of another type, and for `Prefer: respond-async` together
-   * with an identity (the server would run it as the client).
-   */
-  executeBatch(bundle: Bundle, options: MedplumRequestOptions = {}): Promise<Bundle> {
-    return this.calls.request(INTERACTIONS.batch, () => batch(bundle), options);
   }
 }

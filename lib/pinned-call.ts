@@ -134,6 +134,11 @@ export class PinnedCall {
       host.sending(identity);
       return host.transmit(request, this.#wire(request, headers, identity), attempts).then(
         (response) => {
+          const wrong = request?.check?.(response.body);
+          if (wrong) {
+            end(response, wrong);
+            throw wrong;
+          }
           if (response.body instanceof DownloadStream) {
             void response.body.finished.then((error) => end(response, error));
           } else {

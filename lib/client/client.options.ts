@@ -24,3 +24,17 @@ export interface MedplumIterateOptions extends MedplumPageOptions {
 
 /** Options of `readHistory`. */
 export interface MedplumHistoryOptions extends MedplumRequestOptions, HistoryPage {}
+
+/** Options of `graphql`. */
+export interface MedplumGraphqlOptions extends MedplumRequestOptions {
+  /** Values of the variables that the document declares. Put what users typed here, never into the document. */
+  readonly variables?: Readonly<Record<string, unknown>>;
+  /** Which operation of the document is run, when it has several. */
+  readonly operationName?: string;
+}
+
+/** Options of `executeBot`. */
+export interface MedplumBotOptions extends MedplumRequestOptions {
+  /** Media type of the input, e.g. `x-application/hl7-v2+er7`. Default `text/plain` for text and bytes, else JSON. */
+  readonly contentType?: string;
+}

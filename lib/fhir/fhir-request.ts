@@ -1,3 +1,4 @@
+import type { MedplumError } from '../errors/medplum.error';
 import type { AnswerKind, Repeatability } from '../http/medplum-transport';
 import type { MedplumDispatcherRequest } from '../http/medplum-dispatcher';
 
@@ -43,6 +44,8 @@ export interface FhirRequest extends FhirInteraction {
   readonly once?: true;
   /** How the answer is read. Default: a JSON object. */
   readonly answer?: AnswerKind;
+  /** What is wrong with an answer of 2xx, if anything is. */
+  readonly check?: (body: unknown) => MedplumError | undefined;
   /** For streamed answers: the most bytes that are read. */
   readonly maxBytes?: number;
   /** `false` withholds `X-Medplum: extended` from this request. */

@@ -73,7 +73,9 @@ export function literal(text: string): SearchTerm {
 export interface TokenLike {
   /** Left out: any system. The empty string: codes without a system. */
   readonly system?: string | undefined;
+  /** The code. */
   readonly code?: string | undefined;
+  /** The value, of what has no code: an Identifier, a ContactPoint. */
   readonly value?: string | undefined;
 }
 

@@ -21,6 +21,9 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
   if (method === 'POST' && path === '/fhir/R4') {
     return { body: { resourceType: 'Bundle', type: 'batch-response', entry: [{ response: { status: '200' } }] } };
   }
+  if (path.endsWith('/$graphql')) {
+    return { body: { data: { Patient: { id: 'p1' } } } };
+  }
   if (path.includes('/_history') || /^\/fhir\/R4(\/Patient)?(\?|$)/.test(path)) {
     return method === 'GET' ? page(request, baseUrl) : { body: PATIENT };
   }

@@ -1,4 +1,4 @@
-import type { MedplumRequestOptions, MedplumService } from 'nestjs-medplum';
+import { bundleEntry, type MedplumRequestOptions, type MedplumService } from 'nestjs-medplum';
 
 /** One method of the public surface, used once. */
 export type SurfaceRow = (medplum: MedplumService, options: MedplumRequestOptions) => unknown;
@@ -14,6 +14,8 @@ export const ADMINISTRATIVE: ReadonlySet<string> = new Set([]);
 
 /** A use of every method that makes requests. A method without a row fails the test. */
 export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
+  'bots.create': (m, o) => m.bots.create('project-1', { name: 'Bot' }, o),
+  'bots.deploy': (m, o) => m.bots.deploy('b1', 'exports.handler = () => 1;', 'index.js', o),
   conditionalDelete: (m, o) => m.conditionalDelete('Patient', { identifier: 'a|b' }, o),
   conditionalPatch: (m, o) => m.conditionalPatch('Patient', { identifier: 'a|b' }, ACTIVE, o),
   createResource: (m, o) => m.createResource({ resourceType: 'Patient' }, o),
@@ -24,7 +26,21 @@ export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
       { resourceType: 'Bundle', type: 'batch', entry: [{ request: { method: 'GET', url: 'Patient/p1' } }] },
       o,
     ),
+  executeBot: (m, o) => m.executeBot('b1', { a: 1 }, o),
+  executeTransaction: (m, o) => m.executeTransaction([bundleEntry.read('Patient', 'p1')], o),
+  graphql: (m, o) => m.graphql('{ Patient(id: "p1") { id } }', o),
   iterateResources: (m, o) => m.iterateResources('Patient', {}, o),
+  'operations.clone': (m, o) => m.operations.clone('Patient', 'p1', o),
+  'operations.everything': (m, o) => m.operations.everything('p1', { types: ['Observation'] }, o),
+  'operations.execute': (m, o) => m.operations.execute({ operation: '$x' }, o),
+  'operations.expand': (m, o) => m.operations.expand({ url: 'http://vs' }, o),
+  'operations.expunge': (m, o) => m.operations.expunge('Patient', 'p1', o),
+  'operations.lookup': (m, o) => m.operations.lookup({ system: 'http://cs', code: 'a' }, o),
+  'operations.setAccounts': (m, o) => m.operations.setAccounts('Patient', 'p1', { accounts: [] }, o),
+  'operations.translate': (m, o) => m.operations.translate({ coding: { code: 'a' } }, o),
+  'operations.validateCode': (m, o) => m.operations.validateCode({ url: 'http://vs', code: 'a' }, o),
+  'operations.validateResource': (m, o) => m.operations.validateResource(PATIENT, o),
+  'operations.validateSystemCode': (m, o) => m.operations.validateSystemCode({ url: 'http://cs', code: 'a' }, o),
   patchResource: (m, o) => m.patchResource('Patient', 'p1', ACTIVE, o),
   readHistory: (m, o) => m.readHistory('Patient', 'p1', o),
   readReference: (m, o) => m.readReference('Patient/p1', o),

@@ -1,0 +1,31 @@
+import type { Bot, OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { CREATE_BOT, createBot, deployBot, type NewBot } from '../fhir/bots';
+import { OPERATION } from '../fhir/operations';
+import type { WithId } from '../fhir/resource.types';
+import type { MedplumRequestOptions } from '../medplum-request.options';
+import type { MedplumCalls } from './medplum-calls';
+
+/** Making of bots: `medplum.bots`. They are run with `medplum.executeBot()`, read and changed like other resources. */
+export class MedplumBots {
+  readonly #calls: MedplumCalls;
+
+  /** @internal */
+  constructor(calls: MedplumCalls) {
+    this.#calls = calls;
+  }
+
+  /** Creates a bot and its membership. Only admins may. */
+  create(projectId: string, bot: NewBot, options: MedplumRequestOptions = {}): Promise<WithId<Bot>> {
+    return this.#calls.request(CREATE_BOT, () => createBot(projectId, bot), options);
+  }
+
+  /** Puts code into force for a bot. `filename` decides how it is loaded (`index.js`, `index.cjs`, `index.mjs`). */
+  deploy(
+    id: string,
+    code: string,
+    filename = 'index.js',
+    options: MedplumRequestOptions = {},
+  ): Promise<OperationOutcome> {
+    return this.#calls.request(OPERATION, () => deployBot(id, code, filename), options);
+  }
+}

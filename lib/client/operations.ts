@@ -1,0 +1,154 @@
+import type {
+  Bundle,
+  OperationOutcome,
+  Parameters,
+  Reference,
+  Resource,
+  ResourceType,
+  ValueSet,
+} from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { operation, OPERATION, type OperationCall } from '../fhir/operations';
+import { everything, type EverythingInput, setAccounts } from '../fhir/patient-operations';
+import type { ResourceOf } from '../fhir/resource.types';
+import {
+  checkOneConcept,
+  type ExpandInput,
+  type LookupInput,
+  terminologyOperation,
+  type TranslateInput,
+  type ValidateCodeInput,
+} from '../fhir/terminology';
+import type { MedplumRequestOptions } from '../medplum-request.options';
+import type { MedplumCalls } from './medplum-calls';
+
+/** FHIR operations: `medplum.operations`. */
+export class MedplumOperations {
+  readonly #calls: MedplumCalls;
+
+  /** @internal */
+  constructor(calls: MedplumCalls) {
+    this.#calls = calls;
+  }
+
+  /**
+   * Calls any operation. What is no JSON is returned as text; an empty answer is `undefined`.
+   *
+   * @example
+   * ```ts
+   * medplum.operations.execute<string>({ operation: '$ccda-export', resourceType: 'Patient', id });
+   * ```
+   */
+  execute<T = unknown>(call: OperationCall, options: MedplumRequestOptions = {}): Promise<T> {
+    return this.#execute(() => call, options);
+  }
+
+  /**
+   * Asks the server whether a resource is valid, without storing it.
+   *
+   * @returns the OperationOutcome of a valid resource, with its warnings.
+   * @throws MedplumBadRequestError for one that is not; `error.outcome` names what is wrong.
+   */
+  validateResource(resource: Resource, options: MedplumRequestOptions = {}): Promise<OperationOutcome> {
+    const call = () => ({
+      operation: 'validate',
+      resourceType: resource?.resourceType ?? '',
+      resource,
+      readOnly: true,
+    });
+    return this.#execute(call, options);
+  }
+
+  /** A patient and everything in the patient's compartment that the identity may see (one page). */
+  everything(id: string, input: EverythingInput = {}, options: MedplumRequestOptions = {}): Promise<Bundle> {
+    return this.#execute(() => everything(id, input), options);
+  }
+
+  /** The concepts of a value set. */
+  expand(input: ExpandInput, options: MedplumRequestOptions = {}): Promise<ValueSet> {
+    return this.#execute(() => terminologyOperation('ValueSet', '$expand', input), options);
+  }
+
+  /** What is known of a concept. */
+  lookup(input: LookupInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
+    const call = () => {
+      checkOneConcept(input, true);
+      return terminologyOperation('CodeSystem', '$lookup', input);
+    };
+    return this.#execute(call, options);
+  }
+
+  /** Whether a concept is in a value set: see the parameter `result`. */
+  validateCode(input: ValidateCodeInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
+    return this.#validateCode('ValueSet', input, options);
+  }
+
+  /** Whether a concept is in a code system: see the parameter `result`. */
+  validateSystemCode(input: ValidateCodeInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
+    return this.#validateCode('CodeSystem', input, options);
+  }
+
+  /** What a concept is in another code system, by a concept map. */
+  translate(input: TranslateInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
+    const call = () => {
+      checkOneConcept(input, true);
+      return terminologyOperation('ConceptMap', '$translate', input);
+    };
+    return this.#execute(call, options);
+  }
+
+  /**
+   * Sets the accounts of a resource, which decide who may see it. Only admins may.
+   *
+   * @param input.propagate also to everything in the compartment of the resource. Default `false`.
+   */
+  setAccounts(
+    resourceType: ResourceType,
+    id: string,
+    input: { readonly accounts: readonly Reference[]; readonly propagate?: boolean },
+    options: MedplumRequestOptions = {},
+  ): Promise<Parameters> {
+    return this.#execute(() => setAccounts(resourceType, id, input), options);
+  }
+
+  /** Creates a copy of a resource. */
+  clone<K extends ResourceType>(
+    resourceType: K,
+    id: string,
+    options: MedplumRequestOptions = {},
+  ): Promise<ResourceOf<K>> {
+    return this.#execute(() => ({ operation: 'clone', resourceType, id }), options);
+  }
+
+  /**
+   * Removes a resource and its history for good. Only admins may.
+   *
+   * @param options.everything also all that is in the compartment of the resource. Default `false`.
+   */
+  async expunge(
+    resourceType: ResourceType,
+    id: string,
+    options: MedplumRequestOptions & { readonly everything?: boolean } = {},
+  ): Promise<void> {
+    const describe = () => {
+      const request = operation({ operation: 'expunge', resourceType, id });
+      return options.everything === true ? { ...request, query: 'everything=true' } : request;
+    };
+    await this.#calls.request(OPERATION, describe, options, { further: ['everything'] });
+  }
+
+  #validateCode(
+    type: 'ValueSet' | 'CodeSystem',
+    input: ValidateCodeInput,
+    options: MedplumRequestOptions,
+  ): Promise<Parameters> {
+    const call = () => {
+      checkOneConcept(input, false);
+      return terminologyOperation(type, '$validate-code', input);
+    };
+    return this.#execute(call, options);
+  }
+
+  #execute<T>(call: () => OperationCall, options: MedplumRequestOptions): Promise<T> {
+    return this.#calls.request(OPERATION, () => operation(call()), options);
+  }
+}

@@ -1,0 +1,38 @@
+import { MedplumError, type MedplumErrorDetails } from './medplum.error';
+
+/** One error of a GraphQL answer (GraphQL specification, section 7.1.2). */
+export interface GraphqlErrorEntry {
+  /** Text of the server: it may quote values. */
+  readonly message?: string;
+  /** Where in the data the value is missing. */
+  readonly path?: readonly (string | number)[];
+}
+
+/**
+ * The server answered a GraphQL request with errors: fields that are not granted or not found, an invalid document, or a
+ * used-up quota. What could be read all the same stands in {@link MedplumGraphqlError.data}.
+ */
+export class MedplumGraphqlError extends MedplumError {
+  readonly #errors: readonly GraphqlErrorEntry[];
+  readonly #data: unknown;
+
+  constructor(errors: readonly GraphqlErrorEntry[], data: unknown, details?: MedplumErrorDetails) {
+    super(
+      'MEDPLUM_GRAPHQL',
+      `The GraphQL request was answered with ${errors.length} errors; error.errors and error.data hold what was answered.`,
+      details,
+    );
+    this.#errors = errors;
+    this.#data = data;
+  }
+
+  /** The errors as they were answered: PHI. */
+  get errors(): readonly GraphqlErrorEntry[] {
+    return this.#errors;
+  }
+
+  /** The data that was answered beside the errors; fields that failed are `null`. PHI. */
+  get data(): unknown {
+    return this.#data;
+  }
+}

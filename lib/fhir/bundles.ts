@@ -1,0 +1,132 @@
+import type { Bundle, BundleEntry, OperationOutcome, Resource } from '@medplum/fhirtypes' with {
+  'resolution-mode': 'import',
+};
+import { MedplumTransactionError } from '../errors/transaction.error';
+import { MedplumBadRequestError } from '../errors/response.errors';
+import { objects } from '../http/objects';
+import type { FhirRequest } from './fhir-request';
+import { batch, create, createIfNoneExist, type IfMatch, patch, read, remove, ROOT, update } from './interactions';
+import type { PatchOperation } from './resource.types';
+import { search } from './search';
+import type { SearchQuery } from './search-query';
+
+/** An entry of a batch or transaction: it has a request. */
+export type RequestEntry = BundleEntry & { readonly request: NonNullable<BundleEntry['request']> };
+
+type Request = RequestEntry['request'];
+
+function entry(request: FhirRequest, more: Partial<Request>, resource?: Resource): RequestEntry {
+  const url = request.path.slice(ROOT.length + 1) + (request.query === '' ? '' : `?${request.query}`);
+  return { ...(resource ? { resource } : {}), request: { method: request.method, url, ...more } };
+}
+
+/** Makes the entries of a batch or transaction, and checks them like the calls of the same names. */
+export const bundleEntry = {
+  /**
+   * Creates a resource. Other entries refer to it by `fullUrl`, a `urn:uuid:…`. With `ifNoneExist` it is created only when
+   * nothing matches that query.
+   */
+  create(
+    resource: Resource,
+    more: { readonly fullUrl?: string; readonly ifNoneExist?: SearchQuery } = {},
+  ): RequestEntry {
+    const { fullUrl, ifNoneExist } = more;
+    const request = ifNoneExist === undefined ? create(resource) : createIfNoneExist(resource, ifNoneExist);
+    const condition = request.headers['if-none-exist'];
+    const made = entry(request, condition === undefined ? {} : { ifNoneExist: condition }, resource);
+    return fullUrl === undefined ? made : { fullUrl, ...made };
+  },
+
+  /** Writes a resource over the version that it has; see `ifMatch` of `updateResource`. */
+  update(resource: Resource, more: { readonly ifMatch?: IfMatch } = {}): RequestEntry {
+    const request = update(resource, more.ifMatch);
+    const ifMatch = request.headers['if-match'];
+    return entry(request, ifMatch === undefined ? {} : { ifMatch }, resource);
+  },
+
+  /** Changes parts of a resource. The patch travels as a Binary (FHIR R4 section 3.1.0.11.3). */
+  patch(resourceType: string, id: string, operations: readonly PatchOperation[]): RequestEntry {
+    const request = patch(resourceType, id, operations);
+    return entry(
+      request,
+      {},
+      {
+        resourceType: 'Binary',
+        contentType: 'application/json-patch+json',
+        data: Buffer.from(JSON.stringify(operations)).toString('base64'),
+      },
+    );
+  },
+
+  /** Deletes a resource. */
+  delete: (resourceType: string, id: string): RequestEntry => entry(remove(resourceType, id), {}),
+
+  /** Reads a resource. */
+  read: (resourceType: string, id: string): RequestEntry => entry(read(resourceType, id), {}),
+
+  /** Searches; the answer of the entry is a bundle. */
+  search: (resourceType: string, query?: SearchQuery): RequestEntry =>
+    entry(search(resourceType, query, undefined, false), {}),
+} as const;
+
+/** What became of one entry. */
+export interface EntryResult<T extends Resource = Resource> {
+  /** Place in the bundle that was sent, from 0. */
+  readonly index: number;
+  /** HTTP status of the entry; 0 when the answer names none. */
+  readonly status: number;
+  /** Whether the status is 2xx, or 304. */
+  readonly ok: boolean;
+  /** The resource that was written, read or found. */
+  readonly resource?: T;
+  /** `Type/id` of what was written. */
+  readonly location?: string;
+  /** Why the entry failed. It may quote stored values. */
+  readonly outcome?: OperationOutcome;
+}
+
+/** What became of each entry, in the order in which they were sent. */
+export function entryResults<T extends Resource = Resource>(response: Bundle): EntryResult<T>[] {
+  return objects(response.entry).map(({ resource, response: answer }, index) => {
+    const status = Number.parseInt(answer?.status ?? '', 10) || 0;
+    const { location, outcome } = answer ?? {};
+    return {
+      index,
+      status,
+      ok: (status >= 200 && status < 300) || status === 304,
+      ...(resource ? { resource: resource as T } : {}),
+      ...(location === undefined ? {} : { location }),
+      ...(outcome?.resourceType === 'OperationOutcome' ? { outcome } : {}),
+    };
+  });
+}
+
+/** POST of a transaction: a success of which some entries failed is none. */
+export function transaction(entries: readonly BundleEntry[] | Bundle): FhirRequest {
+  const list = Array.isArray(entries) ? entries : (entries as Bundle | undefined)?.entry;
+  if (!Array.isArray(list)) {
+    throw new MedplumBadRequestError('executeTransaction takes a Bundle or a list of its entries.');
+  }
+  const bundle: Bundle = {
+    ...(Array.isArray(entries) ? {} : (entries as Bundle)),
+    resourceType: 'Bundle',
+    type: 'transaction',
+    entry: list,
+  };
+  return { ...batch(bundle), check: (body) => partial(body as Bundle, list) };
+}
+
+function partial(response: Bundle, sent: readonly BundleEntry[]): MedplumTransactionError | undefined {
+  const results = entryResults(response);
+  const failed = results.filter(({ ok }) => !ok).length + Math.max(0, sent.length - results.length);
+  if (failed === 0) {
+    return undefined;
+  }
+  const writes = results.some(({ ok, index }) => ok && sent[index]?.request?.method !== 'GET');
+  return new MedplumTransactionError(
+    `The transaction was carried out in part: ${failed} of ${sent.length} entries failed, the others stay. ` +
+      'Medplum keeps all or nothing only in projects with the feature transaction-bundles.',
+    response,
+    { status: 200, effect: writes ? 'happened' : 'none' },
+  );
+}

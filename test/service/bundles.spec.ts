@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import {
+  bundleEntry,
+  entryResults,
+  MedplumBadRequestError,
+  MedplumGraphqlError,
+  type MedplumService,
+  MedplumTransactionError,
+} from 'nestjs-medplum';
+import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
+
+let server: MedplumServer;
+let medplum: MedplumService;
+let ann: Member;
+
+beforeAll(async () => {
+  server = await startMedplumServer();
+  ann = await server.createMember('Ann', [
+    { resourceType: 'Patient', criteria: 'Patient?gender=female' },
+    { resourceType: 'Observation' },
+    { resourceType: 'Binary' },
+  ]);
+  medplum = server.medplum.actingAs(ann.membership);
+});
+afterAll(() => server?.close());
+
+const she = { resourceType: 'Patient', gender: 'female' } as const;
+const he = { resourceType: 'Patient', gender: 'male' } as const;
+
+describe('A batch', () => {
+  it('is made of entries, and its results are read one by one', async () => {
+    const { id } = await medplum.createResource({ ...she, active: false });
+    const stale = await medplum.createResource(she);
+    await medplum.updateResource({ ...stale, active: true });
+    const unwanted = await medplum.createResource(she);
+    const response = await medplum.executeBatch({
+      resourceType: 'Bundle',
+      type: 'batch',
+      entry: [
+        bundleEntry.create(she),
+        bundleEntry.create(he),
+        bundleEntry.patch('Patient', id, [{ op: 'replace', path: '/active', value: true }]),
+        bundleEntry.read('Patient', id),
+        bundleEntry.search('Patient', { _id: id }),
+        bundleEntry.update(stale),
+        bundleEntry.delete('Patient', unwanted.id),
+      ],
+    });
+    const results = entryResults(response);
+    expect(results.map(({ status }) => status)).toEqual([201, 403, 200, 200, 200, 412, 200]);
+    expect(results.map(({ ok }) => ok)).toEqual([true, false, true, true, true, false, true]);
+    expect(results[0]?.location).toBe(`Patient/${results[0]?.resource?.id}`);
+    expect(results[1]?.outcome?.issue[0]?.code).toBe('forbidden');
+    expect(results[3]?.resource).toMatchObject({ id, active: true });
+    expect(results[4]?.resource).toMatchObject({ resourceType: 'Bundle', type: 'searchset' });
+  });
+
+  it('refers to what it creates, and creates nothing twice', async () => {
+    const fullUrl = `urn:uuid:${randomUUID()}`;
+    const identifier = { system: 'urn:test', value: randomUUID() };
+    const patient = { ...she, identifier: [identifier] };
+    const ifNoneExist = { identifier: `urn:test|${identifier.value}` };
+    const observation = {
+      resourceType: 'Observation',
+      status: 'final',
+      code: { text: 'x' },
+      subject: { reference: fullUrl },
+    } as const;
+    const send = () =>
+      medplum.executeTransaction([
+        bundleEntry.create(patient, { fullUrl, ifNoneExist }),
+        bundleEntry.create(observation),
+      ]);
+    const [first, second] = [entryResults(await send()), entryResults(await send())];
+    expect(first.map(({ status }) => status)).toEqual([201, 201]);
+    expect(second.map(({ status }) => status)).toEqual([200, 201]);
+    expect(first[1]?.resource).toMatchObject({ subject: { reference: first[0]?.location } });
+  });
+});
+
+describe('A transaction', () => {
+  it('fails loudly when the server carries it out in part', async () => {
+    const before = server.events.length;
+    const failure: unknown = await medplum
+      .executeTransaction([bundleEntry.create(she), bundleEntry.create(he)])
+      .catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(MedplumTransactionError);
+    const { response, effect, retryable } = failure as MedplumTransactionError;
+    expect({ effect, retryable }).toEqual({ effect: 'happened', retryable: false });
+    expect(entryResults(response).map(({ status }) => status)).toEqual([201, 403]);
+    expect(server.events.slice(before)).toMatchObject([
+      { action: 'transaction', outcome: 'error', effect: 'happened' },
+    ]);
+  });
+
+  it('says that nothing happened when only reads succeeded', async () => {
+    const { id } = await medplum.createResource(she);
+    const failing = medplum.executeTransaction([bundleEntry.read('Patient', id), bundleEntry.create(he)]);
+    await expect(failing).rejects.toMatchObject({ code: 'MEDPLUM_TRANSACTION', effect: 'none' });
+  });
+
+  it.each([undefined, null, {}, [], 'Bundle'])('is not %j', async (entries) => {
+    const failing = medplum.executeTransaction(entries as never);
+    await expect(failing).rejects.toThrow(MedplumBadRequestError);
+  });
+});
+
+describe('Prefer: respond-async', () => {
+  const headers = { prefer: 'respond-async' };
+
+  it('is refused on a bundle with an identity: the server would run it as the client', async () => {
+    const bundle = { resourceType: 'Bundle', type: 'batch', entry: [bundleEntry.create(she)] } as const;
+    for (const sending of [
+      medplum.executeBatch({ ...bundle, entry: [...bundle.entry] }, { headers }),
+      medplum.executeTransaction(bundle.entry, { headers: { Prefer: 'return=minimal, RESPOND-ASYNC' } }),
+    ]) {
+      await expect(sending).rejects.toThrow(/rights of the client/);
+    }
+    expect(server.events.at(-1)).toMatchObject({ outcome: 'refused', attempts: [] });
+  });
+});
+
+describe('graphql()', () => {
+  const QUERY = 'query Names($id: ID!) { Patient(id: $id) { gender } }';
+
+  it('returns the data', async () => {
+    const { id } = await medplum.createResource(she);
+    const data = await medplum.graphql<{ Patient: { gender: string } }>(QUERY, {
+      variables: { id },
+      operationName: 'Names',
+    });
+    expect(data.Patient.gender).toBe('female');
+    expect(server.events.at(-1)).toMatchObject({ action: 'operation', operation: '$graphql', effect: 'none' });
+  }, 60_000); // The emulator makes its GraphQL schema first.
+
+  it('raises what was not granted, with what was', async () => {
+    const mine = await medplum.createResource(she);
+    const other = await server.medplum.createResource(he, { onBehalfOf: '' });
+    const failure: unknown = await medplum
+      .graphql(`{ mine: Patient(id: "${mine.id}") { id } other: Patient(id: "${other.id}") { id } }`)
+      .catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(MedplumGraphqlError);
+    const { errors, data } = failure as MedplumGraphqlError;
+    expect(errors).toMatchObject([{ path: ['other'] }]);
+    expect(data).toEqual({ mine: { id: mine.id }, other: null });
+    expect(JSON.stringify(failure)).not.toContain(mine.id);
+    expect(server.events.at(-1)).toMatchObject({ outcome: 'error', error: { code: 'MEDPLUM_GRAPHQL' } });
+  });
+
+  it.each(['', '  ', undefined, 5, {}])('takes a document, and %j is none', async (document) => {
+    await expect(medplum.graphql(document as string)).rejects.toThrow(MedplumBadRequestError);
+  });
+});
