@@ -2,7 +2,7 @@
 // Replays the recorded cases; without --seeded against the emulator, with it against the server that was seeded.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
-const { resolve } = require('node:path');
+const path = require('node:path');
 
 const env = { ...process.env };
 const rest = [];
@@ -10,7 +10,7 @@ const args = process.argv.slice(2);
 while (args.length > 0) {
   const arg = args.shift();
   if (arg === '--seeded') {
-    env.CONTRACT_SEEDED = resolve(args.shift() ?? '');
+    env.CONTRACT_SEEDED = path.resolve(args.shift() ?? '');
   } else if (arg === '--base') {
     env.CONTRACT_BASE = args.shift();
   } else {
@@ -21,7 +21,7 @@ if (env.CONTRACT_SEEDED && !existsSync(env.CONTRACT_SEEDED)) {
   process.stderr.write(`--seeded: there is no file ${env.CONTRACT_SEEDED}\n`);
   process.exit(2);
 }
-const jest = require.resolve('jest/bin/jest');
+const jest = require.path.resolve('jest/bin/jest');
 const { status } = spawnSync(process.execPath, [jest, 'test/contract/contract.spec.ts', ...rest], {
   env,
   stdio: 'inherit',
