@@ -11,6 +11,8 @@ export type { MedplumOperations } from './client/operations';
 export type { SearchResult } from './client/search-methods';
 export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
+export type { MedplumAuditContext, MedplumAuditContextResolver } from './audit/audit-context';
+export type { RequestEventEntries, RequestEventReturned } from './audit/bundle-summary';
 export { MedplumAudit } from './audit/medplum-audit';
 export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
 export { MedplumGraphqlError } from './errors/graphql.error';

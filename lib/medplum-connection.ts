@@ -1,5 +1,6 @@
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool } from 'undici';
+import type { MedplumAuditContext } from './audit/audit-context';
 import type { MedplumAudit } from './audit/medplum-audit';
 import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
@@ -57,6 +58,10 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
   /** Where the server is. */
   get baseUrl(): BaseUrl {
     return this.options.baseUrl;
+  }
+
+  auditContext(): MedplumAuditContext | undefined {
+    return this.audit.contextOf(this.options.auditContext);
   }
 
   /** Fixes the identity of a method that was called, before it does anything else. */

@@ -1,4 +1,5 @@
 import type { ExecutionContext } from '@nestjs/common';
+import type { MedplumAuditContextResolver } from './audit/audit-context';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import { isMedplumError } from './errors/medplum.error';
 import { type BaseUrl, parseBaseUrl } from './http/base-url';
@@ -60,6 +61,8 @@ export interface MedplumModuleOptions {
    * cache. Excludes `pool` and `connectTimeout`.
    */
   readonly dispatcher?: MedplumDispatcher;
+  /** Says, for the audit trail, who the end user of a call is and why the data is used. */
+  readonly auditContext?: MedplumAuditContextResolver;
   /** Accepts an `http:` baseUrl outside loopback. Default `false`: Basic credentials would travel in clear. */
   readonly allowInsecureHttp?: boolean;
 }
@@ -87,6 +90,7 @@ export interface ResolvedMedplumOptions {
   readonly retry: Required<MedplumRetryOptions>;
   readonly pool: Required<MedplumPoolOptions>;
   readonly dispatcher: MedplumDispatcher | undefined;
+  readonly auditContext: MedplumAuditContextResolver | undefined;
 }
 
 type Check = (value: unknown) => string | undefined;
@@ -135,6 +139,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   retry: (value) => nested(value, RETRY_CHECKS),
   pool: (value) => nested(value, POOL_CHECKS),
   dispatcher: is('an undici Dispatcher', (value) => isFunction((value as Partial<MedplumDispatcher> | null)?.request)),
+  auditContext: is('a function', isFunction),
   allowInsecureHttp: aBoolean,
 };
 
@@ -210,6 +215,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     retry: Object.freeze({ ...RETRY_DEFAULTS, ...defined(options.retry) }),
     pool: Object.freeze({ connections: 64, keepAliveTimeout: 10_000, ...defined(options.pool) }),
     dispatcher: options.dispatcher,
+    auditContext: options.auditContext,
   });
 }
 

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { type MedplumAuditContext, traceIdOf } from './audit/audit-context';
+import { requestedEntries, type RequestedEntry } from './audit/bundle-summary';
 import type { MedplumAudit } from './audit/medplum-audit';
 import { isMedplumError, type MedplumError } from './errors/medplum.error';
 import { MedplumBadRequestError } from './errors/response.errors';
@@ -18,6 +20,8 @@ export interface CallHost {
   /** Default time limit of a call, in ms. */
   readonly timeout: number;
   readonly extended: boolean;
+  /** What the app says of the call that is being made; `undefined` when nobody listens. */
+  auditContext(): MedplumAuditContext | undefined;
   /** Called with the identity of each request before it is sent. */
   sending(identity: Identity): void;
   transmit(request: FhirRequest, wire: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse>;
@@ -43,6 +47,7 @@ export class PinnedCall {
   readonly #timeout: PinOptions['timeout'];
   readonly #identity: Identity | undefined;
   readonly #refusal: unknown;
+  readonly #context: MedplumAuditContext | undefined;
   #operationId: string | undefined;
 
   /** Never throws: what is wrong is the error, and the event, of the first request. */
@@ -50,6 +55,7 @@ export class PinnedCall {
     this.#host = host;
     this.#timeout = pin.timeout;
     this.#options = options;
+    this.#context = host.auditContext();
     try {
       checkRequestOptions(options, pin.further);
       this.#options = { ...options };
@@ -88,6 +94,7 @@ export class PinnedCall {
     const host = this.#host;
     const identity = this.#identity;
     let request: FhirRequest | undefined;
+    let entries: readonly RequestedEntry[] | undefined;
     const end = (response?: TransportResponse, error?: MedplumError): void => {
       // What refused arguments leave unsaid is filled in from the interaction.
       const { action, method, pathTemplate, query, resourceType, resourceId, operation } = {
@@ -120,11 +127,16 @@ export class PinnedCall {
         requestId: response?.requestId ?? error?.requestId,
         effect: error?.effect ?? (request?.repeatability === 'safe' ? 'none' : 'happened'),
         error,
+        traceId: this.#headers && traceIdOf(this.#headers),
+        context: this.#context,
+        entries,
+        answer: response?.body,
       });
     };
     try {
       try {
         request = describe();
+        entries = request.entries && host.audit.isActive ? requestedEntries(request.entries) : undefined;
       } finally {
         // Arguments that are wrong as well do not hide that the call is for nobody.
         refuse(identity, this.#refusal);

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { inspect } from 'node:util';
-import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
+import type { MedplumEffect } from '../errors/medplum.error';
 import type { RequestAttempt } from '../http/request-attempt';
+import type { MedplumAuditContext } from './audit-context';
+import type { RequestEventEntries, RequestEventReturned } from './bundle-summary';
 
 /** How a call ended: `refused` means that nothing was sent. */
 export type RequestOutcome = 'success' | 'error' | 'refused';
@@ -24,6 +24,10 @@ export interface RequestEventError {
 export interface RequestEvent {
   /** Unique id of the event (UUID). */
   readonly id: string;
+  /** Id of the running app that recorded it (UUID). */
+  readonly instanceId: string;
+  /** Counts the events of one `instanceId` from 1: a number that is missing is an event that was lost. */
+  readonly seq: number;
   /** The same for all calls that one method made: pages, polls, the steps of a download (UUID). */
   readonly operationId: string;
   /** Name of the client; `default` for the unnamed one. */
@@ -43,8 +47,10 @@ export interface RequestEvent {
   readonly query: Readonly<Record<string, readonly string[]>> | undefined;
   /** Resource type, when the call is about one. */
   readonly resourceType?: string;
-  /** PHI. */
+  /** Of a create: the id that the server gave. PHI. */
   readonly resourceId: string | undefined;
+  /** Version of the resource that was read or written, as the server answered it. PHI. */
+  readonly resourceVersion: string | undefined;
   /** Name of the FHIR operation, with its `$`, if the call is one. */
   readonly operation?: string;
   /** How the call ended. */
@@ -71,133 +77,18 @@ export interface RequestEvent {
   readonly error?: RequestEventError;
   /** The id under which the server logged the request, if it gave one. */
   readonly requestId?: string;
+  /** Trace of the call: from its `traceparent` or `X-Trace-Id` header, else from the `auditContext` option. */
+  readonly traceId?: string;
+  /** Of a batch or transaction: what its entries were, and how each kind ended. */
+  readonly entries?: readonly RequestEventEntries[];
+  /** Of an answer that is a bundle (search, history, operation): how many resources of which types it held. */
+  readonly returned?: RequestEventReturned;
+  /** Resources in the answer, or in a batch or transaction: `Patient/1`, each once, at most 100. PHI. */
+  readonly references: readonly string[];
+  /** What the app said of the end user (option `auditContext`). PHI. */
+  readonly context: MedplumAuditContext | undefined;
   /** The form for logs and metrics: no ids of records, no values, no identities. */
   toJSON(): Record<string, unknown>;
   /** The form for an audit trail: ids and identities included; search parameters only when asked for. */
   toPhiAudit(options?: { readonly includeQuery?: boolean }): Record<string, unknown>;
-}
-
-/** What a call knows when it ends. */
-export interface RequestFacts {
-  readonly operationId: string;
-  readonly client: string;
-  readonly action: string;
-  readonly method: string;
-  readonly pathTemplate: string;
-  readonly path: string;
-  /** Encoded, without `?`. */
-  readonly query: string;
-  readonly resourceType?: string | undefined;
-  readonly resourceId?: string | undefined;
-  readonly operation?: string | undefined;
-  readonly onBehalfOf: string | undefined;
-  readonly identitySource: RequestEvent['identitySource'] | undefined;
-  readonly reason?: string | undefined;
-  /** `Date.now()` when the call began. */
-  readonly startedAt: number;
-  readonly durationMs: number;
-  readonly attempts: readonly RequestAttempt[];
-  readonly status?: number | undefined;
-  readonly requestId?: string | undefined;
-  readonly effect: MedplumEffect;
-  readonly error?: MedplumError | undefined;
-}
-
-/** The event of one call. */
-export class RecordedRequestEvent implements RequestEvent {
-  readonly id: string = randomUUID();
-  readonly operationId: string;
-  readonly client: string;
-  readonly action: string;
-  readonly method: string;
-  readonly pathTemplate: string;
-  readonly resourceType?: string;
-  readonly operation?: string;
-  readonly outcome: RequestOutcome;
-  readonly effect: MedplumEffect;
-  readonly identitySource?: RequestEvent['identitySource'];
-  readonly durationMs: number;
-  readonly attempts: readonly RequestAttempt[];
-  readonly status?: number;
-  readonly error?: RequestEventError;
-  readonly requestId?: string;
-  readonly #facts: RequestFacts;
-
-  constructor(facts: RequestFacts) {
-    this.#facts = facts;
-    this.operationId = facts.operationId;
-    this.client = facts.client;
-    this.action = facts.action;
-    this.method = facts.method;
-    this.pathTemplate = facts.pathTemplate;
-    this.resourceType = facts.resourceType;
-    this.operation = facts.operation;
-    this.outcome = facts.error ? (facts.attempts.length === 0 ? 'refused' : 'error') : 'success';
-    this.effect = facts.effect;
-    this.identitySource = facts.identitySource;
-    this.durationMs = facts.durationMs;
-    this.attempts = Object.freeze(facts.attempts);
-    this.status = facts.status;
-    this.error = facts.error && Object.freeze({ name: facts.error.name, code: facts.error.code });
-    this.requestId = facts.requestId;
-    Object.freeze(this);
-  }
-
-  get path(): string {
-    return this.#facts.path;
-  }
-
-  get query(): Readonly<Record<string, readonly string[]>> | undefined {
-    if (this.#facts.query === '') {
-      return undefined;
-    }
-    const parameters = new URLSearchParams(this.#facts.query);
-    return Object.fromEntries([...new Set(parameters.keys())].map((name) => [name, parameters.getAll(name)]));
-  }
-
-  get resourceId(): string | undefined {
-    return this.#facts.resourceId;
-  }
-
-  get onBehalfOf(): string | undefined {
-    return this.#facts.onBehalfOf;
-  }
-
-  get reason(): string | undefined {
-    return this.#facts.reason;
-  }
-
-  get startedAt(): Date {
-    return new Date(this.#facts.startedAt);
-  }
-
-  get endedAt(): Date {
-    return new Date(this.#facts.startedAt + this.durationMs);
-  }
-
-  toJSON(): Record<string, unknown> {
-    const said = Object.entries(this).filter(([, value]) => value !== undefined);
-    return {
-      ...Object.fromEntries(said),
-      startedAt: this.startedAt.toISOString(),
-      endedAt: this.endedAt.toISOString(),
-    };
-  }
-
-  toPhiAudit(options: { readonly includeQuery?: boolean } = {}): Record<string, unknown> {
-    const { path, resourceId, onBehalfOf, reason, query } = this;
-    return {
-      ...this.toJSON(),
-      path,
-      resourceId,
-      onBehalfOf,
-      reason,
-      ...(options.includeQuery ? { query } : {}),
-      attempts: this.attempts.map((attempt) => ({ ...attempt, onBehalfOf: attempt.onBehalfOf })),
-    };
-  }
-
-  [inspect.custom](): string {
-    return `RequestEvent ${inspect(this.toJSON())}`;
-  }
 }

@@ -39,6 +39,8 @@ export interface FhirRequest extends FhirInteraction {
   readonly operation?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: NonNullable<MedplumDispatcherRequest['body']>;
+  /** Of a batch or transaction: its entries, of which the audit event says what they are. */
+  readonly entries?: readonly unknown[];
   readonly repeatability: Repeatability;
   /** The body can be read once only: nothing is repeated. */
   readonly once?: true;

@@ -197,6 +197,7 @@ export function batch(bundle: Bundle): FhirRequest {
     query: '',
     headers: ACCEPT_AND_CONTENT_TYPE,
     body: json(bundle, 'bundle'),
+    entries: bundle.entry,
     repeatability: 'unsafe',
     ...(wipes ? { extended: false } : {}),
   };

@@ -1,6 +1,10 @@
 import { inspect } from 'node:util';
 import type { RequestAttempt, RequestEvent } from 'nestjs-medplum';
-import { RecordedRequestEvent, type RequestFacts } from '../../lib/audit/request-event';
+import {
+  RecordedRequestEvent,
+  type RequestFacts,
+  type RequestEventPlace,
+} from '../../lib/audit/recorded-request-event';
 import { WireAttempt } from '../../lib/http/request-attempt';
 import { MedplumNotFoundError } from '../../lib/errors/response.errors';
 
@@ -42,11 +46,57 @@ const FACTS: RequestFacts = {
   requestId: '00000000-0000-4000-8000-000000000001',
   effect: 'none',
   error: ERROR,
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  context: { purposeOfUse: [TAINT], subject: TAINT, actor: TAINT, address: TAINT },
+  answer: {
+    resourceType: 'Bundle',
+    total: 12,
+    entry: [
+      { resource: { resourceType: 'Patient', id: `${TAINT}-id`, name: [{ family: TAINT }] } },
+      { resource: { resourceType: TAINT, id: TAINT } },
+    ],
+  },
 };
 
-const recorded = (more: Partial<RequestFacts> = {}): RequestEvent => new RecordedRequestEvent({ ...FACTS, ...more });
+const PLACE: RequestEventPlace = { instanceId: '00000000-0000-4000-8000-000000000003', seq: 7 };
+
+const recorded = (more: Partial<RequestFacts> = {}): RequestEvent =>
+  new RecordedRequestEvent({ ...FACTS, ...more }, PLACE);
+
+/** `value` with the word in every text of it. */
+function tainted(value: unknown): unknown {
+  if (typeof value === 'string') {
+    return TAINT;
+  }
+  if (Array.isArray(value)) {
+    return value.map(tainted);
+  }
+  return Object.getPrototypeOf(value) === Object.prototype
+    ? Object.fromEntries(Object.entries(value as object).map(([key, part]) => [key, tainted(part)]))
+    : value;
+}
 
 describe('An event shows no PHI', () => {
+  // Whoever adds a fact decides here whether logs may show it.
+  it('of any fact but these, which the app and this library word themselves', () => {
+    const shown = Object.entries(FACTS).filter(([fact, value]) =>
+      JSON.stringify(recorded({ [fact]: tainted(value) })).includes(TAINT),
+    );
+    expect(shown.map(([fact]) => fact)).toEqual([
+      'operationId',
+      'client',
+      'action',
+      'method',
+      'pathTemplate',
+      'resourceType',
+      'operation',
+      'identitySource',
+      'requestId',
+      'effect',
+      'traceId',
+    ]);
+  });
+
   it.each<readonly [string, (event: RequestEvent) => unknown]>([
     ['in JSON', (event) => JSON.stringify(event)],
     ['in toJSON()', (event) => event.toJSON()],
@@ -92,6 +142,10 @@ describe('An event shows no PHI', () => {
       status: 404,
       error: { name: 'MedplumNotFoundError', code: 'MEDPLUM_NOT_FOUND' },
       requestId: '00000000-0000-4000-8000-000000000001',
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+      instanceId: '00000000-0000-4000-8000-000000000003',
+      seq: 7,
+      returned: { count: 2, total: 12, types: { Patient: 1, other: 1 } },
     });
   });
 });
@@ -103,6 +157,8 @@ describe('An event for an audit trail', () => {
       id: expect.any(String) as unknown,
       path: '/fhir/R4/Patient/taint-id',
       resourceId: 'taint-id',
+      references: ['Patient/taint-id'],
+      context: { purposeOfUse: ['taint'], subject: 'taint', actor: 'taint', address: 'taint' },
       onBehalfOf: 'ProjectMembership/taint',
       reason: 'because of taint',
       attempts: [{ attempt: 1, durationMs: 1200, status: 404, onBehalfOf: 'ProjectMembership/taint' }],

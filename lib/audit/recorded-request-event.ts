@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto';
+import { inspect } from 'node:util';
+import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
+import type { RequestAttempt } from '../http/request-attempt';
+import type { MedplumAuditContext } from './audit-context';
+import {
+  entryReferences,
+  groupedEntries,
+  type RequestedEntry,
+  type RequestEventEntries,
+  type RequestEventReturned,
+  resourceKey,
+  returnedResources,
+} from './bundle-summary';
+import type { RequestEvent, RequestEventError, RequestOutcome } from './request-event';
+
+/** What a call knows when it ends. */
+export interface RequestFacts {
+  readonly operationId: string;
+  readonly client: string;
+  readonly action: string;
+  readonly method: string;
+  readonly pathTemplate: string;
+  readonly path: string;
+  /** Encoded, without `?`. */
+  readonly query: string;
+  readonly resourceType?: string | undefined;
+  readonly resourceId?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly onBehalfOf: string | undefined;
+  readonly identitySource: RequestEvent['identitySource'] | undefined;
+  readonly reason?: string | undefined;
+  /** `Date.now()` when the call began. */
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly attempts: readonly RequestAttempt[];
+  readonly status?: number | undefined;
+  readonly requestId?: string | undefined;
+  readonly effect: MedplumEffect;
+  readonly error?: MedplumError | undefined;
+  readonly traceId?: string | undefined;
+  readonly context?: MedplumAuditContext | undefined;
+  /** Of a batch or transaction. */
+  readonly entries?: readonly RequestedEntry[] | undefined;
+  /** The parsed answer. It is looked at, and not kept. */
+  readonly answer?: unknown;
+}
+
+/** Where an event stands among all events. */
+export interface RequestEventPlace {
+  readonly instanceId: string;
+  readonly seq: number;
+}
+
+/** The event of one call. */
+export class RecordedRequestEvent implements RequestEvent {
+  readonly id: string = randomUUID();
+  readonly instanceId: string;
+  readonly seq: number;
+  readonly operationId: string;
+  readonly client: string;
+  readonly action: string;
+  readonly method: string;
+  readonly pathTemplate: string;
+  readonly resourceType?: string;
+  readonly operation?: string;
+  readonly outcome: RequestOutcome;
+  readonly effect: MedplumEffect;
+  readonly identitySource?: RequestEvent['identitySource'];
+  readonly durationMs: number;
+  readonly attempts: readonly RequestAttempt[];
+  readonly status?: number;
+  readonly error?: RequestEventError;
+  readonly requestId?: string;
+  readonly traceId?: string;
+  readonly entries?: readonly RequestEventEntries[];
+  readonly returned?: RequestEventReturned;
+  readonly #facts: RequestFacts;
+  readonly #references: readonly string[];
+  readonly #resource: { readonly id?: string; readonly version?: string };
+
+  constructor({ answer, ...facts }: RequestFacts, { instanceId, seq }: RequestEventPlace) {
+    this.#facts = facts;
+    this.instanceId = instanceId;
+    this.seq = seq;
+    this.operationId = facts.operationId;
+    this.client = facts.client;
+    this.action = facts.action;
+    this.method = facts.method;
+    this.pathTemplate = facts.pathTemplate;
+    this.resourceType = facts.resourceType;
+    this.operation = facts.operation;
+    this.outcome = facts.error ? (facts.attempts.length === 0 ? 'refused' : 'error') : 'success';
+    this.effect = facts.effect;
+    this.identitySource = facts.identitySource;
+    this.durationMs = facts.durationMs;
+    this.attempts = Object.freeze(facts.attempts);
+    this.status = facts.status;
+    this.error = facts.error && Object.freeze({ name: facts.error.name, code: facts.error.code });
+    this.requestId = facts.requestId;
+    this.traceId = facts.traceId ?? facts.context?.traceId;
+    const found = facts.entries ? undefined : returnedResources(answer);
+    this.entries = facts.entries && groupedEntries(facts.entries, answer);
+    this.returned = found?.returned;
+    this.#references = facts.entries ? entryReferences(facts.entries, answer) : (found?.references ?? []);
+    const { type, ...resource } = resourceKey(answer);
+    this.#resource = type !== undefined && type === facts.resourceType ? resource : {};
+    Object.freeze(this);
+  }
+
+  get path(): string {
+    return this.#facts.path;
+  }
+
+  get query(): Readonly<Record<string, readonly string[]>> | undefined {
+    if (this.#facts.query === '') {
+      return undefined;
+    }
+    const parameters = new URLSearchParams(this.#facts.query);
+    return Object.fromEntries([...new Set(parameters.keys())].map((name) => [name, parameters.getAll(name)]));
+  }
+
+  get resourceId(): string | undefined {
+    return this.#facts.resourceId ?? this.#resource.id;
+  }
+
+  get resourceVersion(): string | undefined {
+    return this.#resource.version;
+  }
+
+  get references(): readonly string[] {
+    return this.#references;
+  }
+
+  get context(): MedplumAuditContext | undefined {
+    return this.#facts.context;
+  }
+
+  get onBehalfOf(): string | undefined {
+    return this.#facts.onBehalfOf;
+  }
+
+  get reason(): string | undefined {
+    return this.#facts.reason;
+  }
+
+  get startedAt(): Date {
+    return new Date(this.#facts.startedAt);
+  }
+
+  get endedAt(): Date {
+    return new Date(this.#facts.startedAt + this.durationMs);
+  }
+
+  toJSON(): Record<string, unknown> {
+    const said = Object.entries(this).filter(([, value]) => value !== undefined);
+    return {
+      ...Object.fromEntries(said),
+      startedAt: this.startedAt.toISOString(),
+      endedAt: this.endedAt.toISOString(),
+    };
+  }
+
+  toPhiAudit(options: { readonly includeQuery?: boolean } = {}): Record<string, unknown> {
+    const { path, resourceId, resourceVersion, references, onBehalfOf, reason, context, query } = this;
+    return {
+      ...this.toJSON(),
+      path,
+      resourceId,
+      resourceVersion,
+      references,
+      onBehalfOf,
+      reason,
+      context,
+      ...(options.includeQuery ? { query } : {}),
+      attempts: this.attempts.map((attempt) => ({ ...attempt, onBehalfOf: attempt.onBehalfOf })),
+    };
+  }
+
+  [inspect.custom](): string {
+    return `RequestEvent ${inspect(this.toJSON())}`;
+  }
+}
