@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 // Not the whole subpath: its testing module would load Nest.
 import type { MedplumServerVersion } from '../testing/emulator.types';
-import type { EmulatorFixtures } from '../testing/fixtures';
+import type { EmulatorFixtures } from '../testing/fixtures.types';
 import { MedplumEmulator } from '../testing/medplum-emulator';
 import type { CliCommand } from './cli-command';
 

@@ -10,7 +10,7 @@ export type {
   ProjectFixture,
   ResourceFixture,
   SeededVariables,
-} from './fixtures';
+} from './fixtures.types';
 export { MedplumTestingModule } from './medplum-testing.module';
 export type { MedplumTestingModuleOptions } from './medplum-testing.module';
 export {
@@ -28,4 +28,4 @@ export type {
   SeededClient,
   SeededMember,
   SeededProject,
-} from './seeder';
+} from './seeding.types';

@@ -10,18 +10,19 @@ import type {
   StoredResource,
 } from './emulator.types';
 import type { Fault, InjectedFault } from './faults';
-import { seedFixtures, type EmulatorFixtures, type SeededVariables } from './fixtures';
+import { seedFixtures } from './fixtures';
+import type { EmulatorFixtures, SeededVariables } from './fixtures.types';
 import { RateLimiter } from './rate-limiter';
-import {
-  Seeder,
-  type ClientInput,
-  type MemberInput,
-  type ProjectInput,
-  type ResourceInput,
-  type SeededClient,
-  type SeededMember,
-  type SeededProject,
-} from './seeder';
+import { Seeder } from './seeder';
+import type {
+  ClientInput,
+  MemberInput,
+  ProjectInput,
+  ResourceInput,
+  SeededClient,
+  SeededMember,
+  SeededProject,
+} from './seeding.types';
 import type { StoreSnapshot } from './store';
 
 /** What {@link MedplumEmulator.start} takes. Everything is optional. */

@@ -1,6 +1,6 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { MedplumModule, type MedplumModuleExtras, type MedplumModuleOptions } from '../index';
-import type { EmulatorFixtures } from './fixtures';
+import type { EmulatorFixtures } from './fixtures.types';
 import { MedplumAuditRecorder } from './medplum-audit-recorder';
 import { MedplumEmulator, type MedplumEmulatorConnection } from './medplum-emulator';
 

@@ -1,95 +1,24 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { AccessPolicyResource, Binary, ProjectMembershipAccess } from '@medplum/fhirtypes' with {
-  'resolution-mode': 'import',
-};
+import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type {
+  ClientInput,
+  MemberInput,
+  PolicyInput,
+  ProjectInput,
+  ResourceInput,
+  SeededClient,
+  SeededMember,
+  SeededProject,
+} from './seeding.types';
 import { findClient } from './authentication';
 import type { EmulatorState } from './emulator-state';
 import type { AccessPolicy, Project, ProjectMembership, Reference, Resource, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 
-/** A project that was created. */
-export interface SeededProject {
-  /** Id of the Project. */
-  readonly id: string;
-  /** `Project/<id>` */
-  readonly reference: string;
-}
-
-/** A client application that was created. Its secret is random: it cannot be guessed and exists only in this process. */
-export interface SeededClient {
-  /** The client id. */
-  readonly id: string;
-  /** The secret of the client, random per start. */
-  readonly secret: string;
-  /** `ClientApplication/<id>` */
-  readonly reference: string;
-  /** `ProjectMembership/<id>` of the client itself */
-  readonly membership: string;
-}
-
-/** A person who was made a member of a project. */
-export interface SeededMember {
-  /** `ProjectMembership/<id>`: what goes into `X-Medplum-On-Behalf-Of` */
-  readonly membership: string;
-  /** `Practitioner/<id>`, `Patient/<id>` or `RelatedPerson/<id>` */
-  readonly profile: string;
-  /** `externalId` of the membership, unique in the emulator. */
-  readonly externalId: string;
-}
-
-/** Rules of an access policy, a whole policy, or the reference of one that exists (`AccessPolicy/<id>`). */
-export type PolicyInput = readonly AccessPolicyResource[] | Omit<AccessPolicy, 'resourceType'> | string;
-
-/** What {@link MedplumEmulator.createProject} takes. */
-export interface ProjectInput {
-  /** Name of the project. */
-  name?: string;
-  /** Features of the project, for example `transaction-bundles`. Default: none, so that transactions are not atomic. */
-  features?: readonly string[];
-  /** Whether resources are validated. Default `true`. */
-  strictMode?: boolean;
-}
-
-/** What {@link MedplumEmulator.createClient} takes. */
-export interface ClientInput {
-  /** Name of the ClientApplication: the `display` of `meta.author`. */
-  name?: string;
-  /** Id or reference of the project. Default: the first project. */
-  project?: string;
-  /** Whether it may act on behalf of others. Default `true`. */
-  admin?: boolean;
-  /** Access policy of the client itself. Default: none, all resources of the project. */
-  policy?: PolicyInput;
-}
-
 /** What fixtures say beyond it. */
 interface FixtureClientInput extends ClientInput {
   /** The client gets a policy later, so seeded resources are not written in its name. */
   restricted?: boolean;
-}
-
-/** What {@link MedplumEmulator.createMember} takes. */
-export interface MemberInput {
-  /** Who it is: a new Practitioner, Patient or RelatedPerson, or the reference of one that exists. */
-  profile: Resource | string;
-  /** What he may do. Default: everything in his project but administration, as on a real server. */
-  policy?: PolicyInput;
-  /** Further policies with parameters. */
-  access?: readonly ProjectMembershipAccess[];
-  /** Project administrator. Default `false`. */
-  admin?: boolean;
-  /** `false`: an inactive membership. */
-  active?: boolean;
-  /** `externalId` of the membership. Default: random. */
-  externalId?: string;
-  /** Id or reference of the project. Default: the first project. */
-  project?: string;
-}
-
-/** Where a seeded resource goes. */
-export interface ResourceInput {
-  /** Id or reference of the project. Default: the first project. */
-  project?: string;
 }
 
 /** Fills a store, as the administrators of its projects would. */
