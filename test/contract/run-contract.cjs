@@ -21,7 +21,7 @@ if (env.CONTRACT_SEEDED && !existsSync(env.CONTRACT_SEEDED)) {
   process.stderr.write(`--seeded: there is no file ${env.CONTRACT_SEEDED}\n`);
   process.exit(2);
 }
-const jest = require.path.resolve('jest/bin/jest');
+const jest = require.resolve('jest/bin/jest');
 const { status } = spawnSync(process.execPath, [jest, 'test/contract/contract.spec.ts', ...rest], {
   env,
   stdio: 'inherit',
