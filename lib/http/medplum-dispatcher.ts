@@ -3,18 +3,27 @@ import type { Readable } from 'node:stream';
 
 /** What the library asks of a dispatcher's answer. */
 export interface MedplumDispatcherResponse {
+  /** HTTP status. */
   readonly statusCode: number;
+  /** By lower-case name; an array when a header came several times. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The body, to be read once or dumped. */
   readonly body: Readable & { text(): Promise<string>; dump(): Promise<void> };
 }
 
 /** One request as it is handed to the dispatcher. */
 export interface MedplumDispatcherRequest {
+  /** Scheme, host and port of the server. */
   readonly origin: string;
+  /** Path and query, encoded. */
   readonly path: string;
+  /** HTTP method. */
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** By lower-case name, each once. */
   readonly headers: Record<string, string>;
+  /** The request body, if there is one. */
   readonly body?: string | Uint8Array | Readable | null;
+  /** Emits `abort` when the call is given up. */
   readonly signal?: EventEmitter;
 }
 
@@ -25,5 +34,6 @@ export interface MedplumDispatcherRequest {
 export interface MedplumDispatcher {
   /** Whether it was destroyed, if it says so: a request that is handed over then is surely not sent. */
   readonly destroyed?: boolean;
+  /** Sends one request: the instance method, which undici 7 and 8 share. */
   request(options: MedplumDispatcherRequest): Promise<MedplumDispatcherResponse>;
 }
