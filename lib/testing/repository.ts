@@ -13,7 +13,7 @@ import { changedResource, draftResource, isUnchanged, presentResource, withoutEm
 import { ResourceAccess, type Seen } from './resource-access';
 import { findPage, type SearchHit } from './search';
 import type { SearchScope } from './search.types';
-import { currentVersion, type Version } from './store';
+import { currentVersion, type UndoLog, type Version } from './store';
 import { satisfiesConstraints } from './write-constraint';
 
 /** What a repository needs of its emulator. */
@@ -44,7 +44,8 @@ export interface RepositoryOptions {
  * `FhirRouter` takes one per request, so that batches, transactions, conditional requests and GraphQL are checked alike.
  */
 export class EmulatorRepository extends fhirRouter.FhirRepository {
-  private inTransaction = false;
+  /** Present inside a transaction. */
+  private undo: UndoLog | undefined;
   private readonly access: ResourceAccess;
 
   constructor(
@@ -170,7 +171,13 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     if (options?.ifMatch && options.ifMatch !== version.versionId) {
       fail(core.preconditionFailed);
     }
-    this.host.store.append(resourceType, id, this.host.project, this.host.store.draft(undefined, this.host.now()));
+    this.host.store.append(
+      resourceType,
+      id,
+      this.host.project,
+      this.host.store.draft(undefined, this.host.now()),
+      this.undo,
+    );
   }
 
   async search<T extends Resource>(request: SearchRequest<T>): Promise<Bundle<WithId<T>>> {
@@ -195,12 +202,14 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   }
 
   async withTransaction<TResult>(work: (repository: this) => Promise<TResult>): Promise<TResult> {
-    if (this.inTransaction) {
+    if (this.undo) {
       return work(this);
     }
     const inside = new EmulatorRepository(this.host, this.options);
-    inside.inTransaction = true;
-    return this.host.store.transaction(() => work(inside as this));
+    return this.host.store.transaction((undo) => {
+      inside.undo = undo;
+      return work(inside as this);
+    });
   }
 
   get serverVersion(): SearchScope['serverVersion'] {
@@ -230,7 +239,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 
   /** Waits for a running transaction of somebody else, and pays. */
   private async begin(interaction: AccessPolicyInteraction): Promise<void> {
-    if (!this.inTransaction) {
+    if (!this.undo) {
       await this.host.store.settled();
     }
     if (this.options.caller) {
@@ -302,7 +311,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
       const reduced = changedResource(stamped, undefined, rule);
       version = this.host.store.draft(reduced, draft.lastUpdated, draft.versionId);
     }
-    this.host.store.append(stamped.resourceType, id, this.host.project, version);
+    this.host.store.append(stamped.resourceType, id, this.host.project, version, this.undo);
     const row = this.host.store.get(stamped.resourceType, id) ?? fail(core.notFound);
     return this.present({ row, version, resource: version.resource ?? stamped, ...(rule && { rule }) });
   }

@@ -23,6 +23,9 @@ export interface Row {
 
 type Index = Map<string, Set<Row>>;
 
+/** What a transaction has to take back when it fails. */
+export type UndoLog = (() => void)[];
+
 /** The newest version of a row. */
 export function currentVersion(row: Row): Version {
   const version = row.versions.at(-1);
@@ -62,6 +65,18 @@ class Table {
     }
   }
 
+  /** Takes a version back, as if it had never been written. */
+  remove(row: Row, version: Version): void {
+    const wasCurrent = row.versions.at(-1) === version;
+    row.versions.splice(row.versions.indexOf(version), 1);
+    if (wasCurrent) {
+      this.reindex(row, version, row.versions.at(-1));
+    }
+    if (row.versions.length === 0) {
+      this.rows.delete(row.id);
+    }
+  }
+
   private enter(index: Index, code: string, row: Row, version: Version): void {
     for (const key of version.resource ? indexKeys(searchValues(version, version.resource, code)) : []) {
       const rows = index.get(key);
@@ -84,7 +99,6 @@ export class Store {
   private tables = new Map<string, Table>();
   private readonly blobs = new Map<string, Buffer>();
   private sequence = 0;
-  private undo: (() => void)[] | undefined;
   private queue: Promise<unknown> | undefined;
 
   get(resourceType: string, id: string): Row | undefined {
@@ -116,28 +130,20 @@ export class Store {
     return { versionId, lastUpdated, sequence: ++this.sequence, values: new Map(), ...(resource && { resource }) };
   }
 
-  /** Appends a version, and with it the row when it is new. */
-  append(resourceType: string, id: string, project: string | undefined, version: Version): void {
-    let table = this.tables.get(resourceType);
-    if (!table) {
-      table = new Table();
-      this.tables.set(resourceType, table);
-    }
-    const known = table.rows.get(id);
-    const row = known ?? { resourceType, id, project, versions: [] };
+  /**
+   * Appends a version, and with it the row when it is new.
+   *
+   * @param undo of the transaction that writes: each takes back its own writes and nobody else's
+   */
+  append(resourceType: string, id: string, project: string | undefined, version: Version, undo?: UndoLog): void {
+    const table = this.tables.get(resourceType) ?? new Table();
+    this.tables.set(resourceType, table);
+    const row = table.rows.get(id) ?? { resourceType, id, project, versions: [] };
     const before = row.versions.at(-1);
     row.versions.push(version);
     table.rows.set(id, row);
     table.reindex(row, before, version);
-    const { rows } = table;
-    const reindex = table.reindex.bind(table);
-    this.undo?.push(() => {
-      row.versions.pop();
-      reindex(row, version, before);
-      if (!before) {
-        rows.delete(id);
-      }
-    });
+    undo?.push(() => table.remove(row, version));
   }
 
   blob(id: string, versionId: string): Buffer | undefined {
@@ -154,19 +160,16 @@ export class Store {
   }
 
   /** Runs `work` alone and takes its writes back when it fails. Waits for a running transaction first. */
-  async transaction<T>(work: () => Promise<T>): Promise<T> {
+  async transaction<T>(work: (undo: UndoLog) => Promise<T>): Promise<T> {
     const run = async (): Promise<T> => {
-      const undo: (() => void)[] = [];
-      this.undo = undo;
+      const undo: UndoLog = [];
       try {
-        return await work();
+        return await work(undo);
       } catch (error) {
         for (const step of undo.toReversed()) {
           step();
         }
         throw error;
-      } finally {
-        this.undo = undefined;
       }
     };
     const result = this.queue ? this.queue.then(run) : run();
