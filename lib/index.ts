@@ -1,10 +1,14 @@
+export type { MedplumBinaries, MedplumDownload } from './client/binaries';
+export type { MedplumBulk } from './client/bulk';
 export type { MedplumBots } from './client/bots';
 export type {
   MedplumBotOptions,
+  MedplumDownloadOptions,
   MedplumGraphqlOptions,
   MedplumHistoryOptions,
   MedplumIterateOptions,
   MedplumPageOptions,
+  MedplumPollOptions,
   MedplumSearchOptions,
 } from './client/client.options';
 export type { MedplumOperations } from './client/operations';
@@ -45,10 +49,12 @@ export {
   MedplumContentTooLargeError,
   MedplumTimeoutError,
 } from './errors/transport.errors';
+export type { BinaryContent, UploadDescription } from './fhir/binaries';
 export type { NewBot } from './fhir/bots';
 export { bundleEntry, entryResults } from './fhir/bundles';
 export type { EntryResult, RequestEntry } from './fhir/bundles';
 export type { IfMatch } from './fhir/interactions';
+export type { ExportInput, ExportManifest } from './fhir/jobs';
 export type { OperationCall } from './fhir/operations';
 export type { OperationInput } from './fhir/parameters';
 export type { EverythingInput } from './fhir/patient-operations';

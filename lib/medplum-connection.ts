@@ -7,6 +7,7 @@ import type { BaseUrl } from './http/base-url';
 import { BasicCredentials } from './http/basic-credentials';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { MedplumTransport, type TransportRequest, type TransportResponse } from './http/medplum-transport';
+import { SignedTransport } from './http/signed-transport';
 import { OAuthClientCredentials } from './http/oauth-client-credentials';
 import type { RequestAttempt } from './http/request-attempt';
 import type { MedplumRequestOptions } from './medplum-request.options';
@@ -22,6 +23,7 @@ const DRAIN_TIMEOUT = 10_000;
 export class MedplumConnection implements OnApplicationShutdown, CallHost {
   readonly #logger = new Logger('Medplum');
   readonly #transport: MedplumTransport;
+  readonly #signed: SignedTransport;
   readonly #ownPool: Pool | undefined;
   #lenientSaid = false;
 
@@ -45,10 +47,20 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
         ? new BasicCredentials(clientId, clientSecret)
         : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
     this.#transport = new MedplumTransport({ baseUrl, dispatcher, credentials, retry });
+    this.#signed = new SignedTransport(baseUrl, dispatcher, {
+      retry,
+      connectTimeout,
+      own: this.#ownPool !== undefined,
+    });
   }
 
   get timeout(): number {
     return this.options.timeout;
+  }
+
+  /** Where signed addresses may lead, besides the server itself. */
+  get storageOrigins(): readonly string[] {
+    return this.options.storageOrigins;
   }
 
   get extended(): boolean {
@@ -71,6 +83,7 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
 
   /** Lets calls in flight finish, then closes the pool. A dispatcher that was given is left alone. */
   async onApplicationShutdown(): Promise<void> {
+    await this.#signed.close();
     const pool = this.#ownPool;
     if (!pool || pool.closed || pool.destroyed) {
       return;
@@ -91,7 +104,8 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
   }
 
   /** @internal */
-  transmit(_request: FhirRequest, wire: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse> {
-    return this.#transport.send(wire, attempts);
+  transmit(request: FhirRequest, wire: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse> {
+    const { signedUrl } = request;
+    return signedUrl ? this.#signed.send(signedUrl, wire, attempts) : this.#transport.send(wire, attempts);
   }
 }

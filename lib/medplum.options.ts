@@ -63,6 +63,11 @@ export interface MedplumModuleOptions {
   readonly dispatcher?: MedplumDispatcher;
   /** Says, for the audit trail, who the end user of a call is and why the data is used. */
   readonly auditContext?: MedplumAuditContextResolver;
+  /**
+   * Origins to which signed addresses of files may lead besides the server's own, e.g. `https://storage.example.com`. They
+   * are fetched without credentials. Default: `https://storage.medplum.com` for Medplum's own server, else none.
+   */
+  readonly storageOrigins?: readonly string[];
   /** Accepts an `http:` baseUrl outside loopback. Default `false`: Basic credentials would travel in clear. */
   readonly allowInsecureHttp?: boolean;
 }
@@ -90,6 +95,7 @@ export interface ResolvedMedplumOptions {
   readonly retry: Required<MedplumRetryOptions>;
   readonly pool: Required<MedplumPoolOptions>;
   readonly dispatcher: MedplumDispatcher | undefined;
+  readonly storageOrigins: readonly string[];
   readonly auditContext: MedplumAuditContextResolver | undefined;
 }
 
@@ -104,6 +110,13 @@ const isText = (value: unknown): boolean => typeof value === 'string' && value.t
 /** Node's timers overflow above 2^31 - 1 ms and fire at once. */
 const isMs = (value: unknown): boolean => typeof value === 'number' && value > 0 && value <= 2_147_483_647;
 const isCount = (least: number) => (value: unknown) => Number.isSafeInteger(value) && (value as number) >= least;
+/** `https:`, or `http:` on loopback, with nothing behind the host: what `URL.origin` gives. */
+const areOrigins = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every((origin) => {
+    const base = typeof origin === 'string' ? parseBaseUrl(origin, false) : { problem: '' };
+    return !('problem' in base) && base.origin === origin;
+  });
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
 const aBoolean = is('a boolean', (value) => typeof value === 'boolean');
@@ -140,6 +153,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   pool: (value) => nested(value, POOL_CHECKS),
   dispatcher: is('an undici Dispatcher', (value) => isFunction((value as Partial<MedplumDispatcher> | null)?.request)),
   auditContext: is('a function', isFunction),
+  storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
   allowInsecureHttp: aBoolean,
 };
 
@@ -162,6 +176,10 @@ function nested(value: unknown, checks: Readonly<Record<string, Check>>): string
   }
   const problems = [...problemsOf(value, checks)];
   return problems.length > 0 ? `is wrong: ${problems.join('; ')}` : undefined;
+}
+
+function storageOf({ origin }: BaseUrl): string[] {
+  return origin === 'https://api.medplum.com' ? ['https://storage.medplum.com'] : [];
 }
 
 function loggedIn(context: ExecutionContext): boolean {
@@ -215,6 +233,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     retry: Object.freeze({ ...RETRY_DEFAULTS, ...defined(options.retry) }),
     pool: Object.freeze({ connections: 64, keepAliveTimeout: 10_000, ...defined(options.pool) }),
     dispatcher: options.dispatcher,
+    storageOrigins: Object.freeze([...(options.storageOrigins ?? storageOf(baseUrl))]),
     auditContext: options.auditContext,
   });
 }

@@ -1,5 +1,7 @@
+import { MedplumBinaries } from './client/binaries';
 import { MedplumBots } from './client/bots';
-import { MedplumBundleMethods } from './client/bundle-methods';
+import { MedplumRawMethods } from './client/raw-methods';
+import { MedplumBulk } from './client/bulk';
 import { MedplumCalls } from './client/medplum-calls';
 import { MedplumOperations } from './client/operations';
 import type { MedplumConnection } from './medplum-connection';
@@ -13,9 +15,13 @@ import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-beh
  *
  * Every method rejects with a `MedplumError`, and publishes one event on `MedplumAudit.events$`, whatever happens.
  */
-export class MedplumService extends MedplumBundleMethods {
+export class MedplumService extends MedplumRawMethods {
+  /** Files: upload, download, attachments. */
+  readonly binaries: MedplumBinaries;
   /** Making and deploying of bots. */
   readonly bots: MedplumBots;
+  /** Exports and other jobs. */
+  readonly bulk: MedplumBulk;
   /** FHIR operations: `$everything`, `$expand`, `$validate` … */
   readonly operations: MedplumOperations;
 
@@ -25,6 +31,8 @@ export class MedplumService extends MedplumBundleMethods {
   constructor(connection: MedplumConnection, identity: IdentityResolver) {
     super(new MedplumCalls(connection, identity));
     this.#identity = identity;
+    this.binaries = new MedplumBinaries(this.calls);
+    this.bulk = new MedplumBulk(this.calls);
     this.bots = new MedplumBots(this.calls);
     this.operations = new MedplumOperations(this.calls);
   }

@@ -38,3 +38,17 @@ export interface MedplumBotOptions extends MedplumRequestOptions {
   /** Media type of the input, e.g. `x-application/hl7-v2+er7`. Default `text/plain` for text and bytes, else JSON. */
   readonly contentType?: string;
 }
+
+/** Options of downloads. */
+export interface MedplumDownloadOptions extends MedplumRequestOptions {
+  /** Most bytes that are read; more of them end the stream with an error. Default 100 MiB. */
+  readonly maxBytes?: number;
+}
+
+/** Options of calls that wait for a job. `timeout` is for each request. */
+export interface MedplumPollOptions extends MedplumRequestOptions {
+  /** For how long the job is waited for, in ms. Default 600,000. */
+  readonly maxWait?: number;
+  /** How long to wait between two questions at first, in ms; it grows to 30 s. Default 1,000. `Retry-After` wins. */
+  readonly interval?: number;
+}

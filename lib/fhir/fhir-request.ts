@@ -31,6 +31,8 @@ export interface FhirRequest extends FhirInteraction {
   readonly path: string;
   /** Encoded, without `?`; empty when there is none. */
   readonly query: string;
+  /** A signed address, fetched without credentials and identity in place of `path`. Never shown. */
+  readonly signedUrl?: URL;
   /** What the event says of the query, when it is not in the URL. */
   readonly eventQuery?: string;
   readonly resourceType?: string;

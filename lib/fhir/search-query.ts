@@ -72,6 +72,11 @@ function text(name: string, value: unknown): string {
   if (value instanceof SearchTerm) {
     return value.toString();
   }
+  if (value === '') {
+    throw new MedplumBadRequestError(
+      `The search parameter ${name} is empty: leave it out, or the search would match everything.`,
+    );
+  }
   if (
     typeof value === 'string' ||
     typeof value === 'boolean' ||

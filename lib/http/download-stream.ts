@@ -45,6 +45,8 @@ export class DownloadStream extends Readable {
       source.on('error', () => undefined).destroy();
       throw this.#tooLarge();
     }
+    // A stream that nobody reads ends with the deadline; that must not be an uncaught exception.
+    this.on('error', () => undefined);
     const context = new AsyncResource('MedplumDownload');
     this.#onAbort = context.bind(() => this.destroy(this.#failure(deadline.reason)));
     deadline.once('abort', this.#onAbort);

@@ -15,11 +15,29 @@ function page({ path }: WireRequest, baseUrl: string): WireAnswer {
   };
 }
 
+const jobs = { resourceType: 'AsyncJob', id: 'j1', status: 'completed', request: '', requestTime: '' };
+
 /** Just enough of a server for each method to come to its end. */
 export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswer {
   const { method, path } = request;
   if (method === 'POST' && path === '/fhir/R4') {
     return { body: { resourceType: 'Bundle', type: 'batch-response', entry: [{ response: { status: '200' } }] } };
+  }
+  if (path.endsWith('$export')) {
+    return { status: 202, headers: { 'content-location': `${baseUrl}fhir/R4/bulkdata/export/j1` }, body: {} };
+  }
+  if (path.includes('/bulkdata/')) {
+    return { body: { output: [], error: [] } };
+  }
+  if (path.includes('/job/')) {
+    return { body: jobs };
+  }
+  if (path.includes('/DocumentReference/')) {
+    const content = [{ attachment: { url: 'Binary/b1' } }];
+    return { body: { resourceType: 'DocumentReference', id: 'd1', status: 'current', content } };
+  }
+  if (path.includes('/Binary/')) {
+    return { headers: { 'content-type': 'text/plain' }, body: 'content' };
   }
   if (path.endsWith('/$graphql')) {
     return { body: { data: { Patient: { id: 'p1' } } } };

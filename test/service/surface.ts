@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { bundleEntry, type MedplumRequestOptions, type MedplumService } from 'nestjs-medplum';
 
 /** One method of the public surface, used once. */
@@ -14,12 +15,28 @@ export const ADMINISTRATIVE: ReadonlySet<string> = new Set([]);
 
 /** A use of every method that makes requests. A method without a row fails the test. */
 export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
+  'binaries.createDocumentReference': (m, o) =>
+    m.binaries.createDocumentReference(
+      { resourceType: 'DocumentReference', status: 'current', title: 'A' },
+      'text',
+      { contentType: 'text/plain' },
+      o,
+    ),
+  'binaries.download': (m, o) => m.binaries.download('b1', o),
+  'binaries.downloadAttachment': (m, o) =>
+    m.binaries.downloadAttachment('DocumentReference/d1', 'content[0].attachment', o),
+  'binaries.upload': (m, o) => m.binaries.upload(Readable.from(['text']), { contentType: 'text/plain' }, o),
   'bots.create': (m, o) => m.bots.create('project-1', { name: 'Bot' }, o),
   'bots.deploy': (m, o) => m.bots.deploy('b1', 'exports.handler = () => 1;', 'index.js', o),
+  'bulk.cancelJob': (m, o) => m.bulk.cancelJob('j1', o),
+  'bulk.download': (m, o) => m.bulk.download('Binary/b1', o),
+  'bulk.export': (m, o) => m.bulk.export({ level: 'patient' }, { ...o, interval: 1 }),
+  'bulk.waitForJob': (m, o) => m.bulk.waitForJob('j1', { ...o, interval: 1 }),
   conditionalDelete: (m, o) => m.conditionalDelete('Patient', { identifier: 'a|b' }, o),
   conditionalPatch: (m, o) => m.conditionalPatch('Patient', { identifier: 'a|b' }, ACTIVE, o),
   createResource: (m, o) => m.createResource({ resourceType: 'Patient' }, o),
   createResourceIfNoneExist: (m, o) => m.createResourceIfNoneExist({ resourceType: 'Patient' }, 'name=a', o),
+  delete: (m, o) => m.delete('fhir/R4/Patient/p1', o),
   deleteResource: (m, o) => m.deleteResource('Patient', 'p1', o),
   executeBatch: (m, o) =>
     m.executeBatch(
@@ -28,6 +45,7 @@ export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
     ),
   executeBot: (m, o) => m.executeBot('b1', { a: 1 }, o),
   executeTransaction: (m, o) => m.executeTransaction([bundleEntry.read('Patient', 'p1')], o),
+  get: (m, o) => m.get('fhir/R4/Patient/p1', o),
   graphql: (m, o) => m.graphql('{ Patient(id: "p1") { id } }', o),
   iterateResources: (m, o) => m.iterateResources('Patient', {}, o),
   'operations.clone': (m, o) => m.operations.clone('Patient', 'p1', o),
@@ -41,7 +59,10 @@ export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
   'operations.validateCode': (m, o) => m.operations.validateCode({ url: 'http://vs', code: 'a' }, o),
   'operations.validateResource': (m, o) => m.operations.validateResource(PATIENT, o),
   'operations.validateSystemCode': (m, o) => m.operations.validateSystemCode({ url: 'http://cs', code: 'a' }, o),
+  patch: (m, o) => m.patch('fhir/R4/Patient/p1', ACTIVE, o),
   patchResource: (m, o) => m.patchResource('Patient', 'p1', ACTIVE, o),
+  post: (m, o) => m.post('fhir/R4/Patient', PATIENT, o),
+  put: (m, o) => m.put('fhir/R4/Patient/p1', PATIENT, o),
   readHistory: (m, o) => m.readHistory('Patient', 'p1', o),
   readReference: (m, o) => m.readReference('Patient/p1', o),
   readResource: (m, o) => m.readResource('Patient', 'p1', o),

@@ -1,0 +1,121 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AsyncJob } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
+import { MedplumAbortError, MedplumTimeoutError } from '../errors/transport.errors';
+import { contentRequest, SIGNED } from '../fhir/attachments';
+import {
+  cancelJob,
+  type ExportInput,
+  type ExportManifest,
+  isFinished,
+  JOB,
+  jobPath,
+  jobStatus,
+  startedJob,
+  startExport,
+} from '../fhir/jobs';
+import type { MedplumRequestOptions } from '../medplum-request.options';
+import type { PinnedCall } from '../pinned-call';
+import { downloadOf, type MedplumDownload } from './binaries';
+import type { MedplumDownloadOptions, MedplumPollOptions } from './client.options';
+import type { MedplumCalls } from './medplum-calls';
+
+const POLL = { further: ['maxWait', 'interval'] };
+const LONGEST_INTERVAL = 30_000;
+
+/** Exports and other jobs that the server runs on its own: `medplum.bulk`. */
+export class MedplumBulk {
+  readonly #calls: MedplumCalls;
+
+  /** @internal */
+  constructor(calls: MedplumCalls) {
+    this.#calls = calls;
+  }
+
+  /**
+   * Exports what the identity may see, and waits until it is done. Every request is made for the same identity.
+   *
+   * @throws MedplumTimeoutError when it is not done within `maxWait`; the job goes on then.
+   */
+  async export(input: ExportInput = {}, options: MedplumPollOptions = {}): Promise<ExportManifest> {
+    const call = this.#calls.pin(options, POLL);
+    const { header, body } = await call.send(JOB.export, () => {
+      checkPoll(options);
+      return startExport(input);
+    });
+    const path = startedJob(header('content-location'), body, this.#calls.baseUrl);
+    const manifest = (await poll(call, path, options)) as Partial<ExportManifest>;
+    if (!Array.isArray(manifest.output)) {
+      throw new MedplumProtocolError('The export ended without a list of its files.');
+    }
+    return manifest as ExportManifest;
+  }
+
+  /** Downloads a file of an export; signed addresses are fetched without credentials. */
+  async download(url: string, options: MedplumDownloadOptions = {}): Promise<MedplumDownload> {
+    const call = this.#calls.pin(options, { further: ['maxBytes'] });
+    const { baseUrl, connection } = this.#calls;
+    return downloadOf(
+      await call.send(SIGNED, () => contentRequest(url, baseUrl, connection.storageOrigins, options.maxBytes)),
+    );
+  }
+
+  /**
+   * Waits for a job to end, and returns it, whether it succeeded or not: see its `status`.
+   *
+   * @param job its id, or its address as the server gave it.
+   * @throws MedplumTimeoutError when it has not ended within `maxWait`.
+   */
+  async waitForJob(job: string, options: MedplumPollOptions = {}): Promise<AsyncJob> {
+    const call = this.#calls.pin(options, POLL);
+    let path = '';
+    const describe = () => {
+      checkPoll(options);
+      return jobStatus((path = jobPath(job, this.#calls.baseUrl)));
+    };
+    const first = await call.send(JOB.status, describe);
+    return (isDone(first) ? first.body : await poll(call, path, options)) as AsyncJob;
+  }
+
+  /** Ends a job that has not ended by itself. */
+  async cancelJob(job: string, options: MedplumRequestOptions = {}): Promise<void> {
+    await this.#calls.request(JOB.cancel, () => cancelJob(job, this.#calls.baseUrl), options);
+  }
+}
+
+function checkPoll({ maxWait, interval }: MedplumPollOptions): void {
+  for (const ms of [maxWait, interval]) {
+    if (ms !== undefined && !(typeof ms === 'number' && ms > 0 && ms <= 2_147_483_647)) {
+      throw new MedplumBadRequestError(
+        'maxWait and interval must be numbers of milliseconds between 1 and 2147483647.',
+      );
+    }
+  }
+}
+
+function isDone({ status, body }: { readonly status: number; readonly body: unknown }): boolean {
+  const { resourceType } = (body ?? {}) as Partial<AsyncJob>;
+  return status !== 202 && (resourceType !== 'AsyncJob' || isFinished(body as AsyncJob));
+}
+
+/** Asks for the state of a job, less and less often, until it has ended. */
+async function poll(call: PinnedCall, path: string, options: MedplumPollOptions): Promise<unknown> {
+  const { maxWait = 600_000, interval = 1_000 } = options;
+  const end = performance.now() + maxWait;
+  for (let wait = interval; ; wait = Math.min(wait * 1.5, Math.max(interval, LONGEST_INTERVAL))) {
+    const response = await call.send(JOB.status, () => jobStatus(path));
+    if (isDone(response)) {
+      return response.body;
+    }
+    const asked = Number(response.header('retry-after')) * 1000;
+    const pause = asked > 0 ? Math.max(asked, interval) : wait;
+    if (performance.now() + pause > end) {
+      throw new MedplumTimeoutError(`The job has not ended within ${maxWait} ms (maxWait). It goes on.`, {
+        retryable: true,
+      });
+    }
+    await delay(pause, undefined, call.signal ? { signal: call.signal } : {}).catch(() => {
+      throw new MedplumAbortError('Waiting for the job was aborted by the signal. The job goes on.');
+    });
+  }
+}

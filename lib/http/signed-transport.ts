@@ -1,0 +1,68 @@
+import { Agent } from 'undici';
+import type { BaseUrl } from './base-url';
+import { NO_CREDENTIALS } from './credentials';
+import type { MedplumDispatcher } from './medplum-dispatcher';
+import { MedplumTransport, type TransportRequest, type TransportResponse } from './medplum-transport';
+import type { RequestAttempt } from './request-attempt';
+import type { MedplumRetryOptions } from './retry.options';
+
+/** What the fetching of signed addresses has in common with other requests. */
+export interface SignedTransportOptions {
+  readonly retry: Required<MedplumRetryOptions>;
+  /** In ms. */
+  readonly connectTimeout: number;
+  /** The dispatcher is a pool of ours, which reaches the server of the client and nothing else. */
+  readonly own: boolean;
+}
+
+/** Fetches addresses that are credentials themselves: with nothing of the client's, and nothing of whom it is for. */
+export class SignedTransport {
+  readonly #transports = new Map<string, MedplumTransport>();
+  #agent: Agent | undefined;
+
+  constructor(
+    private readonly baseUrl: BaseUrl,
+    private readonly dispatcher: MedplumDispatcher,
+    private readonly options: SignedTransportOptions,
+  ) {}
+
+  /** Whoever calls has made sure that the origin is one of the configured ones. */
+  send(
+    { origin, pathname, search }: URL,
+    wire: TransportRequest,
+    attempts: RequestAttempt[],
+  ): Promise<TransportResponse> {
+    let transport = this.#transports.get(origin);
+    if (!transport) {
+      const { retry } = this.options;
+      const dispatcher = this.#dispatcherOf(origin);
+      transport = new MedplumTransport({
+        baseUrl: { origin, path: '/' },
+        dispatcher,
+        credentials: NO_CREDENTIALS,
+        retry,
+      });
+      this.#transports.set(origin, transport);
+    }
+    const path = pathname.slice(1) + search;
+    // The caller's further headers are for the FHIR server.
+    const { accept = '*/*' } = wire.headers;
+    return transport.send({ ...wire, path, headers: { accept }, onBehalfOf: undefined, extended: false }, attempts);
+  }
+
+  /** Closes what was opened for other servers. */
+  async close(): Promise<void> {
+    const agent = this.#agent;
+    this.#agent = undefined;
+    await agent?.destroy();
+  }
+
+  #dispatcherOf(origin: string): MedplumDispatcher {
+    if (!this.options.own || origin === this.baseUrl.origin) {
+      return this.dispatcher;
+    }
+    const connect = { timeout: this.options.connectTimeout };
+    this.#agent ??= new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+    return this.#agent;
+  }
+}

@@ -1,0 +1,247 @@
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { buffer, text } from 'node:stream/consumers';
+import {
+  MedplumBadRequestError,
+  MedplumContentTooLargeError,
+  MedplumProtocolError,
+  type MedplumService,
+} from 'nestjs-medplum';
+import { closeAll } from '../support/close-all';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
+import { troubleIn } from '../support/real-process';
+import { WireServer } from '../support/wire-server';
+
+const TEXT = { contentType: 'text/plain' };
+
+describe('On a Medplum server', () => {
+  let server: MedplumServer;
+  let medplum: MedplumService;
+  let ann: Member;
+  let bob: Member;
+
+  beforeAll(async () => {
+    server = await startMedplumServer();
+    ann = await server.createMember('Ann', [{ resourceType: 'Binary' }, { resourceType: 'DocumentReference' }]);
+    bob = await server.createMember('Bob', [{ resourceType: 'Binary' }]);
+    medplum = server.medplum.actingAs(ann.membership);
+  });
+  afterAll(() => server?.close());
+
+  it('content goes up and down as it is, as text, as bytes and as a stream', async () => {
+    const bytes = Buffer.from([0, 1, 2, 250, 251, 252]);
+    for (const content of ['text', bytes, Readable.from([bytes, bytes])]) {
+      const { id } = await medplum.binaries.upload(content, { contentType: 'application/octet-stream' });
+      const { stream, contentType } = await medplum.binaries.download(id);
+      expect(contentType).toBe('application/octet-stream');
+      const expected = content instanceof Readable ? Buffer.concat([bytes, bytes]) : Buffer.from(content);
+      expect(await buffer(stream)).toEqual(expected);
+    }
+  });
+
+  it('a document is uploaded and named for one identity, and its attachment read by who may read the document', async () => {
+    const document = await medplum.binaries.createDocumentReference(
+      { resourceType: 'DocumentReference', status: 'current', title: 'Letter' },
+      'Dear colleague',
+      TEXT,
+    );
+    expect(document).toMatchObject({
+      meta: { onBehalfOf: { reference: ann.profile } },
+      content: [{ attachment: { contentType: 'text/plain', title: 'Letter' } }],
+    });
+    const before = server.events.length;
+    const { stream } = await medplum.binaries.downloadAttachment(document, 'content[0].attachment');
+    expect(await text(stream)).toBe('Dear colleague');
+    const events = server.events.slice(before);
+    expect(events.map(({ resourceType, outcome }) => `${resourceType} ${outcome}`)[0]).toBe(
+      'DocumentReference success',
+    );
+    expect(events).toHaveLength(2);
+    const forBob = server.medplum.binaries.downloadAttachment(document, 'content[0].attachment', {
+      onBehalfOf: bob.membership,
+    });
+    await expect(forBob).rejects.toMatchObject({ code: 'MEDPLUM_FORBIDDEN' });
+  });
+
+  it('a signed address is fetched without credentials, and no event tells it', async () => {
+    const document = await medplum.binaries.createDocumentReference(
+      { resourceType: 'DocumentReference', status: 'current' },
+      'Dear colleague',
+      TEXT,
+    );
+    const { stream } = await medplum.binaries.downloadAttachment(
+      `DocumentReference/${document.id}`,
+      'content[0].attachment',
+    );
+    expect(await text(stream)).toBe('Dear colleague');
+    const event = server.events.at(-1);
+    expect(event).toMatchObject({ pathTemplate: '/{signed}', onBehalfOf: ann.membership });
+    expect(event?.attempts.map(({ onBehalfOf }) => onBehalfOf)).toEqual([null]);
+    expect(JSON.stringify(event?.toPhiAudit({ includeQuery: true }))).not.toMatch(/Signature|storage/);
+    const request = server.emulator?.requests.at(-1);
+    expect(request ?? { auth: 'none' }).toMatchObject({ auth: 'none' });
+    expect(request?.onBehalfOf).toBeUndefined();
+  });
+});
+
+describe('Limits of a download', () => {
+  let app: MedplumApp;
+  let storage: WireServer;
+  let medplum: MedplumService;
+
+  beforeEach(async () => {
+    storage = await WireServer.start();
+    app = await startMedplumApp({ storageOrigins: [new URL(storage.baseUrl).origin], pool: { connections: 1 } });
+    medplum = app.medplum.actingAs('m-1');
+  });
+  afterEach(() => closeAll(app, storage));
+
+  /** Sends content without end, and resolves when the client has hung up. */
+  const endless = () => {
+    let hungUp: Promise<unknown> = Promise.resolve();
+    app.wire.handler = (_request, response) => {
+      hungUp = once(response, 'close');
+      response.writeHead(200, { 'content-type': 'application/pdf' });
+      const more = (): void =>
+        void (response.destroyed || response.write(Buffer.alloc(16_384), () => setImmediate(more)));
+      more();
+      return undefined;
+    };
+    return () => hungUp;
+  };
+
+  it('more than is allowed is stopped in the midst of it, and the connection is let go', async () => {
+    const hungUp = endless();
+    const { stream } = await medplum.binaries.download('b1', { maxBytes: 100_000 });
+    await expect(buffer(stream)).rejects.toThrow(MedplumContentTooLargeError);
+    await hungUp();
+    expect(app.events).toMatchObject([{ outcome: 'error', status: 200, error: { code: 'MEDPLUM_CONTENT_TOO_LARGE' } }]);
+    // The pool has one connection: it is free again.
+    app.wire.handler = () => ({ body: { resourceType: 'Patient', id: '1' } });
+    expect(await medplum.readResource('Patient', '1')).toMatchObject({ id: '1' });
+  });
+
+  it('what declares to be more is not read at all', async () => {
+    const headers = { 'content-type': 'text/plain', 'content-length': '101' };
+    app.wire.handler = () => ({ headers, body: 'x'.repeat(101) });
+    await expect(medplum.binaries.download('b1', { maxBytes: 100 })).rejects.toThrow(MedplumContentTooLargeError);
+    const { stream, size } = await medplum.binaries.download('b1', { maxBytes: 101 });
+    expect(size).toBe(101);
+    expect(await text(stream)).toHaveLength(101);
+  });
+
+  it('a reader that gives up lets the connection go, and the event says so', async () => {
+    const hungUp = endless();
+    const { stream } = await medplum.binaries.download('b1');
+    for await (const chunk of stream) {
+      expect(chunk).toBeInstanceOf(Uint8Array);
+      break;
+    }
+    await hungUp();
+    expect(app.events).toMatchObject([{ outcome: 'error', error: { code: 'MEDPLUM_ABORT' } }]);
+  });
+
+  it('time and signal hold until the content is read', async () => {
+    const hungUp = endless();
+    const { stream } = await medplum.binaries.download('b1', { timeout: 50 });
+    await expect(buffer(stream)).rejects.toMatchObject({ code: 'MEDPLUM_TIMEOUT' });
+    await hungUp();
+    const controller = new AbortController();
+    const aborted = await medplum.binaries.download('b1', { signal: controller.signal });
+    controller.abort();
+    await expect(buffer(aborted.stream)).rejects.toMatchObject({ code: 'MEDPLUM_ABORT' });
+  });
+
+  it('a stream that nobody reads ends with the time of the call, and harms nobody', async () => {
+    const hungUp = endless();
+    const trouble = await troubleIn(async () => {
+      await medplum.binaries.download('b1', { timeout: 50 });
+      await hungUp();
+    });
+    expect(trouble).toEqual([]);
+    expect(app.events).toMatchObject([{ error: { code: 'MEDPLUM_TIMEOUT' } }]);
+  });
+
+  it('content that is cut off is an error, not a shorter file', async () => {
+    app.wire.handler = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': 100 });
+      response.write('half', () => response.destroy());
+      return undefined;
+    };
+    const { stream } = await medplum.binaries.download('b1');
+    await expect(text(stream)).rejects.toThrow(MedplumProtocolError);
+  });
+
+  it('a listener of the stream acts for the user who asked for it, whoever opened the connection', async () => {
+    app.wire.handler = () => ({ headers: { 'content-type': 'text/plain' }, body: 'content' });
+    await app.medplum.onBehalfOf('m-1', () => app.medplum.readResource('Patient', '1').catch(() => undefined));
+    const seen = await app.medplum.onBehalfOf('m-2', async () => {
+      const { stream } = await app.medplum.binaries.download('b1');
+      return new Promise((resolve) => stream.once('data', () => resolve(app.medplum.currentOnBehalfOf)));
+    });
+    expect(seen).toBe('ProjectMembership/m-2');
+  });
+
+  it('an upload of more than is allowed is broken off', async () => {
+    const content = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(10_000)));
+    await expect(medplum.binaries.upload(content, { ...TEXT, maxBytes: 50_000 })).rejects.toThrow(
+      MedplumContentTooLargeError,
+    );
+    await expect(medplum.binaries.upload('abc', { ...TEXT, maxBytes: 2 })).rejects.toThrow(MedplumContentTooLargeError);
+    expect(app.wire.requests).toEqual([]);
+  });
+
+  const withAttachment = (attachment: object) => {
+    app.wire.handler = () => ({ body: { resourceType: 'Patient', id: 'p1', photo: [attachment] } });
+  };
+  const photo = () => medplum.binaries.downloadAttachment('Patient/p1', 'photo[0]');
+
+  it('a signed address on a configured server gets nothing of the client', async () => {
+    withAttachment({ url: `${storage.baseUrl}x/1?Signature=secret`, contentType: 'image/png' });
+    storage.handler = () => ({ headers: { 'content-type': 'image/png' }, body: 'image' });
+    const { stream, contentType } = await photo();
+    expect([await text(stream), contentType]).toEqual(['image', 'image/png']);
+    const [request] = storage.requests;
+    expect(request?.path).toBe('/x/1?Signature=secret');
+    expect(request?.headers).not.toHaveProperty('authorization');
+    expect(request?.headers).not.toHaveProperty('x-medplum-on-behalf-of');
+    expect(request?.headers).not.toHaveProperty('x-medplum');
+  });
+
+  it('an attachment may be in the resource itself', async () => {
+    withAttachment({ data: Buffer.from('image').toString('base64') });
+    expect(await text((await photo()).stream)).toBe('image');
+  });
+
+  it.each([
+    'https://evil.example/Binary/1',
+    '//evil.example/Binary/1',
+    'http://127.0.0.1:1/x',
+    'file:///etc/passwd',
+    'javascript:alert(1)',
+    'relative/path',
+    '',
+    5,
+  ])('an attachment at %j is refused', async (url) => {
+    withAttachment({ url });
+    await expect(photo()).rejects.toThrow(MedplumProtocolError);
+    expect(app.wire.requests).toHaveLength(1);
+    expect(storage.requests).toEqual([]);
+  });
+
+  it.each(['', 'photo[', 'photo[-1]', '__proto__', 'a/b', '..', 'photo[0].', 'a'.repeat(65), undefined])(
+    'a path %j is refused, with nothing sent',
+    async (path) => {
+      await expect(medplum.binaries.downloadAttachment('Patient/p1', path as string)).rejects.toThrow(
+        MedplumBadRequestError,
+      );
+      expect(app.wire.requests).toEqual([]);
+    },
+  );
+
+  it.each(['photo[1]', 'name', 'constructor', 'photo'])('nothing is at %s', async (path) => {
+    withAttachment({ url: 'Binary/b1' });
+    await expect(medplum.binaries.downloadAttachment('Patient/p1', path)).rejects.toThrow(/no attachment/);
+  });
+});

@@ -1,0 +1,102 @@
+import { text } from 'node:stream/consumers';
+import { MedplumProtocolError, type MedplumService, MedplumTimeoutError } from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
+import type { WireAnswer } from '../support/wire-server';
+
+describe('On a Medplum server', () => {
+  let server: MedplumServer;
+  let medplum: MedplumService;
+
+  beforeAll(async () => {
+    server = await startMedplumServer();
+    const ann = await server.createMember('Ann', [
+      { resourceType: 'Patient', criteria: 'Patient?gender=female' },
+      { resourceType: 'AsyncJob' },
+      { resourceType: 'Binary' },
+    ]);
+    medplum = server.medplum.actingAs(ann.membership);
+  });
+  afterAll(() => server?.close());
+
+  it('an export holds what the user may see', async () => {
+    const { id } = await medplum.createResource({ resourceType: 'Patient', gender: 'female' });
+    const other = await server.medplum.createResource({ resourceType: 'Patient', gender: 'male' }, { onBehalfOf: '' });
+    const { output } = await medplum.bulk.export({ types: ['Patient'] }, { interval: 5 });
+    expect(output.map(({ type }) => type)).toEqual(['Patient']);
+    const file = await text((await medplum.bulk.download(output[0]?.url ?? '')).stream);
+    expect(file).toContain(id);
+    expect(file).not.toContain(other.id);
+  });
+});
+
+describe('A job', () => {
+  let app: MedplumApp;
+  let medplum: MedplumService;
+
+  beforeAll(async () => {
+    app = await startMedplumApp();
+    medplum = app.medplum.actingAs('m-1');
+  });
+  beforeEach(() => {
+    app.wire.requests.length = 0;
+    app.events.length = 0;
+  });
+  afterAll(() => app.close());
+
+  const ended: WireAnswer = { body: { resourceType: 'AsyncJob', id: 'j1', status: 'error' } };
+  const running: WireAnswer = { status: 202, body: { resourceType: 'OperationOutcome', issue: [] } };
+
+  it('is waited for until it ends, however it ends', async () => {
+    app.wire.handler = () => (app.wire.requests.length < 4 ? running : ended);
+    expect(await medplum.bulk.waitForJob('j1', { interval: 1 })).toMatchObject({ status: 'error' });
+    expect(app.wire.identities).toEqual(Array.from({ length: 4 }, () => 'ProjectMembership/m-1'));
+    expect(new Set(app.events.map(({ operationId }) => operationId)).size).toBe(1);
+  });
+
+  it('is not waited for longer than is said, nor when the signal ends', async () => {
+    app.wire.handler = () => running;
+    await expect(medplum.bulk.waitForJob('j1', { interval: 5, maxWait: 20 })).rejects.toThrow(MedplumTimeoutError);
+    const controller = new AbortController();
+    app.wire.handler = () => {
+      setImmediate(() => controller.abort());
+      return running;
+    };
+    const { signal } = controller;
+    await expect(medplum.bulk.waitForJob('j1', { interval: 60_000, signal })).rejects.toMatchObject({
+      code: 'MEDPLUM_ABORT',
+    });
+  });
+
+  it.each([
+    'https://evil.example/fhir/R4/job/j1/status',
+    '//evil.example/fhir/R4/job/j1/status',
+    'http://127.0.0.1:1/fhir/R4/job/j1/status',
+    '../../oauth2/token?x=',
+    'fhir/R4/job/../../../oauth2/token',
+    'fhir/R4/job/a%2fb/status',
+    'fhir/R4/Patient/1',
+    '..',
+    '',
+    undefined,
+  ])('%j is none: nothing is sent', async (job) => {
+    await expect(medplum.bulk.waitForJob(job as string)).rejects.toThrow(MedplumProtocolError);
+    await expect(medplum.bulk.cancelJob(job as string)).rejects.toThrow(MedplumProtocolError);
+    expect(app.wire.requests).toEqual([]);
+  });
+
+  it('that the server puts somewhere else is not asked about', async () => {
+    const headers = { 'content-location': 'https://evil.example/fhir/R4/job/j1/status' };
+    app.wire.handler = () => ({ ...running, headers });
+    await expect(medplum.bulk.export({}, { interval: 1 })).rejects.toThrow(MedplumProtocolError);
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it.each<object>([{ level: 'all' }, { level: { group: '..' } }, { types: [] }, { types: ['A/b'] }])(
+    'an export of %j is refused, with nothing sent',
+    async (input) => {
+      await expect(medplum.bulk.export(input)).rejects.toMatchObject({ code: 'MEDPLUM_BAD_REQUEST' });
+      expect(app.wire.requests).toEqual([]);
+    },
+  );
+});
