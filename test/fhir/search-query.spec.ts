@@ -74,7 +74,10 @@ describe('A search query', () => {
   });
 
   it('can always be taken apart into the alternatives that were given', () => {
-    const value = fc.string({ unit: fc.constantFrom('a', 'B', '1', ',', '\\', '|', ' ', '&', '=', '%', '+', 'é') });
+    const value = fc.string({
+      unit: fc.constantFrom('a', 'B', '1', ',', '\\', '|', ' ', '&', '=', '%', '+', 'é'),
+      minLength: 1,
+    });
     fc.assert(
       fc.property(fc.array(value, { minLength: 1, maxLength: 5 }), (values) => {
         const [pair, ...others] = read({ name: values });
@@ -125,8 +128,11 @@ describe('A search query', () => {
     },
   );
 
-  it('refuses an empty list, which would match everything', () => {
+  it('refuses an empty list and empty text, which would match everything', () => {
     expect(() => read({ _id: [] })).toThrow(/_id has no values/);
+    for (const query of ['identifier=', { identifier: '' }, { identifier: ['a', ''] }, [['identifier', '']]]) {
+      expect(() => read(query)).toThrow(/identifier is empty/);
+    }
   });
 
   it.each([null, {}, Number.NaN, Number.POSITIVE_INFINITY, () => 'x', Symbol('x'), 1n, [['x']], [undefined], [null]])(
@@ -145,7 +151,9 @@ describe('A search query', () => {
 
   it('says the same in every form', () => {
     const name = fc.constantFrom('name', '_id', 'name:exact', 'subject:Patient.name');
-    const pairs = fc.uniqueArray(fc.tuple(name, fc.string({ unit: 'grapheme' })), { selector: ([key]) => key });
+    const pairs = fc.uniqueArray(fc.tuple(name, fc.string({ unit: 'grapheme', minLength: 1 })), {
+      selector: ([key]) => key,
+    });
     fc.assert(
       fc.property(pairs, (given) => {
         const parameters = new URLSearchParams(given);
