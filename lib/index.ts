@@ -2,6 +2,8 @@ export type { MedplumBinaries, MedplumDownload } from './client/binaries';
 export type { MedplumBulk } from './client/bulk';
 export type { MedplumBots } from './client/bots';
 export type {
+  MedplumAccessOptions,
+  MedplumAdminOptions,
   MedplumBotOptions,
   MedplumDownloadOptions,
   MedplumGraphqlOptions,
@@ -11,6 +13,7 @@ export type {
   MedplumPollOptions,
   MedplumSearchOptions,
 } from './client/client.options';
+export type { AccessResult, MedplumMemberships } from './client/memberships';
 export type { MedplumOperations } from './client/operations';
 export type { SearchResult } from './client/search-methods';
 export { enableFhirJson } from './enable-fhir-json';
@@ -55,6 +58,9 @@ export { bundleEntry, entryResults } from './fhir/bundles';
 export type { EntryResult, RequestEntry } from './fhir/bundles';
 export type { IfMatch } from './fhir/interactions';
 export type { ExportInput, ExportManifest } from './fhir/jobs';
+export { accessEntry } from './fhir/membership-access';
+export type { AccessParameterValue, AccessPolicyInput } from './fhir/membership-access';
+export type { Invitation, MembershipQuery } from './fhir/memberships';
 export type { OperationCall } from './fhir/operations';
 export type { OperationInput } from './fhir/parameters';
 export type { EverythingInput } from './fhir/patient-operations';
@@ -83,6 +89,7 @@ export { MedplumModule } from './medplum.module';
 export type { MedplumModuleAsyncOptions, MedplumModuleRootOptions } from './medplum.module';
 export type { MedplumModuleOptions, MedplumOptionsFactory, MedplumPoolOptions } from './medplum.options';
 export type { MedplumRequestOptions, MedplumUpdateOptions } from './medplum-request.options';
+export type { MembershipCheckOptions } from './membership-check';
 export { MedplumService } from './medplum.service';
 export { getMedplumOptionsToken, getMedplumToken, InjectMedplum } from './medplum.tokens';
 export { CurrentOnBehalfOf } from './on-behalf-of/current-on-behalf-of.decorator';

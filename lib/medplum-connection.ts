@@ -10,6 +10,8 @@ import { MedplumTransport, type TransportRequest, type TransportResponse } from 
 import { SignedTransport } from './http/signed-transport';
 import { OAuthClientCredentials } from './http/oauth-client-credentials';
 import type { RequestAttempt } from './http/request-attempt';
+import { MembershipCheck } from './membership-check';
+import { lookUpMemberships } from './membership-lookup';
 import type { MedplumRequestOptions } from './medplum-request.options';
 import type { ResolvedMedplumOptions } from './medplum.options';
 import type { Identity } from './on-behalf-of/identity';
@@ -21,6 +23,8 @@ const DRAIN_TIMEOUT = 10_000;
 
 /** @internal One configured client: its pool, and the one way of every call through identity, transport and audit. */
 export class MedplumConnection implements OnApplicationShutdown, CallHost {
+  /** Vets identities before they are used, if the client was told to. */
+  readonly membershipCheck: MembershipCheck | undefined;
   readonly #logger = new Logger('Medplum');
   readonly #transport: MedplumTransport;
   readonly #signed: SignedTransport;
@@ -47,6 +51,9 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
         ? new BasicCredentials(clientId, clientSecret)
         : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
     this.#transport = new MedplumTransport({ baseUrl, dispatcher, credentials, retry });
+    this.membershipCheck =
+      options.membershipCheck &&
+      new MembershipCheck(options.membershipCheck, clientId, (reference) => lookUpMemberships(this, reference));
     this.#signed = new SignedTransport(baseUrl, dispatcher, {
       retry,
       connectTimeout,
@@ -77,7 +84,7 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
   }
 
   /** Fixes the identity of a method that was called, before it does anything else. */
-  pin(resolver: IdentityResolver, options: MedplumRequestOptions, pin?: PinOptions): PinnedCall {
+  pin(resolver: Pick<IdentityResolver, 'pin'>, options: MedplumRequestOptions, pin?: PinOptions): PinnedCall {
     return new PinnedCall(this, resolver, options, pin);
   }
 
@@ -101,6 +108,15 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
         `A call of the client "${this.name}" names nobody to act for and runs with the rights of a project admin, because requireOnBehalfOf is false. This is said once.`,
       );
     }
+  }
+
+  /** @internal */
+  vet(identity: Identity): Promise<Identity> | undefined {
+    const { onBehalfOf } = identity;
+    const answer = onBehalfOf === undefined ? undefined : this.membershipCheck?.resolve(onBehalfOf);
+    return answer?.then((membership) =>
+      membership === onBehalfOf ? identity : Object.freeze({ ...identity, onBehalfOf: membership }),
+    );
   }
 
   /** @internal */

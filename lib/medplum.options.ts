@@ -6,6 +6,7 @@ import { type BaseUrl, parseBaseUrl } from './http/base-url';
 import type { ClientSecret } from './http/client-secret';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { type MedplumRetryOptions, RETRY_DEFAULTS } from './http/retry.options';
+import type { MembershipCheckOptions } from './membership-check';
 import { type OnBehalfOfInput, type OnBehalfOfReference, parseOnBehalfOf } from './on-behalf-of/on-behalf-of.reference';
 import { type OnBehalfOfSource, requestOf } from './on-behalf-of/on-behalf-of.source';
 
@@ -64,6 +65,12 @@ export interface MedplumModuleOptions {
   /** Says, for the audit trail, who the end user of a call is and why the data is used. */
   readonly auditContext?: MedplumAuditContextResolver;
   /**
+   * Reads the membership of each identity before it is acted for, as the client itself, and refuses inactive ones, which
+   * Medplum accepts, the client's own, project admins, and profiles that several memberships have. Answers are kept for a
+   * minute. Default `false`; recommended.
+   */
+  readonly membershipCheck?: boolean | MembershipCheckOptions;
+  /**
    * Origins to which signed addresses of files may lead besides the server's own, e.g. `https://storage.example.com`. They
    * are fetched without credentials. Default: `https://storage.medplum.com` for Medplum's own server, else none.
    */
@@ -95,6 +102,7 @@ export interface ResolvedMedplumOptions {
   readonly retry: Required<MedplumRetryOptions>;
   readonly pool: Required<MedplumPoolOptions>;
   readonly dispatcher: MedplumDispatcher | undefined;
+  readonly membershipCheck: Required<MembershipCheckOptions> | undefined;
   readonly storageOrigins: readonly string[];
   readonly auditContext: MedplumAuditContextResolver | undefined;
 }
@@ -133,6 +141,13 @@ const POOL_CHECKS: Readonly<Record<keyof MedplumPoolOptions, Check>> = {
   keepAliveTimeout: ms,
 };
 
+const MEMBERSHIP_CHECKS: Readonly<Record<keyof MembershipCheckOptions, Check>> = {
+  allowAdminIdentity: aBoolean,
+  requirePolicy: aBoolean,
+  ttl: is('a number of milliseconds between 1 and 300000', (value) => isMs(value) && (value as number) <= 300_000),
+  maxEntries: is('a whole number, 1 or more', isCount(1)),
+};
+
 const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   baseUrl: is('text', isText),
   clientId: is(
@@ -153,6 +168,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   pool: (value) => nested(value, POOL_CHECKS),
   dispatcher: is('an undici Dispatcher', (value) => isFunction((value as Partial<MedplumDispatcher> | null)?.request)),
   auditContext: is('a function', isFunction),
+  membershipCheck: (value) => (typeof value === 'boolean' ? undefined : nested(value, MEMBERSHIP_CHECKS)),
   storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
   allowInsecureHttp: aBoolean,
 };
@@ -176,6 +192,13 @@ function nested(value: unknown, checks: Readonly<Record<string, Check>>): string
   }
   const problems = [...problemsOf(value, checks)];
   return problems.length > 0 ? `is wrong: ${problems.join('; ')}` : undefined;
+}
+
+function membershipCheckOf(
+  given: MedplumModuleOptions['membershipCheck'],
+): Required<MembershipCheckOptions> | undefined {
+  const defaults = { allowAdminIdentity: false, requirePolicy: false, ttl: 60_000, maxEntries: 1_000 };
+  return given ? Object.freeze({ ...defaults, ...defined(given === true ? {} : given) }) : undefined;
 }
 
 function storageOf({ origin }: BaseUrl): string[] {
@@ -233,6 +256,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     retry: Object.freeze({ ...RETRY_DEFAULTS, ...defined(options.retry) }),
     pool: Object.freeze({ connections: 64, keepAliveTimeout: 10_000, ...defined(options.pool) }),
     dispatcher: options.dispatcher,
+    membershipCheck: membershipCheckOf(options.membershipCheck),
     storageOrigins: Object.freeze([...(options.storageOrigins ?? storageOf(baseUrl))]),
     auditContext: options.auditContext,
   });

@@ -3,6 +3,7 @@ import { MedplumBots } from './client/bots';
 import { MedplumRawMethods } from './client/raw-methods';
 import { MedplumBulk } from './client/bulk';
 import { MedplumCalls } from './client/medplum-calls';
+import { MedplumMemberships } from './client/memberships';
 import { MedplumOperations } from './client/operations';
 import type { MedplumConnection } from './medplum-connection';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
@@ -22,6 +23,8 @@ export class MedplumService extends MedplumRawMethods {
   readonly bots: MedplumBots;
   /** Exports and other jobs. */
   readonly bulk: MedplumBulk;
+  /** Who may be acted for: finding, inviting, access. Always as the client itself. */
+  readonly memberships: MedplumMemberships;
   /** FHIR operations: `$everything`, `$expand`, `$validate` … */
   readonly operations: MedplumOperations;
 
@@ -34,6 +37,7 @@ export class MedplumService extends MedplumRawMethods {
     this.binaries = new MedplumBinaries(this.calls);
     this.bulk = new MedplumBulk(this.calls);
     this.bots = new MedplumBots(this.calls);
+    this.memberships = new MedplumMemberships(this.calls);
     this.operations = new MedplumOperations(this.calls);
   }
 

@@ -22,6 +22,8 @@ export interface CallHost {
   readonly extended: boolean;
   /** What the app says of the call that is being made; `undefined` when nobody listens. */
   auditContext(): MedplumAuditContext | undefined;
+  /** The identity under the name that the membership check found for it; `undefined` when nothing is checked. */
+  vet(identity: Identity): Promise<Identity> | undefined;
   /** Called with the identity of each request before it is sent. */
   sending(identity: Identity): void;
   transmit(request: FhirRequest, wire: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse>;
@@ -45,13 +47,18 @@ export class PinnedCall {
   readonly #headers: Readonly<Record<string, string>> | undefined;
   readonly #start = performance.now();
   readonly #timeout: PinOptions['timeout'];
-  readonly #identity: Identity | undefined;
+  #identity: Identity | undefined;
   readonly #refusal: unknown;
   readonly #context: MedplumAuditContext | undefined;
   #operationId: string | undefined;
 
   /** Never throws: what is wrong is the error, and the event, of the first request. */
-  constructor(host: CallHost, resolver: IdentityResolver, options: MedplumRequestOptions, pin: PinOptions = {}) {
+  constructor(
+    host: CallHost,
+    resolver: Pick<IdentityResolver, 'pin'>,
+    options: MedplumRequestOptions,
+    pin: PinOptions = {},
+  ) {
     this.#host = host;
     this.#timeout = pin.timeout;
     this.#options = options;
@@ -92,7 +99,7 @@ export class PinnedCall {
     const start = performance.now();
     const attempts: RequestAttempt[] = [];
     const host = this.#host;
-    const identity = this.#identity;
+    let identity = this.#identity;
     let request: FhirRequest | undefined;
     let entries: readonly RequestedEntry[] | undefined;
     const end = (response?: TransportResponse, error?: MedplumError): void => {
@@ -144,7 +151,14 @@ export class PinnedCall {
       const headers = { ...request.headers, ...callerHeaders(this.#headers, request.headers) };
       refuseAsyncBundle(request, headers, identity);
       host.sending(identity);
-      return host.transmit(request, this.#wire(request, headers, identity), attempts).then(
+      const described = request;
+      const transmit = (who: Identity): Promise<TransportResponse> => {
+        // From here on it is the membership that the check found, for this request and all that follow.
+        identity = this.#identity = who;
+        return host.transmit(described, this.#wire(described, headers, who), attempts);
+      };
+      const vetted = host.vet(identity);
+      return (vetted ? vetted.then(transmit) : transmit(identity)).then(
         (response) => {
           const wrong = request?.check?.(response.body);
           if (wrong) {

@@ -52,3 +52,16 @@ export interface MedplumPollOptions extends MedplumRequestOptions {
   /** How long to wait between two questions at first, in ms; it grows to 30 s. Default 1,000. `Retry-After` wins. */
   readonly interval?: number;
 }
+
+/** Options of calls that are made as the client itself. */
+export type MedplumAdminOptions = Omit<MedplumRequestOptions, 'onBehalfOf'>;
+
+/** Options of changes of access. `timeout` is for all requests of the change together. */
+export interface MedplumAccessOptions extends MedplumAdminOptions {
+  /** Writes the membership although nothing changes. Default `false`. */
+  readonly force?: boolean;
+  /** How often the change is applied again after somebody else changed the membership. Default 3. */
+  readonly maxRetries?: number;
+  /** Lets the change leave a membership without any policy, which may then do everything. Default `false`. */
+  readonly allowUnrestricted?: boolean;
+}

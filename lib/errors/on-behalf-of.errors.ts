@@ -20,6 +20,7 @@ export class OnBehalfOfReferenceError extends MedplumError {
 /**
  * The server refused the identity itself (unknown, deleted or foreign membership, a profile without one, or a client
  * that may not act for others), before it looked at the resource. Its status may be 400, 403, 404 or 410 all the same.
+ * Without a status, the option `membershipCheck` refused it, and nothing was sent for it.
  */
 export class OnBehalfOfRejectedError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {

@@ -23,6 +23,11 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
   if (method === 'POST' && path === '/fhir/R4') {
     return { body: { resourceType: 'Bundle', type: 'batch-response', entry: [{ response: { status: '200' } }] } };
   }
+  if (path.includes('/ProjectMembership/')) {
+    const access = [{ policy: { reference: 'AccessPolicy/a1' } }];
+    const accessPolicy = { reference: 'AccessPolicy/a2' };
+    return { body: { resourceType: 'ProjectMembership', id: 'm1', meta: { versionId: 'v1' }, access, accessPolicy } };
+  }
   if (path.endsWith('$export')) {
     return { status: 202, headers: { 'content-location': `${baseUrl}fhir/R4/bulkdata/export/j1` }, body: {} };
   }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { bundleEntry, type MedplumRequestOptions, type MedplumService } from 'nestjs-medplum';
+import { accessEntry, bundleEntry, type MedplumRequestOptions, type MedplumService } from 'nestjs-medplum';
 
 /** One method of the public surface, used once. */
 export type SurfaceRow = (medplum: MedplumService, options: MedplumRequestOptions) => unknown;
@@ -8,10 +8,23 @@ const PATIENT = { resourceType: 'Patient', id: 'p1' } as const;
 const ACTIVE = [{ op: 'replace', path: '/active', value: true }] as const;
 
 /** Members of the service that make no request: scopes, and what hands out parts. */
-export const WITHOUT_REQUEST = ['actingAs', 'asClientApplication', 'bind', 'currentOnBehalfOf', 'onBehalfOf'];
+export const WITHOUT_REQUEST = [
+  'actingAs',
+  'asClientApplication',
+  'bind',
+  'currentOnBehalfOf',
+  'memberships.invalidate',
+  'onBehalfOf',
+];
 
 /** Methods that manage memberships: always as the client itself. */
-export const ADMINISTRATIVE: ReadonlySet<string> = new Set([]);
+export const ADMINISTRATIVE: ReadonlySet<string> = new Set([
+  'memberships.addAccess',
+  'memberships.find',
+  'memberships.invite',
+  'memberships.mergeAccess',
+  'memberships.removeAccess',
+]);
 
 /** A use of every method that makes requests. A method without a row fails the test. */
 export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
@@ -48,6 +61,12 @@ export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
   get: (m, o) => m.get('fhir/R4/Patient/p1', o),
   graphql: (m, o) => m.graphql('{ Patient(id: "p1") { id } }', o),
   iterateResources: (m, o) => m.iterateResources('Patient', {}, o),
+  'memberships.addAccess': (m, o) => m.memberships.addAccess('m1', accessEntry('a1', { x: 'y' }), ['a1'], o),
+  'memberships.find': (m, o) => m.memberships.find({ profile: 'Practitioner/p1' }, o),
+  'memberships.invite': (m, o) =>
+    m.memberships.invite('project-1', { resourceType: 'Patient', firstName: 'A', lastName: 'B', externalId: 'x' }, o),
+  'memberships.mergeAccess': (m, o) => m.memberships.mergeAccess('m1', [accessEntry('a1', { x: 'y' })], ['a1'], o),
+  'memberships.removeAccess': (m, o) => m.memberships.removeAccess('m1', accessEntry('a1'), ['a1'], o),
   'operations.clone': (m, o) => m.operations.clone('Patient', 'p1', o),
   'operations.everything': (m, o) => m.operations.everything('p1', { types: ['Observation'] }, o),
   'operations.execute': (m, o) => m.operations.execute({ operation: '$x' }, o),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
@@ -66,7 +67,19 @@ export async function startMedplumServer(more: Partial<MedplumModuleOptions> = {
       if (emulator) {
         return emulator.createMember({ profile: { resourceType: 'Practitioner', name: [{ family }] }, policy });
       }
-      throw new Error('Members of a real server are not made here yet.');
+      const accessPolicy = await medplum.createResource(
+        { resourceType: 'AccessPolicy', name: `Test ${family}`, resource: [...policy] },
+        { onBehalfOf: '' },
+      );
+      const member = await medplum.memberships.invite(projectId, {
+        resourceType: 'Practitioner',
+        firstName: 'Test',
+        lastName: family,
+        externalId: randomUUID(),
+        sendEmail: false,
+        membership: { accessPolicy: { reference: `AccessPolicy/${accessPolicy.id}` } },
+      });
+      return { membership: `ProjectMembership/${member.id}`, profile: member.profile?.reference ?? '' };
     },
     close: () => closeAll(module, emulator),
   };

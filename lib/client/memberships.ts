@@ -1,0 +1,174 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Bundle, ProjectMembership, ProjectMembershipAccess } from '@medplum/fhirtypes' with {
+  'resolution-mode': 'import',
+};
+import {
+  MedplumBadRequestError,
+  MedplumPreconditionFailedError,
+  MedplumProtocolError,
+} from '../errors/response.errors';
+import { INTERACTIONS, read, update } from '../fhir/interactions';
+import {
+  type AccessPolicyInput,
+  canonicalAccess,
+  changeAccess,
+  checkManaged,
+  managedPolicies,
+} from '../fhir/membership-access';
+import {
+  findMemberships,
+  type Invitation,
+  invite,
+  INVITE,
+  membershipId,
+  type MembershipQuery,
+} from '../fhir/memberships';
+import type { WithId } from '../fhir/resource.types';
+import { splitBundle } from '../fhir/search';
+import type { PinnedCall } from '../pinned-call';
+import type { MedplumAccessOptions, MedplumAdminOptions } from './client.options';
+import type { MedplumCalls } from './medplum-calls';
+
+/** What became of a change of access. */
+export interface AccessResult {
+  /** Whether the membership was written. */
+  readonly updated: boolean;
+  /** The version of the membership now. */
+  readonly versionId: string;
+  /** Entries of the managed policies now. */
+  readonly managed: number;
+  /** Entries of other policies, which stay as they are. */
+  readonly untouched: number;
+}
+
+const ACCESS = { further: ['force', 'maxRetries', 'allowUnrestricted'], timeout: 'whole' } as const;
+
+/**
+ * Who may be acted for: `medplum.memberships`. All of this is done as the client itself, a project admin, whatever
+ * identity is in force around it; naming one is an error. Let no user reach it unchecked.
+ */
+export class MedplumMemberships {
+  readonly #calls: MedplumCalls;
+
+  /** @internal */
+  constructor(calls: MedplumCalls) {
+    this.#calls = calls;
+  }
+
+  /** The memberships of a person, active or not. */
+  async find(query: MembershipQuery, options: MedplumAdminOptions = {}): Promise<WithId<ProjectMembership>[]> {
+    const call = this.#calls.pinAsClient(options);
+    const bundle = await call.body(INTERACTIONS.search, () => findMemberships(query));
+    return splitBundle<WithId<ProjectMembership>>(bundle as Bundle).matches;
+  }
+
+  /** Invites somebody into the project: makes a user, a profile and a membership. */
+  invite(
+    projectId: string,
+    invitation: Invitation,
+    options: MedplumAdminOptions = {},
+  ): Promise<WithId<ProjectMembership>> {
+    const call = this.#calls.pinAsClient(options);
+    return call.body(INVITE, () => invite(projectId, invitation)) as Promise<WithId<ProjectMembership>>;
+  }
+
+  /**
+   * Replaces the entries of the managed policies in `ProjectMembership.access` by `entries`; entries of other policies
+   * stay. Nothing is written when nothing changes. A concurrent change is met by reading again.
+   *
+   * @param membership its id, or `ProjectMembership/id`.
+   * @param policies the managed ones, by id or as `AccessPolicy/id`.
+   * @throws MedplumBadRequestError for entries of other policies, without policies, and when no policy at all would be
+   * left, because a membership without one may do everything (`allowUnrestricted`).
+   * @throws MedplumPreconditionFailedError when others keep changing the membership.
+   */
+  mergeAccess(
+    membership: string,
+    entries: readonly ProjectMembershipAccess[],
+    policies: readonly AccessPolicyInput[],
+    options: MedplumAccessOptions = {},
+  ): Promise<AccessResult> {
+    return this.#change(membership, entries, policies, () => entries, options);
+  }
+
+  /** Adds an entry to the managed ones, unless it is there; otherwise as {@link MedplumMemberships.mergeAccess}. */
+  addAccess(
+    membership: string,
+    entry: ProjectMembershipAccess,
+    policies: readonly AccessPolicyInput[],
+    options: MedplumAccessOptions = {},
+  ): Promise<AccessResult> {
+    return this.#change(membership, [entry], policies, (before) => [...before, entry], options);
+  }
+
+  /** Removes an entry from the managed ones, if it is there; otherwise as {@link MedplumMemberships.mergeAccess}. */
+  removeAccess(
+    membership: string,
+    entry: ProjectMembershipAccess,
+    policies: readonly AccessPolicyInput[],
+    options: MedplumAccessOptions = {},
+  ): Promise<AccessResult> {
+    const without = (before: readonly ProjectMembershipAccess[]) =>
+      before.filter((one) => canonicalAccess(one) !== canonicalAccess(entry));
+    return this.#change(membership, [entry], policies, without, options);
+  }
+
+  /**
+   * Forgets what the option `membershipCheck` knows of an identity (`ProjectMembership/id`, or a profile): call it after
+   * you have changed or deactivated the membership. Other processes keep what they know until it expires.
+   */
+  invalidate(reference: string): void {
+    this.#calls.connection.membershipCheck?.invalidate(reference);
+  }
+
+  async #change(
+    membership: string,
+    entries: readonly ProjectMembershipAccess[],
+    policies: readonly AccessPolicyInput[],
+    change: (before: readonly ProjectMembershipAccess[]) => readonly ProjectMembershipAccess[],
+    options: MedplumAccessOptions,
+  ): Promise<AccessResult> {
+    const call = this.#calls.pinAsClient(options, ACCESS);
+    for (let retries = 0; ; retries++) {
+      const before = (await call.body(INTERACTIONS.read, () => {
+        checkManaged(entries, managedPolicies(policies));
+        return read('ProjectMembership', membershipId(membership));
+      })) as WithId<ProjectMembership>;
+      try {
+        return await this.#write(call, before, changeAccess(before, managedPolicies(policies), change), options);
+      } catch (error) {
+        if (!(error instanceof MedplumPreconditionFailedError) || retries >= (options.maxRetries ?? 3)) {
+          throw error;
+        }
+        await delay(Math.random() * 50 * 2 ** retries);
+      }
+    }
+  }
+
+  async #write(
+    call: PinnedCall,
+    before: WithId<ProjectMembership>,
+    { access, changed, managed, untouched }: ReturnType<typeof changeAccess>,
+    options: MedplumAccessOptions,
+  ): Promise<AccessResult> {
+    const versionId = before.meta?.versionId;
+    if (versionId === undefined) {
+      throw new MedplumProtocolError('The server gave no version of the membership: it cannot be changed safely.');
+    }
+    if (access.length === 0 && !before.accessPolicy && changed && options.allowUnrestricted !== true) {
+      throw new MedplumBadRequestError(
+        'The membership would be left without any access policy, and so with access to the whole project. Deactivate it, give it a policy, or pass allowUnrestricted.',
+      );
+    }
+    if (!changed && options.force !== true) {
+      return { updated: false, versionId, managed, untouched };
+    }
+    const after = await call.body(INTERACTIONS.update, () => update({ ...before, access: [...access] }, versionId));
+    this.invalidate(`ProjectMembership/${before.id}`);
+    const written =
+      (after as ProjectMembership | undefined)?.meta?.versionId ??
+      ((await call.body(INTERACTIONS.read, () => read('ProjectMembership', before.id))) as ProjectMembership).meta
+        ?.versionId;
+    return { updated: true, versionId: written ?? '', managed, untouched };
+  }
+}

@@ -1,0 +1,135 @@
+import { type MembershipCheckOptions, OnBehalfOfRejectedError } from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import type { WireAnswer, WireHandler } from '../support/wire-server';
+
+let app: MedplumApp;
+
+afterEach(() => app?.close());
+
+const membership = (id: string, more: object = {}) => ({
+  resourceType: 'ProjectMembership',
+  id,
+  profile: { reference: 'Practitioner/p1' },
+  accessPolicy: { reference: 'AccessPolicy/a1' },
+  ...more,
+});
+
+/** A server with these memberships of one profile. */
+async function start(memberships: readonly object[], check: true | MembershipCheckOptions = true): Promise<void> {
+  const handler: WireHandler = ({ path }): WireAnswer => {
+    if (path.startsWith('/fhir/R4/ProjectMembership?')) {
+      return {
+        body: { resourceType: 'Bundle', type: 'searchset', entry: memberships.map((resource) => ({ resource })) },
+      };
+    }
+    return {
+      body: path.startsWith('/fhir/R4/ProjectMembership/') ? memberships[0] : { resourceType: 'Patient', id: '1' },
+    };
+  };
+  app = await startMedplumApp({ membershipCheck: check }, { handler });
+}
+
+const read = (onBehalfOf: string) => app.medplum.readResource('Patient', '1', { onBehalfOf });
+const lookUps = () => app.wire.requests.filter(({ path }) => path.includes('ProjectMembership')).length;
+
+it('is off unless it is asked for', async () => {
+  app = await startMedplumApp();
+  await read('Practitioner/p1');
+  expect(app.wire.identities).toEqual(['Practitioner/p1']);
+});
+
+it('resolves a profile once, as the client itself, and acts as its membership', async () => {
+  await start([membership('m1', { active: false }), membership('m2')]);
+  await read('Practitioner/p1');
+  await read('Practitioner/p1');
+  expect(app.wire.identities).toEqual([undefined, 'ProjectMembership/m2', 'ProjectMembership/m2']);
+  expect(app.events.map(({ onBehalfOf, reason }) => [onBehalfOf, reason])).toEqual([
+    [undefined, 'membershipCheck'],
+    ['ProjectMembership/m2', undefined],
+    ['ProjectMembership/m2', undefined],
+  ]);
+});
+
+it.each<readonly [string, readonly object[], RegExp]>([
+  ['no membership', [], /no such membership/],
+  ['an inactive one', [membership('m1', { active: false })], /inactive/],
+  ['two active ones', [membership('m1'), membership('m2')], /name one: ProjectMembership/],
+  ['an admin', [membership('m1', { admin: true })], /allowAdminIdentity/],
+  [
+    'the client itself',
+    [membership('m1', { profile: { reference: 'ClientApplication/client-1' } })],
+    /the client itself/,
+  ],
+])('refuses a profile with %s, and nothing is sent for it', async (_what, memberships, why) => {
+  await start(memberships);
+  const failure: unknown = await read('Practitioner/p1').catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(OnBehalfOfRejectedError);
+  expect(String(failure)).toMatch(why);
+  expect(app.wire.identities).toEqual([undefined]);
+  expect(app.events.at(-1)).toMatchObject({ outcome: 'refused', action: 'read', resourceType: 'Patient' });
+});
+
+it('lets admins pass, and refuses memberships without a policy, when told to', async () => {
+  const unrestricted = membership('m1', { admin: true, accessPolicy: undefined });
+  await start([unrestricted], { allowAdminIdentity: true });
+  await read('m1');
+  expect(app.wire.identities).toEqual([undefined, 'ProjectMembership/m1']);
+  await app.close();
+  await start([unrestricted], { allowAdminIdentity: true, requirePolicy: true });
+  await expect(read('m1')).rejects.toThrow(/requirePolicy/);
+});
+
+it('asks once for all who ask at the same time, and again after invalidate() and when the answer has expired', async () => {
+  await start([membership('m1')]);
+  await Promise.all(Array.from({ length: 20 }, () => read('m1')));
+  expect(lookUps()).toBe(1);
+  await read('Practitioner/p1');
+  expect(lookUps()).toBe(2);
+  app.medplum.memberships.invalidate('ProjectMembership/m1');
+  await Promise.all([read('m1'), read('Practitioner/p1')]);
+  expect(lookUps()).toBe(4);
+  const now = performance.now();
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => now + 61_000);
+  await read('m1');
+  clock.mockRestore();
+  expect(lookUps()).toBe(5);
+});
+
+it('fails closed: an error is neither kept nor covered by what was known', async () => {
+  await start([membership('m1')], { ttl: 1 });
+  await read('m1');
+  const { handler } = app.wire;
+  app.wire.handler = (request, response) =>
+    request.path.includes('ProjectMembership') ? { status: 500, body: {} } : handler(request, response);
+  app.medplum.memberships.invalidate('m1');
+  const before = app.wire.identities.length;
+  await expect(read('m1')).rejects.toMatchObject({ code: 'MEDPLUM_SERVER' });
+  expect(new Set(app.wire.identities.slice(before))).toEqual(new Set([undefined]));
+  app.wire.handler = handler;
+  expect(await read('m1')).toMatchObject({ id: '1' });
+});
+
+it('remembers no more identities than it may', async () => {
+  await start([membership('m1')], { maxEntries: 2 });
+  for (const who of ['a', 'b', 'c', 'c', 'b', 'a']) {
+    await read(who);
+  }
+  expect(lookUps()).toBe(4);
+});
+
+it('checks nothing where nobody is acted for', async () => {
+  await start([]);
+  await read('');
+  expect(app.wire.requests).toHaveLength(1);
+});
+
+it.each([
+  { ttl: 300_001 },
+  { ttl: 0 },
+  { maxEntries: 0 },
+  { requirePolicy: 'yes' },
+  { alowAdminIdentity: true },
+  'yes',
+])('cannot be %j', async (check) => {
+  await expect(startMedplumApp({ membershipCheck: check as never })).rejects.toThrow(/membershipCheck/);
+});

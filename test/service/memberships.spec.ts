@@ -1,0 +1,215 @@
+import { randomUUID } from 'node:crypto';
+import {
+  accessEntry,
+  MedplumBadRequestError,
+  MedplumConflictError,
+  MedplumPreconditionFailedError,
+  MedplumProtocolError,
+  type MedplumService,
+} from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
+import { outcome } from '../support/wire-server';
+
+describe('On a Medplum server', () => {
+  let server: MedplumServer;
+  let medplum: MedplumService;
+  let policies: string[];
+
+  beforeAll(async () => {
+    server = await startMedplumServer();
+    ({ medplum } = server);
+    policies = [];
+    for (let i = 0; i < 3; i++) {
+      const policy = await medplum.createResource(
+        { resourceType: 'AccessPolicy', name: `Test ${i}` },
+        { onBehalfOf: '' },
+      );
+      policies.push(policy.id);
+    }
+  });
+  afterAll(() => server?.close());
+
+  const invite = (more: object = {}) =>
+    medplum.memberships.invite(server.projectId, {
+      resourceType: 'Practitioner',
+      firstName: 'Ann',
+      lastName: 'Test',
+      externalId: randomUUID(),
+      sendEmail: false,
+      ...more,
+    });
+
+  it('somebody who is invited is found by profile, external id and e-mail, and may be acted for', async () => {
+    const externalId = randomUUID();
+    const email = `${externalId}@example.com`;
+    const { id, profile } = await invite({ externalId, email });
+    const by = async (query: object) => (await medplum.memberships.find(query)).map((membership) => membership.id);
+    expect(await by({ profile: profile?.reference })).toEqual([id]);
+    expect(await by({ externalId })).toEqual([id]);
+    expect(await by({ email })).toEqual([id]);
+    expect(await by({ externalId: randomUUID() })).toEqual([]);
+    const patient = await medplum.createResource(
+      { resourceType: 'Patient' },
+      { onBehalfOf: `ProjectMembership/${id}` },
+    );
+    expect(patient.meta?.onBehalfOf?.reference).toBe(profile?.reference);
+    await expect(invite({ externalId, email })).rejects.toThrow(MedplumConflictError);
+  });
+
+  it('access is merged, added to and taken from within the managed policies', async () => {
+    const [managed = '', other = '', base = ''] = policies;
+    const foreign = accessEntry(other, { patient: 'Patient/1' });
+    const membership = { accessPolicy: { reference: `AccessPolicy/${base}` }, access: [foreign] };
+    const { id } = await invite({ membership });
+    const a = accessEntry(managed, { patient: 'Patient/1' });
+    const b = accessEntry(`AccessPolicy/${managed}`, { patient: 'Patient/2', note: 'text' });
+    const access = async () =>
+      (await medplum.readResource('ProjectMembership', id, { onBehalfOf: '' })).access?.map(({ policy, parameter }) => [
+        policy?.reference,
+        parameter?.[0]?.valueReference?.reference,
+      ]);
+    const [keptEntry, aEntry, bEntry] = [
+      [`AccessPolicy/${other}`, 'Patient/1'],
+      [`AccessPolicy/${managed}`, 'Patient/1'],
+      [`AccessPolicy/${managed}`, 'Patient/2'],
+    ];
+    const merged = await medplum.memberships.mergeAccess(id, [a, b, a], [`AccessPolicy/${managed}`]);
+    expect(merged).toMatchObject({ updated: true, managed: 2, untouched: 1 });
+    expect(await access()).toEqual([keptEntry, aEntry, bEntry]);
+    expect(await medplum.memberships.mergeAccess(id, [b, a], [managed])).toMatchObject({
+      updated: false,
+      versionId: merged.versionId,
+    });
+    expect(await medplum.memberships.addAccess(id, a, [managed])).toMatchObject({ updated: false });
+    const withDisplay = { ...a, policy: { ...a.policy, display: 'A policy' } };
+    expect(await medplum.memberships.removeAccess(id, withDisplay, [managed])).toMatchObject({
+      updated: true,
+      managed: 1,
+    });
+    expect(await access()).toEqual([keptEntry, bEntry]);
+    await medplum.memberships.mergeAccess(`ProjectMembership/${id}`, [], [managed]);
+    expect(await access()).toEqual([keptEntry]);
+  });
+
+  it('concurrent changes both survive', async () => {
+    const [managed = '', other = '', base = ''] = policies;
+    const { id } = await invite({ membership: { accessPolicy: { reference: `AccessPolicy/${base}` } } });
+    const entries = Array.from({ length: 4 }, (_, i) =>
+      accessEntry(i % 2 ? managed : other, { patient: `Patient/${i}` }),
+    );
+    await Promise.all(
+      entries.map((entry, i) =>
+        medplum.memberships.addAccess(id, entry, [i % 2 ? managed : other], { maxRetries: 20 }),
+      ),
+    );
+    const { access } = await medplum.readResource('ProjectMembership', id, { onBehalfOf: '' });
+    const patients = access?.map(({ parameter }) => parameter?.[0]?.valueReference?.reference) ?? [];
+    expect(new Set(patients)).toEqual(new Set(['Patient/0', 'Patient/1', 'Patient/2', 'Patient/3']));
+  });
+});
+
+const stored = (more: object) => ({
+  body: { resourceType: 'ProjectMembership', id: 'm1', meta: { versionId: 'v1' }, ...more },
+});
+
+describe('A change of access', () => {
+  let app: MedplumApp;
+  let medplum: MedplumService;
+  const entry = accessEntry('a1', { x: 'y' });
+
+  beforeEach(async () => {
+    app = await startMedplumApp();
+    ({ medplum } = app);
+  });
+  afterEach(() => app.close());
+
+  const puts = () => app.wire.requests.filter(({ method }) => method === 'PUT');
+
+  it('is written over the version that was read, and given up when others keep changing it', async () => {
+    app.wire.handler = ({ method }) =>
+      method === 'PUT' ? { status: 412, body: outcome('precondition-failed', 'processing', 'x') } : stored({});
+    await expect(medplum.memberships.addAccess('m1', entry, ['a1'], { maxRetries: 2 })).rejects.toThrow(
+      MedplumPreconditionFailedError,
+    );
+    expect(puts().map(({ headers }) => headers['if-match'])).toEqual(['W/"v1"', 'W/"v1"', 'W/"v1"']);
+  });
+
+  it('is refused when the server gives no version', async () => {
+    app.wire.handler = () => stored({ meta: {} });
+    await expect(medplum.memberships.addAccess('m1', entry, ['a1'])).rejects.toThrow(MedplumProtocolError);
+    expect(puts()).toEqual([]);
+  });
+
+  it('keeps what it does not understand, and is written with force', async () => {
+    const odd = [{ policy: { reference: 'a1' } }, {}, { policy: { reference: 'https://x/AccessPolicy/a1' } }];
+    app.wire.handler = () => stored({ access: [...odd, entry] });
+    expect(await medplum.memberships.mergeAccess('m1', [entry], ['a1'])).toMatchObject({
+      updated: false,
+      untouched: 3,
+    });
+    await medplum.memberships.mergeAccess('m1', [entry], ['a1'], { force: true });
+    expect(JSON.parse(puts()[0]?.body ?? '')).toMatchObject({ access: [...odd, entry] });
+  });
+
+  it('never leaves a membership without any policy by accident: it could do everything', async () => {
+    app.wire.handler = () => stored({ access: [entry] });
+    await expect(medplum.memberships.removeAccess('m1', entry, ['a1'])).rejects.toThrow(/access to the whole project/);
+    expect(puts()).toEqual([]);
+    await medplum.memberships.mergeAccess('m1', [], ['a1'], { allowUnrestricted: true });
+    expect(puts()).toHaveLength(1);
+  });
+
+  it.each<readonly [string, string, unknown, unknown]>([
+    ['no policies', 'm1', [entry], []],
+    ['a policy of another type', 'm1', [], ['Patient/a1']],
+    ['a policy with more segments', 'm1', [], ['AccessPolicy/a1/_history/1']],
+    ['a policy that is an address', 'm1', [], ['https://x/AccessPolicy/a1']],
+    ['an entry of another policy', 'm1', [accessEntry('a2')], ['a1']],
+    ['a malformed entry', 'm1', [{}], ['a1']],
+    ['entries that are none', 'm1', 'a1', ['a1']],
+    ['a membership with a path', '../x', [entry], ['a1']],
+    ['a membership of another type', 'Patient/1', [entry], ['a1']],
+  ])('is refused for %s, with nothing sent', async (_what, membership, entries, policies) => {
+    await expect(medplum.memberships.mergeAccess(membership, entries as [], policies as [])).rejects.toThrow(
+      MedplumBadRequestError,
+    );
+    expect(app.wire.requests).toEqual([]);
+  });
+
+  it.each<object>([{}, { profile: 'a', email: 'b' }, { profile: 'p1' }, { email: '' }, { identifier: {} }])(
+    'nobody is looked for by %j',
+    async (query) => {
+      await expect(medplum.memberships.find(query)).rejects.toThrow(MedplumBadRequestError);
+      expect(app.wire.requests).toEqual([]);
+    },
+  );
+});
+
+describe('accessEntry()', () => {
+  it('tells references from text', () => {
+    expect(
+      accessEntry({ reference: 'AccessPolicy/a1' }, { a: 'x', b: 'https://x/y', c: { reference: 'Patient/1' } }),
+    ).toEqual({
+      policy: { reference: 'AccessPolicy/a1' },
+      parameter: [
+        { name: 'a', valueString: 'x' },
+        { name: 'b', valueString: 'https://x/y' },
+        { name: 'c', valueReference: { reference: 'Patient/1' } },
+      ],
+    });
+    expect(accessEntry('a1')).toEqual({ policy: { reference: 'AccessPolicy/a1' } });
+  });
+
+  it.each([
+    () => accessEntry(''),
+    () => accessEntry('Patient/1'),
+    () => accessEntry({ reference: 'a1' }),
+    () => accessEntry('a1', { '': 'x' }),
+    () => accessEntry('a1', { x: '' }),
+    () => accessEntry('a1', { x: 5 as unknown as string }),
+    () => accessEntry('a1', { x: {} }),
+  ])('refuses %s', (make) => {
+    expect(make).toThrow(MedplumBadRequestError);
+  });
+});
