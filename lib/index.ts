@@ -13,6 +13,8 @@ export type {
   MedplumPollOptions,
   MedplumSearchOptions,
 } from './client/client.options';
+export type { CoreClientOptions, MemoryStorage } from './client/core-client-options';
+export type { MedplumFetchInit } from './client/fetch-methods';
 export type { AccessResult, MedplumMemberships } from './client/memberships';
 export type { MedplumOperations } from './client/operations';
 export type { SearchResult } from './client/search-methods';

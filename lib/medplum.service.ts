@@ -1,6 +1,6 @@
 import { MedplumBinaries } from './client/binaries';
 import { MedplumBots } from './client/bots';
-import { MedplumRawMethods } from './client/raw-methods';
+import { MedplumFetchMethods } from './client/fetch-methods';
 import { MedplumBulk } from './client/bulk';
 import { MedplumCalls } from './client/medplum-calls';
 import { MedplumMemberships } from './client/memberships';
@@ -16,7 +16,7 @@ import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-beh
  *
  * Every method rejects with a `MedplumError`, and publishes one event on `MedplumAudit.events$`, whatever happens.
  */
-export class MedplumService extends MedplumRawMethods {
+export class MedplumService extends MedplumFetchMethods {
   /** Files: upload, download, attachments. */
   readonly binaries: MedplumBinaries;
   /** Making and deploying of bots. */
