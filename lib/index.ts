@@ -22,6 +22,8 @@ export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
 export type { MedplumAuditContext, MedplumAuditContextResolver } from './audit/audit-context';
 export type { RequestEventEntries, RequestEventReturned } from './audit/bundle-summary';
+export { AUDIT_EVENT_TAG_SYSTEM, toFhirAuditEvent } from './audit/fhir-audit-event';
+export type { FhirAuditEventOptions } from './audit/fhir-audit-event';
 export { MedplumAudit } from './audit/medplum-audit';
 export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
 export { MedplumGraphqlError } from './errors/graphql.error';

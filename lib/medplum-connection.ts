@@ -74,6 +74,10 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     return this.options.extended;
   }
 
+  get clientId(): string {
+    return this.options.clientId;
+  }
+
   /** Where the server is. */
   get baseUrl(): BaseUrl {
     return this.options.baseUrl;

@@ -5,6 +5,7 @@ import type { MedplumAudit } from './audit/medplum-audit';
 import { isMedplumError, type MedplumError } from './errors/medplum.error';
 import { MedplumBadRequestError } from './errors/response.errors';
 import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
+import type { BaseUrl } from './http/base-url';
 import { callerHeaders } from './http/caller-headers';
 import { DownloadStream } from './http/download-stream';
 import type { TransportRequest, TransportResponse } from './http/medplum-transport';
@@ -16,6 +17,8 @@ import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 /** @internal What a pinned call needs of its connection. */
 export interface CallHost {
   readonly name: string;
+  readonly clientId: string;
+  readonly baseUrl: BaseUrl;
   readonly audit: MedplumAudit;
   /** Default time limit of a call, in ms. */
   readonly timeout: number;
@@ -117,6 +120,8 @@ export class PinnedCall {
       host.audit.publish({
         operationId: (this.#operationId ??= randomUUID()),
         client: host.name,
+        clientId: host.clientId,
+        baseUrl: host.baseUrl.origin + host.baseUrl.path,
         action,
         method,
         pathTemplate,

@@ -18,6 +18,8 @@ import type { RequestEvent, RequestEventError, RequestOutcome } from './request-
 export interface RequestFacts {
   readonly operationId: string;
   readonly client: string;
+  readonly clientId: string;
+  readonly baseUrl: string;
   readonly action: string;
   readonly method: string;
   readonly pathTemplate: string;
@@ -108,6 +110,14 @@ export class RecordedRequestEvent implements RequestEvent {
     Object.freeze(this);
   }
 
+  get clientId(): string {
+    return this.#facts.clientId;
+  }
+
+  get baseUrl(): string {
+    return this.#facts.baseUrl;
+  }
+
   get path(): string {
     return this.#facts.path;
   }
@@ -162,9 +172,12 @@ export class RecordedRequestEvent implements RequestEvent {
   }
 
   toPhiAudit(options: { readonly includeQuery?: boolean } = {}): Record<string, unknown> {
-    const { path, resourceId, resourceVersion, references, onBehalfOf, reason, context, query } = this;
+    const { path, resourceId, resourceVersion, references, onBehalfOf, reason, context, query, clientId, baseUrl } =
+      this;
     return {
       ...this.toJSON(),
+      clientId,
+      baseUrl,
       path,
       resourceId,
       resourceVersion,

@@ -3,8 +3,11 @@ import type { RequestAttempt } from '../http/request-attempt';
 import type { MedplumAuditContext } from './audit-context';
 import type { RequestEventEntries, RequestEventReturned } from './bundle-summary';
 
-/** How a call ended: `refused` means that nothing was sent. */
-export type RequestOutcome = 'success' | 'error' | 'refused';
+/**
+ * How a call ended: `refused` means that nothing was sent. `pending` is that of an intent (`audit.mode: 'require'`), a
+ * record that a sink gets before a write is sent.
+ */
+export type RequestOutcome = 'success' | 'error' | 'refused' | 'pending';
 
 /** An error as an event shows it. */
 export interface RequestEventError {
@@ -32,6 +35,10 @@ export interface RequestEvent {
   readonly operationId: string;
   /** Name of the client; `default` for the unnamed one. */
   readonly client: string;
+  /** Id of the ClientApplication that the call was made with. Half of its credentials: not for logs. */
+  readonly clientId: string;
+  /** Address of the Medplum server. It may name a project: not for logs. */
+  readonly baseUrl: string;
   /**
    * What the call does: `read`, `vread`, `history`, `search`, `create`, `update`, `patch`, `delete`, `batch`,
    * `transaction` or `operation`; `raw` for paths of the caller's own.

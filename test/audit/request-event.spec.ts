@@ -28,6 +28,8 @@ ERROR.attachRequest({
 const FACTS: RequestFacts = {
   operationId: '00000000-0000-4000-8000-000000000002',
   client: 'default',
+  clientId: `${TAINT}-client`,
+  baseUrl: `https://example.org/projects/${TAINT}/`,
   action: 'read',
   method: 'GET',
   pathTemplate: '/fhir/R4/Patient/{id}',
@@ -155,6 +157,8 @@ describe('An event for an audit trail', () => {
     expect(recorded().toPhiAudit()).toEqual({
       ...recorded().toJSON(),
       id: expect.any(String) as unknown,
+      clientId: 'taint-client',
+      baseUrl: 'https://example.org/projects/taint/',
       path: '/fhir/R4/Patient/taint-id',
       resourceId: 'taint-id',
       references: ['Patient/taint-id'],

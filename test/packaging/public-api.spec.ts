@@ -15,6 +15,7 @@ describe('nestjs-medplum', () => {
   it('exports these values', () => {
     expect(Object.keys(root).toSorted()).toEqual(api.values);
     expect(api.values).toEqual([
+      'AUDIT_EVENT_TAG_SYSTEM',
       'AsClientApplication',
       'CurrentOnBehalfOf',
       'InjectMedplum',
@@ -64,6 +65,7 @@ describe('nestjs-medplum', () => {
       'literal',
       'quantity',
       'referenceTo',
+      'toFhirAuditEvent',
       'token',
     ]);
   });
@@ -85,6 +87,7 @@ describe('nestjs-medplum', () => {
       'ExpandInput',
       'ExportInput',
       'ExportManifest',
+      'FhirAuditEventOptions',
       'FhirJsonOptions',
       'GraphqlErrorEntry',
       'HistoryPage',
