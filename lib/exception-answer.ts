@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import { AuditSinkError } from './errors/audit-sink.error';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import type { MedplumError } from './errors/medplum.error';
 import {
@@ -51,6 +52,7 @@ type Status = keyof typeof ANSWERS;
 
 /** Errors of our own side: the user can do nothing about them, and learns nothing from them. */
 const OURS = [
+  AuditSinkError,
   OnBehalfOfRequiredError,
   OnBehalfOfReferenceError,
   MedplumConfigError,

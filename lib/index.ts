@@ -22,6 +22,26 @@ export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
 export type { MedplumAuditContext, MedplumAuditContextResolver } from './audit/audit-context';
 export type { RequestEventEntries, RequestEventReturned } from './audit/bundle-summary';
+export type { MedplumAuditForm } from './audit/audit-form';
+export type {
+  MedplumAuditOptions,
+  MedplumAuditSink,
+  MedplumAuditSinkOptions,
+  MedplumAuditSinkStats,
+} from './audit/audit-sink';
+export { ClientProxyAuditSink } from './audit/client-proxy-audit.sink';
+export type { ClientProxyAuditSinkOptions, MedplumAuditEmitter } from './audit/client-proxy-audit.sink';
+export { FileAuditSink } from './audit/file-audit.sink';
+export type { FileAuditChainOptions, FileAuditSinkOptions } from './audit/file-audit.sink';
+export type { AuditChainHead } from './audit/hash-chain';
+export { LoggerAuditSink } from './audit/logger-audit.sink';
+export type { LoggerAuditSinkOptions } from './audit/logger-audit.sink';
+export { MedplumAuditEventSink } from './audit/medplum-audit-event.sink';
+export type { MedplumAuditEventSinkOptions, MedplumAuditTarget } from './audit/medplum-audit-event.sink';
+export { verifyAuditFiles } from './audit/verify-audit-files';
+export type { AuditVerification } from './audit/verify-audit-files';
+export { AuditSinkError } from './errors/audit-sink.error';
+export type { AuditSinkErrorDetails } from './errors/audit-sink.error';
 export { AUDIT_EVENT_TAG_SYSTEM, toFhirAuditEvent } from './audit/fhir-audit-event';
 export type { FhirAuditEventOptions } from './audit/fhir-audit-event';
 export { MedplumAudit } from './audit/medplum-audit';

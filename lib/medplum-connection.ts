@@ -1,6 +1,6 @@
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool } from 'undici';
-import type { MedplumAuditContext } from './audit/audit-context';
+import { AuditTrail } from './audit/audit-trail';
 import type { MedplumAudit } from './audit/medplum-audit';
 import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
@@ -26,6 +26,8 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
   /** Vets identities before they are used, if the client was told to. */
   readonly membershipCheck: MembershipCheck | undefined;
   readonly #logger = new Logger('Medplum');
+  /** @internal What is recorded of the calls. */
+  readonly trail: AuditTrail;
   readonly #transport: MedplumTransport;
   readonly #signed: SignedTransport;
   readonly #ownPool: Pool | undefined;
@@ -36,9 +38,10 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     private readonly options: ResolvedMedplumOptions,
     /** The client's own rules of identity; `actingAs()` derives others. */
     readonly identity: IdentityResolver,
-    readonly audit: MedplumAudit,
+    private readonly audit: MedplumAudit,
   ) {
     const { baseUrl, pool, connectTimeout, retry } = options;
+    this.trail = new AuditTrail(audit, options.audit, options.auditContext);
     let dispatcher: MedplumDispatcher | undefined = options.dispatcher;
     if (!dispatcher) {
       // The deadline of a call covers headers and body, so the pool need not watch them.
@@ -83,10 +86,6 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     return this.options.baseUrl;
   }
 
-  auditContext(): MedplumAuditContext | undefined {
-    return this.audit.contextOf(this.options.auditContext);
-  }
-
   /** Fixes the identity of a method that was called, before it does anything else. */
   pin(resolver: Pick<IdentityResolver, 'pin'>, options: MedplumRequestOptions, pin?: PinOptions): PinnedCall {
     return new PinnedCall(this, resolver, options, pin);
@@ -94,6 +93,8 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
 
   /** Lets calls in flight finish, then closes the pool. A dispatcher that was given is left alone. */
   async onApplicationShutdown(): Promise<void> {
+    // A sink may write with this very client.
+    await this.audit.end();
     await this.#signed.close();
     const pool = this.#ownPool;
     if (!pool || pool.closed || pool.destroyed) {

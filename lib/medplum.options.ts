@@ -1,5 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MedplumAuditContextResolver } from './audit/audit-context';
+import type { MedplumAuditOptions, MedplumAuditSink } from './audit/audit-sink';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import { isMedplumError } from './errors/medplum.error';
 import { type BaseUrl, parseBaseUrl } from './http/base-url';
@@ -62,6 +63,8 @@ export interface MedplumModuleOptions {
    * cache. Excludes `pool` and `connectTimeout`.
    */
   readonly dispatcher?: MedplumDispatcher;
+  /** Where the records of calls are kept, and whether a call may do without them. */
+  readonly audit?: MedplumAuditOptions;
   /** Says, for the audit trail, who the end user of a call is and why the data is used. */
   readonly auditContext?: MedplumAuditContextResolver;
   /**
@@ -104,6 +107,7 @@ export interface ResolvedMedplumOptions {
   readonly dispatcher: MedplumDispatcher | undefined;
   readonly membershipCheck: Required<MembershipCheckOptions> | undefined;
   readonly storageOrigins: readonly string[];
+  readonly audit: MedplumAuditOptions;
   readonly auditContext: MedplumAuditContextResolver | undefined;
 }
 
@@ -148,6 +152,19 @@ const MEMBERSHIP_CHECKS: Readonly<Record<keyof MembershipCheckOptions, Check>> =
   maxEntries: is('a whole number, 1 or more', isCount(1)),
 };
 
+const isSink = (value: unknown): boolean => isFunction((value as Partial<MedplumAuditSink> | null)?.write);
+const count = is('a whole number, 1 or more', isCount(1));
+
+const AUDIT_CHECKS: Readonly<Record<keyof MedplumAuditOptions, Check>> = {
+  mode: is("'observe' or 'require'", (value) => value === 'observe' || value === 'require'),
+  sinks: is('a list of sinks, which have a method write', (value) => Array.isArray(value) && value.every(isSink)),
+  onFull: is("'drop' or a sink", (value) => value === 'drop' || isSink(value)),
+  maxQueued: count,
+  batchSize: count,
+  writeTimeout: ms,
+  flushTimeout: ms,
+};
+
 const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   baseUrl: is('text', isText),
   clientId: is(
@@ -167,6 +184,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   retry: (value) => nested(value, RETRY_CHECKS),
   pool: (value) => nested(value, POOL_CHECKS),
   dispatcher: is('an undici Dispatcher', (value) => isFunction((value as Partial<MedplumDispatcher> | null)?.request)),
+  audit: (value) => nested(value, AUDIT_CHECKS),
   auditContext: is('a function', isFunction),
   membershipCheck: (value) => (typeof value === 'boolean' ? undefined : nested(value, MEMBERSHIP_CHECKS)),
   storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
@@ -258,6 +276,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     dispatcher: options.dispatcher,
     membershipCheck: membershipCheckOf(options.membershipCheck),
     storageOrigins: Object.freeze([...(options.storageOrigins ?? storageOf(baseUrl))]),
+    audit: Object.freeze(defined(options.audit)),
     auditContext: options.auditContext,
   });
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type MedplumAuditContext, traceIdOf } from './audit/audit-context';
+import { traceIdOf } from './audit/audit-context';
+import type { AuditedCall, AuditTrail } from './audit/audit-trail';
 import { requestedEntries, type RequestedEntry } from './audit/bundle-summary';
-import type { MedplumAudit } from './audit/medplum-audit';
+import type { RequestFacts } from './audit/recorded-request-event';
 import { isMedplumError, type MedplumError } from './errors/medplum.error';
 import { MedplumBadRequestError } from './errors/response.errors';
 import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
@@ -19,12 +20,10 @@ export interface CallHost {
   readonly name: string;
   readonly clientId: string;
   readonly baseUrl: BaseUrl;
-  readonly audit: MedplumAudit;
+  readonly trail: AuditTrail;
   /** Default time limit of a call, in ms. */
   readonly timeout: number;
   readonly extended: boolean;
-  /** What the app says of the call that is being made; `undefined` when nobody listens. */
-  auditContext(): MedplumAuditContext | undefined;
   /** The identity under the name that the membership check found for it; `undefined` when nothing is checked. */
   vet(identity: Identity): Promise<Identity> | undefined;
   /** Called with the identity of each request before it is sent. */
@@ -52,7 +51,7 @@ export class PinnedCall {
   readonly #timeout: PinOptions['timeout'];
   #identity: Identity | undefined;
   readonly #refusal: unknown;
-  readonly #context: MedplumAuditContext | undefined;
+  readonly #audited: AuditedCall;
   #operationId: string | undefined;
 
   /** Never throws: what is wrong is the error, and the event, of the first request. */
@@ -65,7 +64,7 @@ export class PinnedCall {
     this.#host = host;
     this.#timeout = pin.timeout;
     this.#options = options;
-    this.#context = host.auditContext();
+    this.#audited = host.trail.capture();
     try {
       checkRequestOptions(options, pin.further);
       this.#options = { ...options };
@@ -105,7 +104,11 @@ export class PinnedCall {
     let identity = this.#identity;
     let request: FhirRequest | undefined;
     let entries: readonly RequestedEntry[] | undefined;
-    const end = (response?: TransportResponse, error?: MedplumError): void => {
+    const { trail } = host;
+    const audited = this.#audited;
+    const required = trail.requires(audited);
+    const id = required ? randomUUID() : undefined;
+    const facts = (response?: TransportResponse, error?: MedplumError): RequestFacts => {
       // What refused arguments leave unsaid is filled in from the interaction.
       const { action, method, pathTemplate, query, resourceType, resourceId, operation } = {
         query: '',
@@ -117,7 +120,8 @@ export class PinnedCall {
       const path = request ? `/${request.path}` : pathTemplate;
       const who = { onBehalfOf: identity?.onBehalfOf, identitySource: identity?.source };
       error?.attachRequest({ client: host.name, method, path, pathTemplate, ...who });
-      host.audit.publish({
+      return {
+        id,
         operationId: (this.#operationId ??= randomUUID()),
         client: host.name,
         clientId: host.clientId,
@@ -140,15 +144,51 @@ export class PinnedCall {
         effect: error?.effect ?? (request?.repeatability === 'safe' ? 'none' : 'happened'),
         error,
         traceId: this.#headers && traceIdOf(this.#headers),
-        context: this.#context,
+        context: audited.context,
         entries,
         answer: response?.body,
-      });
+      };
     };
+    /** Publishes the event; the result is there when the sinks have it, where they must. */
+    const end = (response?: TransportResponse, error?: MedplumError): Promise<void> | undefined => {
+      trail.ended(audited);
+      const known = facts(response, error);
+      if (!required) {
+        trail.publish(known, audited);
+        return undefined;
+      }
+      const result = request?.repeatability === 'safe' ? undefined : response?.body;
+      return trail.record(known, audited, { effect: known.effect, result, callError: error });
+    };
+    const transmit = (described: FhirRequest, headers: Readonly<Record<string, string>>, who: Identity) =>
+      host.transmit(described, this.#wire(described, headers, who, required ? start : undefined), attempts).then(
+        (response) => {
+          const wrong = described.check?.(response.body);
+          if (wrong) {
+            return fail(end(response, wrong), wrong);
+          }
+          const { body } = response;
+          if (!(body instanceof DownloadStream)) {
+            const recorded = end(response);
+            return recorded ? after(recorded, response) : response;
+          }
+          if (!required) {
+            void body.finished.then((error) => end(response, error));
+            return response;
+          }
+          // The record comes before the first byte, so that it cannot tell how the reading ended.
+          return after(end(response), response).catch((error: unknown) => {
+            body.on('error', () => undefined).destroy();
+            throw error;
+          });
+        },
+        (error: MedplumError) => fail(end(undefined, error), error),
+      );
+    trail.began(audited);
     try {
       try {
         request = describe();
-        entries = request.entries && host.audit.isActive ? requestedEntries(request.entries) : undefined;
+        entries = request.entries && trail.isActive ? requestedEntries(request.entries) : undefined;
       } finally {
         // Arguments that are wrong as well do not hide that the call is for nobody.
         refuse(identity, this.#refusal);
@@ -157,43 +197,42 @@ export class PinnedCall {
       refuseAsyncBundle(request, headers, identity);
       host.sending(identity);
       const described = request;
-      const transmit = (who: Identity): Promise<TransportResponse> => {
+      const send = (who: Identity): Promise<TransportResponse> => {
         // From here on it is the membership that the check found, for this request and all that follow.
         identity = this.#identity = who;
-        return host.transmit(described, this.#wire(described, headers, who), attempts);
+        if (!required || described.repeatability === 'safe') {
+          return transmit(described, headers, who);
+        }
+        const intent: RequestFacts = { ...facts(), pending: true, effect: 'unknown', attempts: [] };
+        return trail.record(intent, audited, { retryable: true }).then(
+          () => transmit(described, headers, who),
+          (error: MedplumError) => {
+            trail.ended(audited);
+            trail.publish(facts(undefined, error), audited);
+            throw error;
+          },
+        );
       };
       const vetted = host.vet(identity);
-      return (vetted ? vetted.then(transmit) : transmit(identity)).then(
-        (response) => {
-          const wrong = request?.check?.(response.body);
-          if (wrong) {
-            end(response, wrong);
-            throw wrong;
-          }
-          if (response.body instanceof DownloadStream) {
-            void response.body.finished.then((error) => end(response, error));
-          } else {
-            end(response);
-          }
-          return response;
-        },
-        (error: MedplumError) => {
-          end(undefined, error);
-          throw error;
-        },
-      );
+      return vetted ? vetted.then(send, (error: MedplumError) => fail(end(undefined, error), error)) : send(identity);
     } catch (cause) {
       const error = isMedplumError(cause)
         ? cause
         : new MedplumBadRequestError('The arguments of the call cannot be read. Nothing was sent.', { cause });
-      end(undefined, error);
-      return Promise.reject(error);
+      return fail(end(undefined, error), error);
     }
   }
 
-  #wire(request: FhirRequest, headers: Readonly<Record<string, string>>, identity: Identity): TransportRequest {
+  /** @param began when the request began, if waiting for its records counts. */
+  #wire(
+    request: FhirRequest,
+    headers: Readonly<Record<string, string>>,
+    identity: Identity,
+    began: number | undefined,
+  ): TransportRequest {
     const { method, path, query, pathTemplate, body, repeatability, once, answer, maxBytes } = request;
     const given = this.#options.timeout ?? this.#host.timeout;
+    const from = this.#timeout === 'whole' ? this.#start : began;
     return {
       method,
       path: query === '' ? path : `${path}?${query}`,
@@ -207,9 +246,21 @@ export class PinnedCall {
       onBehalfOf: identity.onBehalfOf,
       extended: this.#host.extended && request.extended !== false,
       signal: this.#options.signal,
-      timeout: this.#timeout === 'whole' ? Math.max(1, given - (performance.now() - this.#start)) : given,
+      timeout: from === undefined ? given : Math.max(1, given - (performance.now() - from)),
     };
   }
+}
+
+/** `value`, once it is recorded. */
+async function after<T>(recorded: Promise<void> | undefined, value: T): Promise<T> {
+  await recorded;
+  return value;
+}
+
+/** Throws `error`, once it is recorded. */
+async function fail(recorded: Promise<void> | undefined, error: unknown): Promise<never> {
+  await recorded;
+  throw error;
 }
 
 function refuse(identity: Identity | undefined, refusal: unknown): asserts identity {

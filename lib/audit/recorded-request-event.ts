@@ -16,6 +16,10 @@ import type { RequestEvent, RequestEventError, RequestOutcome } from './request-
 
 /** What a call knows when it ends. */
 export interface RequestFacts {
+  /** The same for the intent and the outcome of a call. */
+  readonly id?: string | undefined;
+  /** The call is about to be sent. */
+  readonly pending?: boolean | undefined;
   readonly operationId: string;
   readonly client: string;
   readonly clientId: string;
@@ -56,7 +60,7 @@ export interface RequestEventPlace {
 
 /** The event of one call. */
 export class RecordedRequestEvent implements RequestEvent {
-  readonly id: string = randomUUID();
+  readonly id: string;
   readonly instanceId: string;
   readonly seq: number;
   readonly operationId: string;
@@ -83,6 +87,7 @@ export class RecordedRequestEvent implements RequestEvent {
 
   constructor({ answer, ...facts }: RequestFacts, { instanceId, seq }: RequestEventPlace) {
     this.#facts = facts;
+    this.id = facts.id ?? randomUUID();
     this.instanceId = instanceId;
     this.seq = seq;
     this.operationId = facts.operationId;
@@ -92,7 +97,13 @@ export class RecordedRequestEvent implements RequestEvent {
     this.pathTemplate = facts.pathTemplate;
     this.resourceType = facts.resourceType;
     this.operation = facts.operation;
-    this.outcome = facts.error ? (facts.attempts.length === 0 ? 'refused' : 'error') : 'success';
+    this.outcome = facts.pending
+      ? 'pending'
+      : facts.error
+        ? facts.attempts.length === 0
+          ? 'refused'
+          : 'error'
+        : 'success';
     this.effect = facts.effect;
     this.identitySource = facts.identitySource;
     this.durationMs = facts.durationMs;

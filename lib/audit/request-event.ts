@@ -25,11 +25,14 @@ export interface RequestEventError {
  * behind getters, and in one piece in {@link RequestEvent.toPhiAudit}.
  */
 export interface RequestEvent {
-  /** Unique id of the event (UUID). */
+  /** Unique id of the call (UUID). With `audit.mode: 'require'`, the intent of a write and its outcome share it. */
   readonly id: string;
-  /** Id of the running app that recorded it (UUID). */
+  /** Id of the client in this run of the app (UUID). */
   readonly instanceId: string;
-  /** Counts the events of one `instanceId` from 1: a number that is missing is an event that was lost. */
+  /**
+   * Counts the records of one `instanceId` from 1: a number that is missing in a sink is a record that was lost. Intents
+   * have numbers of their own, and are not on `events$`.
+   */
   readonly seq: number;
   /** The same for all calls that one method made: pages, polls, the steps of a download (UUID). */
   readonly operationId: string;

@@ -3,6 +3,7 @@ import type { CliCommand } from './cli-command';
 
 /** Loaded when asked for, so that a command's optional peers need not be there for the others. */
 const COMMANDS: Readonly<Record<string, () => CliCommand>> = {
+  audit: () => (require('./audit.command') as typeof import('./audit.command')).auditCommand,
   emulator: () => (require('./emulator.command') as typeof import('./emulator.command')).emulatorCommand,
 };
 

@@ -1,0 +1,63 @@
+import type { FileHandle } from 'node:fs/promises';
+import { type AuditChainHead, parseChainedLine } from './hash-chain';
+
+const FIRST_READ = 65_536;
+const NEWLINE = 0x0a;
+
+/** How a file of records ends. */
+export interface AuditFileTail {
+  /** In bytes. */
+  readonly size: number;
+  /** The last line has no end: its writer was killed. */
+  readonly isTorn: boolean;
+  /** The last whole line of a chain, if there is one. */
+  readonly head: AuditChainHead | undefined;
+  /** What follows that line, or all of it when there is none; the newline at its end is left out. */
+  readonly unchained: Buffer;
+}
+
+/** Looks at the end of a file, from behind, until it finds a line of a chain (if `chained`). */
+export async function readTail(handle: FileHandle, chained: boolean): Promise<AuditFileTail> {
+  const { size } = await handle.stat();
+  for (let length = chained ? FIRST_READ : 1; ; length *= 2) {
+    const from = Math.max(0, size - length);
+    const bytes = await readFrom(handle, from, size - from);
+    const isTorn = bytes.length > 0 && bytes.at(-1) !== NEWLINE;
+    const found = chained ? lastChained(bytes, from === 0) : undefined;
+    if (found || from === 0 || !chained) {
+      const rest = bytes.subarray(found?.end ?? 0);
+      const unchained = chained ? rest.subarray(0, rest.at(-1) === NEWLINE ? -1 : undefined) : Buffer.alloc(0);
+      return { size, isTorn, head: found?.head, unchained };
+    }
+  }
+}
+
+async function readFrom(handle: FileHandle, from: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  let read = 0;
+  while (read < length) {
+    const { bytesRead } = await handle.read(buffer, read, length - read, from + read);
+    if (bytesRead === 0) {
+      break;
+    }
+    read += bytesRead;
+  }
+  return buffer.subarray(0, read);
+}
+
+/** The last whole line of a chain in `bytes`, whose first line may be cut off unless they are the whole file. */
+function lastChained(bytes: Buffer, isWhole: boolean): { head: AuditChainHead; end: number } | undefined {
+  let end = bytes.lastIndexOf(NEWLINE);
+  while (end > 0) {
+    const before = bytes.lastIndexOf(NEWLINE, end - 1);
+    if (before < 0 && !isWhole) {
+      return undefined;
+    }
+    const line = parseChainedLine(bytes.toString('utf8', before + 1, end));
+    if (line) {
+      return { head: { n: line.n, mac: line.mac }, end: end + 1 };
+    }
+    end = before;
+  }
+  return undefined;
+}

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { AuditSinkError, type AuditSinkErrorDetails } from '../errors/audit-sink.error';
+import type { MedplumAuditContext, MedplumAuditContextResolver } from './audit-context';
+import type { MedplumAuditOptions } from './audit-sink';
+import type { AuditedClient, MedplumAudit } from './medplum-audit';
+import type { RequestFacts } from './recorded-request-event';
+import type { SinkQueue } from './sink-queue';
+
+const WRITE_TIMEOUT = 5_000;
+const FLUSH_TIMEOUT = 5_000;
+
+/** What is fixed when a method is called. */
+export interface AuditedCall {
+  readonly context: MedplumAuditContext | undefined;
+  /** A sink makes the call: its events are not for sinks. */
+  readonly fromSink: boolean;
+}
+
+/** Events that are counted together. */
+interface Series {
+  readonly instanceId: string;
+  seq: number;
+}
+
+const UNKNOWN: AuditedCall = Object.freeze({ context: undefined, fromSink: false });
+
+/** What is recorded of the calls of one client, where it goes, and what waits for it. */
+export class AuditTrail implements AuditedClient {
+  readonly #audit: MedplumAudit;
+  readonly #options: MedplumAuditOptions;
+  readonly #resolver: MedplumAuditContextResolver | undefined;
+  readonly #own: readonly SinkQueue[];
+  readonly #series: Series = { instanceId: randomUUID(), seq: 0 };
+  // Counted apart: a sink would miss them in its own numbers.
+  readonly #seriesOfSinks: Series = { instanceId: randomUUID(), seq: 0 };
+  #underWay = 0;
+  #idle: (() => void) | undefined;
+
+  constructor(audit: MedplumAudit, options: MedplumAuditOptions = {}, resolver?: MedplumAuditContextResolver) {
+    this.#audit = audit;
+    this.#options = options;
+    this.#resolver = resolver;
+    this.#own = (options.sinks ?? []).map((sink) => audit.register(sink, options));
+    audit.addClient(this);
+  }
+
+  /** Whether anybody wants to know: without a listener or sink, a call need not know anything about itself. */
+  get isActive(): boolean {
+    return this.#audit.isObserved || this.#own.length > 0 || this.#audit.sharedQueues.size > 0 || this.#isRequired;
+  }
+
+  get #isRequired(): boolean {
+    return this.#options.mode === 'require';
+  }
+
+  /** How long to wait for calls and sinks at the end, in ms. */
+  get flushTimeout(): number {
+    return this.#options.flushTimeout ?? FLUSH_TIMEOUT;
+  }
+
+  /** To be called synchronously when a method is called. */
+  capture(): AuditedCall {
+    if (!this.isActive) {
+      return UNKNOWN;
+    }
+    return { context: this.#audit.contextOf(this.#resolver), fromSink: this.#audit.isInSink };
+  }
+
+  /** Whether the sinks must accept the records of this call. */
+  requires(call: AuditedCall): boolean {
+    return this.#isRequired && !call.fromSink;
+  }
+
+  /** A call is under way until {@link AuditTrail.ended}. */
+  began({ fromSink }: AuditedCall): void {
+    this.#underWay += fromSink ? 0 : 1;
+  }
+
+  /** The counterpart of {@link AuditTrail.began}. */
+  ended({ fromSink }: AuditedCall): void {
+    this.#underWay -= fromSink ? 0 : 1;
+    if (this.#underWay === 0) {
+      this.#idle?.();
+    }
+  }
+
+  /** Resolves when no call is under way, and after `timeout` ms at the latest. */
+  async idle(timeout: number): Promise<void> {
+    if (this.#underWay > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, timeout);
+        this.#idle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** Publishes the event of a call that has ended. */
+  publish(facts: RequestFacts, call: AuditedCall): void {
+    const place = this.#place(call);
+    if (!this.isActive) {
+      return;
+    }
+    const queues = this.#queues(call);
+    const event = this.#audit.publish(facts, place, queues.length > 0);
+    if (event) {
+      queues.forEach((queue) => queue.add(event));
+    }
+  }
+
+  /**
+   * Publishes the event of a call that is about to be sent, or that has ended, and waits until every sink has accepted it.
+   *
+   * @param details what the error says of the call.
+   * @throws AuditSinkError
+   */
+  async record(facts: RequestFacts, call: AuditedCall, details: AuditSinkErrorDetails): Promise<void> {
+    const queues = this.#queues(call);
+    const event = this.#audit.publish(facts, this.#place(call), true);
+    const timeout = this.#options.writeTimeout ?? WRITE_TIMEOUT;
+    if (queues.length === 0) {
+      throw refusal("audit.mode is 'require', but there is no sink that could accept it.", facts, details);
+    }
+    const results = await Promise.allSettled(
+      queues.map((queue) => (event ? queue.accept(event, timeout) : Promise.resolve())),
+    );
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) {
+      throw refusal('A sink did not take it.', facts, { ...details, cause: failed.reason });
+    }
+  }
+
+  #queues(call: AuditedCall): readonly SinkQueue[] {
+    return call.fromSink ? [] : [...new Set([...this.#own, ...this.#audit.sharedQueues])];
+  }
+
+  #place({ fromSink }: AuditedCall): Readonly<Series> {
+    const series = fromSink ? this.#seriesOfSinks : this.#series;
+    series.seq++;
+    return series;
+  }
+}
+
+/** The error of a call whose record was not accepted. */
+function refusal(why: string, facts: RequestFacts, details: AuditSinkErrorDetails): AuditSinkError {
+  const { client, method, path, pathTemplate, onBehalfOf, identitySource } = facts;
+  const what = facts.pending
+    ? 'the intent was not recorded, so nothing was sent'
+    : 'what became of it was not recorded';
+  const error = new AuditSinkError(`${method} ${pathTemplate}: ${what}. ${why}`, details);
+  error.attachRequest({ client, method, path, pathTemplate, onBehalfOf, identitySource });
+  return error;
+}

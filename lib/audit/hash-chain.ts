@@ -1,0 +1,51 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+
+/** A place in a chain of records: everything up to there can be checked against it. */
+export interface AuditChainHead {
+  /** Number of the record, counted from 1 through all files of the chain. */
+  readonly n: number;
+  /** HMAC-SHA-256 of the record and of the one before it, hexadecimal. */
+  readonly mac: string;
+}
+
+/** Where a chain begins. */
+export const CHAIN_START: AuditChainHead = Object.freeze({ n: 0, mac: '0'.repeat(64) });
+
+const LINE = /^(\{.+),"chain":\{"n":(\d{1,15}),"mac":"([\da-f]{64})"\}\}$/s;
+
+/** A line of a chained file, taken apart. */
+export interface ChainedLine extends AuditChainHead {
+  /** JSON of the record. */
+  readonly record: string;
+}
+
+/** `record` as the line that follows `previous`, and the head that it makes. */
+export function chainLine(
+  record: object,
+  previous: AuditChainHead,
+  key: Buffer,
+): { line: string; head: AuditChainHead } {
+  const json = JSON.stringify(record);
+  const n = previous.n + 1;
+  const mac = macOf(json, n, previous.mac, key);
+  // The end of the line has a fixed form, so that the record is what was signed to the byte.
+  return { line: `${json.slice(0, -1)},"chain":{"n":${n},"mac":"${mac}"}}`, head: { n, mac } };
+}
+
+/** The parts of a line; `undefined` when it is no whole line of a chain. */
+export function parseChainedLine(line: string): ChainedLine | undefined {
+  const [, begin, n, mac] = LINE.exec(line) ?? [];
+  return begin === undefined || mac === undefined ? undefined : { record: `${begin}}`, n: Number(n), mac };
+}
+
+/** Whether the line follows `previous` and was written by who has the key. */
+export function isIntact({ record, n, mac }: ChainedLine, previous: AuditChainHead, key: Buffer): boolean {
+  return (
+    n === previous.n + 1 &&
+    timingSafeEqual(Buffer.from(mac, 'hex'), Buffer.from(macOf(record, n, previous.mac, key), 'hex'))
+  );
+}
+
+function macOf(record: string, n: number, previous: string, key: Buffer): string {
+  return createHmac('sha256', key).update(`${previous}\n${n}\n${record}`).digest('hex');
+}

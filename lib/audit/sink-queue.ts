@@ -1,0 +1,209 @@
+import {
+  type MedplumAuditSink,
+  type MedplumAuditSinkOptions,
+  type MedplumAuditSinkStats,
+  sinkName,
+} from './audit-sink';
+import type { RequestEvent } from './request-event';
+
+const MAX_QUEUED = 10_000;
+const BATCH_SIZE = 100;
+/** Waiting between attempts at a batch that the sink refuses, in ms: doubled from the first to the last. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 5_000;
+
+/** What a queue needs of the audit that it belongs to. */
+export interface SinkQueueHost {
+  /** Calls `fn` outside every scope, and marks the calls that it makes as those of a sink. */
+  asSink<T>(fn: () => T): T;
+  /** The queue of the sink that takes what does not fit. */
+  queueOf(sink: MedplumAuditSink): SinkQueue;
+  warn(text: string): void;
+}
+
+interface Waiting {
+  readonly event: RequestEvent;
+  /** Somebody waits for the event to be accepted. */
+  settle?: ((error: unknown) => void) | undefined;
+}
+
+/** The events that wait for one sink: in order, bounded, written in batches one after the other until the sink takes them. */
+export class SinkQueue {
+  readonly #sink: MedplumAuditSink;
+  readonly #host: SinkQueueHost;
+  readonly #maxQueued: number;
+  readonly #batchSize: number;
+  readonly #overflow: MedplumAuditSink | undefined;
+  readonly #name: string;
+  /** Another queue hands on here what it cannot write. */
+  takesRest = false;
+  #waiting: Waiting[] = [];
+  #draining: Promise<void> | undefined;
+  #closing = false;
+  #wake: (() => void) | undefined;
+  #failing = 0;
+  #fullSaid = false;
+  #written = 0;
+  #failures = 0;
+  #dropped = 0;
+  #spilled = 0;
+
+  constructor(sink: MedplumAuditSink, options: MedplumAuditSinkOptions, host: SinkQueueHost) {
+    this.#sink = sink;
+    this.#host = host;
+    this.#maxQueued = options.maxQueued ?? MAX_QUEUED;
+    this.#batchSize = options.batchSize ?? BATCH_SIZE;
+    this.#overflow = typeof options.onFull === 'object' && options.onFull !== sink ? options.onFull : undefined;
+    this.#name = sinkName(sink);
+  }
+
+  get stats(): MedplumAuditSinkStats {
+    return Object.freeze({
+      sink: this.#name,
+      queued: this.#waiting.length,
+      written: this.#written,
+      failures: this.#failures,
+      dropped: this.#dropped,
+      spilled: this.#spilled,
+    });
+  }
+
+  /** Hands an event over and goes on. */
+  add(event: RequestEvent): void {
+    if (this.#waiting.length < this.#maxQueued) {
+      this.#push({ event });
+      return;
+    }
+    if (!this.#fullSaid) {
+      this.#fullSaid = true;
+      const where = this.#overflow ? `go to ${sinkName(this.#overflow)}` : 'are lost';
+      this.#host.warn(
+        `The audit sink ${this.#name} is too slow or down: its queue is full, and further events ${where}.`,
+      );
+    }
+    this.#giveUp(event);
+  }
+
+  /**
+   * Hands an event over and waits until it is accepted. When it rejects, the event may yet arrive: it stays in the queue.
+   *
+   * @param timeout in ms.
+   */
+  accept(event: RequestEvent, timeout: number): Promise<void> {
+    if (this.#waiting.length >= this.#maxQueued) {
+      return Promise.reject(new Error('queue full'));
+    }
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => settle(new Error('timeout')), timeout);
+      const settle = (error: unknown): void => {
+        clearTimeout(timer);
+        if (error === undefined) {
+          resolve();
+        } else {
+          reject(error);
+        }
+      };
+      this.#push({ event, settle });
+      // A sink that was down may be back: the one who waits asks at once.
+      this.#wake?.();
+    });
+  }
+
+  /** Writes what waits, in less than `timeout` ms. */
+  async flush(timeout: number): Promise<void> {
+    if (!this.#draining) {
+      return;
+    }
+    this.#closing = true;
+    this.#wake?.();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeout)));
+    await Promise.race([this.#draining, late]);
+    clearTimeout(timer);
+    this.#closing = false;
+  }
+
+  /** Ends the queue: what could not be written goes to the sink of `onFull`, or is counted as lost. */
+  abandon(): void {
+    const rest = this.#waiting.splice(0);
+    this.#closing = true;
+    this.#wake?.();
+    for (const { event, settle } of rest) {
+      settle?.(new Error('shut down'));
+      this.#giveUp(event);
+    }
+    if (this.#dropped > 0) {
+      this.#host.warn(`${this.#dropped} audit events never reached the sink ${this.#name}, and are lost.`);
+    }
+  }
+
+  /** Lets the sink close what it has open. */
+  async close(): Promise<void> {
+    await this.#host.asSink(async () => this.#sink.close?.());
+  }
+
+  #giveUp(event: RequestEvent): void {
+    if (this.#overflow) {
+      this.#spilled++;
+      this.#host.queueOf(this.#overflow).add(event);
+    } else {
+      this.#dropped++;
+    }
+  }
+
+  #push(item: Waiting): void {
+    this.#waiting.push(item);
+    this.#draining ??= this.#host.asSink(() => this.#drain()).finally(() => (this.#draining = undefined));
+  }
+
+  async #drain(): Promise<void> {
+    // Events of one turn go together.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, this.#batchSize);
+      try {
+        await this.#sink.write(Object.freeze(batch.map(({ event }) => event)));
+      } catch (error) {
+        await this.#refused(batch, error);
+        continue;
+      }
+      this.#accepted(batch);
+    }
+  }
+
+  #accepted(batch: readonly Waiting[]): void {
+    // When the queue was abandoned meanwhile, there is nothing of the batch left in it.
+    if (this.#waiting[0] === batch[0]) {
+      this.#waiting.splice(0, batch.length);
+    }
+    this.#written += batch.length;
+    if (this.#failing > 0) {
+      this.#host.warn(`The audit sink ${this.#name} accepts events again.`);
+    }
+    this.#failing = 0;
+    this.#fullSaid = false;
+    batch.forEach(({ settle }) => settle?.(undefined));
+  }
+
+  async #refused(batch: readonly Waiting[], error: unknown): Promise<void> {
+    this.#failures++;
+    if (this.#failing++ === 0) {
+      const what = error instanceof Error ? error.name : typeof error;
+      this.#host.warn(`The audit sink ${this.#name} failed: ${what}. Its events wait and are tried again.`);
+    }
+    for (const item of batch) {
+      item.settle?.(error ?? new Error('refused'));
+      item.settle = undefined;
+    }
+    const pause = this.#closing ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failing - 1));
+    await new Promise<void>((resolve) => {
+      // A sink that is down keeps no process alive.
+      const timer = setTimeout(resolve, pause).unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = undefined;
+  }
+}

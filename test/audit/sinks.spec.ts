@@ -1,0 +1,254 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Logger } from '@nestjs/common';
+import { of, throwError } from 'rxjs';
+import {
+  ClientProxyAuditSink,
+  LoggerAuditSink,
+  MedplumAudit,
+  MedplumAuditEventSink,
+  type MedplumAuditOptions,
+  type RequestEvent,
+} from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { startMedplumServer } from '../support/medplum-server';
+import { MemorySink, until } from '../support/memory-sink';
+
+const nothing = (): void => undefined;
+
+let apps: MedplumApp[] = [];
+let warn: jest.SpyInstance;
+
+beforeEach(() => (warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined)));
+afterEach(async () => {
+  await Promise.allSettled(apps.map((app) => app.close()));
+  apps = [];
+  warn.mockRestore();
+});
+
+async function start(audit: MedplumAuditOptions): Promise<MedplumApp> {
+  const app = await startMedplumApp({ audit });
+  apps.push(app);
+  return app;
+}
+
+const read = ({ medplum }: MedplumApp, id = '1') => medplum.readResource('Patient', id, { onBehalfOf: 'm-1' });
+const ids = (events: readonly RequestEvent[]) => events.map(({ id }) => id);
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+describe('A sink', () => {
+  it('gets each event once, in order and in batches, however often it is added', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink, sink], batchSize: 10 });
+    app.module.get(MedplumAudit).addSink(sink);
+    await Promise.all(numbers(25).map((i) => read(app, String(i))));
+    await until(() => sink.events.length === 25);
+    expect(ids(sink.events)).toEqual(ids(app.events));
+    expect(sink.events.map(({ seq }) => seq)).toEqual(numbers(25).map((i) => i + 1));
+    expect(Math.max(...sink.batches.map(({ length }) => length))).toBeLessThanOrEqual(10);
+  });
+
+  it('that is down for a while gets everything when it is back, and no call notices', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    sink.isDown = true;
+    await Promise.all(numbers(30).map((i) => read(app, String(i))));
+    const audit = app.module.get(MedplumAudit);
+    await until(() => (audit.sinkStats[0]?.failures ?? 0) >= 2);
+    sink.isDown = false;
+    await read(app);
+    await until(() => sink.events.length >= 31);
+    expect(ids(sink.events)).toEqual(ids(app.events));
+    expect(audit.sinkStats).toMatchObject([{ sink: 'MemorySink', queued: 0, written: 31, dropped: 0 }]);
+    expect(warn.mock.calls).toEqual([
+      ['The audit sink MemorySink failed: TypeError. Its events wait and are tried again.'],
+      ['The audit sink MemorySink accepts events again.'],
+    ]);
+  });
+
+  it('that hangs holds nobody up: what its queue cannot hold is counted', async () => {
+    const sink = new MemorySink();
+    let release: () => void = nothing;
+    sink.gate = new Promise<void>((resolve) => (release = resolve));
+    const app = await start({ sinks: [sink], maxQueued: 5 });
+    await Promise.all(numbers(12).map((i) => read(app, String(i))));
+    expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ queued: 5, dropped: 7, spilled: 0 }]);
+    release();
+    await until(() => sink.events.length === 5);
+    expect(ids(sink.events)).toEqual(ids(app.events.slice(0, 5)));
+  });
+
+  it('that hangs leaves the rest to another one, if there is one', async () => {
+    const sink = new MemorySink();
+    const spill = new MemorySink('Spill');
+    let release: () => void = nothing;
+    sink.gate = new Promise<void>((resolve) => (release = resolve));
+    const app = await start({ sinks: [sink], maxQueued: 5, onFull: spill });
+    await Promise.all(numbers(12).map((i) => read(app, String(i))));
+    await until(() => spill.events.length === 7);
+    release();
+    await until(() => sink.events.length === 5);
+    expect(ids([...sink.events, ...spill.events])).toEqual(ids(app.events));
+  });
+
+  it('may call Medplum: its calls are events, and not fed back to it', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    sink.onWrite = () => app.medplum.readResource('Patient', 'of-the-sink', { onBehalfOf: 'm-2' });
+    await read(app);
+    await read(app);
+    await until(() => sink.events.length === 2);
+    expect(sink.events.map(({ resourceId }) => resourceId)).toEqual(['1', '1']);
+    expect(sink.events.map(({ seq }) => seq)).toEqual([1, 2]);
+    expect(app.events.filter(({ resourceId }) => resourceId === 'of-the-sink').length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('writes outside the scope of the call that it records', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    const seen: unknown[] = [];
+    sink.onWrite = () => seen.push(app.medplum.currentOnBehalfOf);
+    await app.medplum.onBehalfOf('m-1', () => app.medplum.readResource('Patient', '1'));
+    await until(() => sink.events.length === 1);
+    expect(seen).toEqual([undefined]);
+  });
+
+  it('that is slow under load keeps memory flat', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const sink = new MemorySink();
+    let release: () => void = nothing;
+    sink.gate = new Promise<void>((resolve) => (release = resolve));
+    const app = await start({ sinks: [sink], maxQueued: 100 });
+    const load = async (calls: number) => {
+      for (let i = 0; i < calls; i++) {
+        // Refused before it is sent: much load in little time.
+        await app.medplum.readResource('Patient', '../').catch(() => undefined);
+      }
+      app.events.length = 0;
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = await load(2_000);
+    const after = await load(20_000);
+    expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ queued: 100, dropped: 21_900 }]);
+    // An event takes about 1 KB: 20,000 that are kept would be seen.
+    expect((after - before) / 1_000_000).toBeLessThan(5);
+    release();
+  });
+});
+
+describe('When the app shuts down', () => {
+  it('what waits is written, then the sink is closed', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    await Promise.all(numbers(250).map((i) => read(app, String(i))));
+    await app.close();
+    expect(ids(sink.events)).toEqual(ids(app.events));
+    expect(sink.closed).toBe(1);
+  });
+
+  it('a call that is still under way is recorded', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    let answer: () => void = nothing;
+    app.wire.handler = () =>
+      new Promise((resolve) => (answer = () => resolve({ body: { resourceType: 'Patient', id: '1' } })));
+    const call = read(app);
+    await until(() => app.wire.requests.length === 1);
+    const closing = app.module.close();
+    answer();
+    await call;
+    await closing;
+    expect(sink.events).toHaveLength(1);
+  });
+
+  it('a sink that hangs delays it for the deadline, and what is lost is said', async () => {
+    const sink = new MemorySink();
+    sink.gate = new Promise(() => undefined);
+    const app = await start({ sinks: [sink], flushTimeout: 30 });
+    await Promise.all([read(app), read(app)]);
+    await app.close();
+    expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ dropped: 2, queued: 0 }]);
+    expect(warn.mock.calls.flat()).toContain('2 audit events never reached the sink MemorySink, and are lost.');
+  });
+
+  it('what a sink that is down could not write goes to another one, if there is one', async () => {
+    const sink = new MemorySink();
+    const spill = new MemorySink('Spill');
+    sink.isDown = true;
+    const app = await start({ sinks: [sink], flushTimeout: 30, onFull: spill });
+    await Promise.all([read(app), read(app)]);
+    await app.close();
+    expect(ids(spill.events)).toEqual(ids(app.events));
+    expect(spill.closed).toBe(1);
+  });
+});
+
+describe('The ready-made sinks', () => {
+  it('write lines of JSON to the log, without PHI unless it is asked for', async () => {
+    const log = jest.fn();
+    const phi = jest.fn();
+    const sinks = [
+      new LoggerAuditSink({ logger: { log } }),
+      new LoggerAuditSink({ logger: { log: phi }, form: 'phi' }),
+    ];
+    const app = await start({ sinks });
+    await read(app, 'homer');
+    await until(() => log.mock.calls.length === 1 && phi.mock.calls.length === 1);
+    expect(JSON.parse(String(log.mock.calls[0]))).toEqual(JSON.parse(JSON.stringify(app.events[0])));
+    expect(String(log.mock.calls[0])).not.toContain('homer');
+    expect(JSON.parse(String(phi.mock.calls[0]))).toMatchObject({ resourceId: 'homer' });
+  });
+
+  it('send messages by a ClientProxy, in the form that was chosen, and again when it fails', async () => {
+    const emit = jest.fn((_pattern: unknown, _data: unknown) => of(undefined));
+    emit.mockImplementationOnce(() => throwError(() => new Error('no broker')));
+    const app = await start({ sinks: [new ClientProxyAuditSink({ emit }, { pattern: 'audit', form: 'phi' })] });
+    await read(app, 'homer');
+    await until(() => emit.mock.calls.length === 2);
+    expect(emit.mock.calls[1]).toEqual(['audit', app.events[0]?.toPhiAudit()]);
+  });
+
+  it('store AuditEvents in Medplum as the client, each once, also when a batch is written again', async () => {
+    const server = await startMedplumServer({ audit: { flushTimeout: 100 } });
+    try {
+      const { medplum, module } = server;
+      const sink = new MedplumAuditEventSink(medplum, { site: 'clinic' });
+      let lost = 0;
+      module.get(MedplumAudit).addSink({
+        // The answer to the first batch does not arrive.
+        write: (batch) => sink.write(batch).then(() => (lost++ === 0 ? Promise.reject(new Error('lost')) : undefined)),
+      });
+      const patient = await medplum.asClientApplication(() => medplum.createResource({ resourceType: 'Patient' }));
+      await medplum.asClientApplication(() => medplum.readResource('Patient', patient.id));
+      await until(() => module.get(MedplumAudit).sinkStats[0]?.written === 2);
+      const [created, readEvent] = server.events.filter(({ reason }) => reason === undefined);
+      const resources = await medplum.asClientApplication(() => medplum.searchResources('AuditEvent'));
+      expect(resources).toHaveLength(2);
+      expect(new Set(resources.map(({ meta }) => meta?.tag?.[0]?.code))).toEqual(new Set([created?.id, readEvent?.id]));
+      expect(resources.map(({ agent }) => agent.find(({ requestor }) => requestor)?.who?.reference)).toEqual([
+        `ClientApplication/${server.options.clientId}`,
+        `ClientApplication/${server.options.clientId}`,
+      ]);
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('spare the quota that all users of a client share', async () => {
+    const executeBatch = jest.fn(async (bundle: { entry?: unknown[] }) => ({
+      resourceType: 'Bundle' as const,
+      type: 'batch-response' as const,
+      entry: (bundle.entry ?? []).map(() => ({ response: { status: '201' } })),
+    }));
+    const sink = new MedplumAuditEventSink(
+      { executeBatch: executeBatch as never, asClientApplication: (fn) => fn() },
+      { maxPerMinute: 3 },
+    );
+    const app = await start({ sinks: [sink], flushTimeout: 50 });
+    await Promise.all(numbers(5).map((i) => read(app, String(i))));
+    await until(() => executeBatch.mock.calls.length > 0);
+    expect(executeBatch.mock.calls.flatMap(([bundle]) => bundle.entry)).toHaveLength(3);
+  });
+});
