@@ -16,14 +16,13 @@ export class MedplumGraphqlError extends MedplumError {
   readonly #errors: readonly GraphqlErrorEntry[];
   readonly #data: unknown;
 
-  constructor(errors: readonly GraphqlErrorEntry[], data: unknown, details?: MedplumErrorDetails) {
-    super(
-      'MEDPLUM_GRAPHQL',
-      `The GraphQL request was answered with ${errors.length} errors; error.errors and error.data hold what was answered.`,
-      details,
-    );
-    this.#errors = errors;
-    this.#data = data;
+  constructor(
+    message: string,
+    details: MedplumErrorDetails & { readonly errors?: readonly GraphqlErrorEntry[]; readonly data?: unknown } = {},
+  ) {
+    super('MEDPLUM_GRAPHQL', message, details);
+    this.#errors = details.errors ?? [];
+    this.#data = details.data;
   }
 
   /** The errors as they were answered: PHI. */

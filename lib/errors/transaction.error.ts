@@ -6,15 +6,15 @@ import { MedplumError, type MedplumErrorDetails } from './medplum.error';
  * What succeeded stays. `effect` is `none` when no entry succeeded.
  */
 export class MedplumTransactionError extends MedplumError {
-  readonly #response: Bundle;
+  readonly #response: Bundle | undefined;
 
-  constructor(message: string, response: Bundle, details?: MedplumErrorDetails) {
+  constructor(message: string, details: MedplumErrorDetails & { readonly response?: Bundle } = {}) {
     super('MEDPLUM_TRANSACTION', message, details);
-    this.#response = response;
+    this.#response = details.response;
   }
 
-  /** The answer, entry by entry. PHI. */
-  get response(): Bundle {
+  /** The answer, entry by entry: see `entryResults()`. PHI. */
+  get response(): Bundle | undefined {
     return this.#response;
   }
 }

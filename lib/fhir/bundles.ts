@@ -86,8 +86,8 @@ export interface EntryResult<T extends Resource = Resource> {
 }
 
 /** What became of each entry, in the order in which they were sent. */
-export function entryResults<T extends Resource = Resource>(response: Bundle): EntryResult<T>[] {
-  return objects(response.entry).map(({ resource, response: answer }, index) => {
+export function entryResults<T extends Resource = Resource>(response: Bundle | undefined): EntryResult<T>[] {
+  return objects(response?.entry).map(({ resource, response: answer }, index) => {
     const status = Number.parseInt(answer?.status ?? '', 10) || 0;
     const { location, outcome } = answer ?? {};
     return {
@@ -126,7 +126,6 @@ function partial(response: Bundle, sent: readonly BundleEntry[]): MedplumTransac
   return new MedplumTransactionError(
     `The transaction was carried out in part: ${failed} of ${sent.length} entries failed, the others stay. ` +
       'Medplum keeps all or nothing only in projects with the feature transaction-bundles.',
-    response,
-    { status: 200, effect: writes ? 'happened' : 'none' },
+    { status: 200, effect: writes ? 'happened' : 'none', response },
   );
 }

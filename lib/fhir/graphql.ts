@@ -39,7 +39,11 @@ export function graphql(
 function errorsOf(body: unknown, writes: boolean): MedplumGraphqlError | undefined {
   const { data, errors } = body as { data?: unknown; errors?: GraphqlErrorEntry[] };
   const list = objects(errors);
-  return list.length === 0
-    ? undefined
-    : new MedplumGraphqlError(list, data, { status: 200, effect: writes ? 'unknown' : 'none' });
+  if (list.length === 0) {
+    return undefined;
+  }
+  return new MedplumGraphqlError(
+    `The GraphQL request was answered with ${list.length} errors; error.errors and error.data hold what was answered.`,
+    { status: 200, effect: writes ? 'unknown' : 'none', errors: list, data },
+  );
 }
