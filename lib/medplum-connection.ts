@@ -6,7 +6,11 @@ import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
 import { BasicCredentials } from './http/basic-credentials';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
-import { MedplumTransport, type TransportRequest, type TransportResponse } from './http/medplum-transport';
+import { DispatcherWire } from './http/dispatcher-wire';
+import { MedplumTransport } from './http/medplum-transport';
+import type { TransportRequest, TransportResponse } from './http/transport.types';
+import { PoolWire } from './http/pool-wire';
+import type { Wire } from './http/wire';
 import { SignedTransport } from './http/signed-transport';
 import { OAuthClientCredentials } from './http/oauth-client-credentials';
 import type { RequestAttempt } from './http/request-attempt';
@@ -40,26 +44,33 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     readonly identity: IdentityResolver,
     private readonly audit: MedplumAudit,
   ) {
-    const { baseUrl, pool, connectTimeout, retry } = options;
+    const { baseUrl, pool, connectTimeout, retry, maxResponseBytes: maxBytes } = options;
     this.trail = new AuditTrail(audit, options.audit, options.auditContext);
     let dispatcher: MedplumDispatcher | undefined = options.dispatcher;
-    if (!dispatcher) {
+    let wire: Wire;
+    if (dispatcher) {
+      wire = new DispatcherWire(dispatcher, { origin: baseUrl.origin, maxBytes, foreign: true });
+    } else {
       // The deadline of a call covers headers and body, so the pool need not watch them.
       const timeouts = { connect: { timeout: connectTimeout }, headersTimeout: 0, bodyTimeout: 0 };
-      dispatcher = this.#ownPool = new Pool(baseUrl.origin, { ...pool, ...timeouts });
+      const own = new Pool(baseUrl.origin, { ...pool, ...timeouts });
+      dispatcher = this.#ownPool = own;
+      const streaming = new DispatcherWire(own, { origin: baseUrl.origin, maxBytes, foreign: false });
+      wire = new PoolWire(own, baseUrl.origin, streaming, { maxBytes });
     }
     const { clientId, clientSecret } = options;
     const credentials =
       options.auth === 'basic'
         ? new BasicCredentials(clientId, clientSecret)
         : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
-    this.#transport = new MedplumTransport({ baseUrl, dispatcher, credentials, retry });
+    this.#transport = new MedplumTransport({ baseUrl, wire, credentials, retry });
     this.membershipCheck =
       options.membershipCheck &&
       new MembershipCheck(options.membershipCheck, clientId, (reference) => lookUpMemberships(this, reference));
     this.#signed = new SignedTransport(baseUrl, dispatcher, {
       retry,
       connectTimeout,
+      maxBytes,
       own: this.#ownPool !== undefined,
     });
   }

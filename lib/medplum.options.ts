@@ -54,6 +54,11 @@ export interface MedplumModuleOptions {
   readonly timeout?: number;
   /** For opening a connection, in ms. Default 5,000. */
   readonly connectTimeout?: number;
+  /**
+   * Most bytes of one answer, unpacked, that is read as a whole; longer ones end with `MedplumContentTooLargeError`.
+   * Default 67,108,864 (64 MiB). Downloads have the `maxBytes` of their own.
+   */
+  readonly maxResponseBytes?: number;
   /** How often and how patiently calls are repeated. */
   readonly retry?: MedplumRetryOptions;
   /** Size of the pool that the library opens and closes. */
@@ -102,6 +107,7 @@ export interface ResolvedMedplumOptions {
   readonly extended: boolean;
   readonly timeout: number;
   readonly connectTimeout: number;
+  readonly maxResponseBytes: number;
   readonly retry: Required<MedplumRetryOptions>;
   readonly pool: Required<MedplumPoolOptions>;
   readonly dispatcher: MedplumDispatcher | undefined;
@@ -181,6 +187,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   extended: aBoolean,
   timeout: ms,
   connectTimeout: ms,
+  maxResponseBytes: is('a whole number of bytes, 1 or more', isCount(1)),
   retry: (value) => nested(value, RETRY_CHECKS),
   pool: (value) => nested(value, POOL_CHECKS),
   dispatcher: is('an undici Dispatcher', (value) => isFunction((value as Partial<MedplumDispatcher> | null)?.request)),
@@ -271,6 +278,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     extended: options.extended ?? true,
     timeout: options.timeout ?? 30_000,
     connectTimeout: options.connectTimeout ?? 5_000,
+    maxResponseBytes: options.maxResponseBytes ?? 64 * 2 ** 20,
     retry: Object.freeze({ ...RETRY_DEFAULTS, ...defined(options.retry) }),
     pool: Object.freeze({ connections: 64, keepAliveTimeout: 10_000, ...defined(options.pool) }),
     dispatcher: options.dispatcher,

@@ -9,7 +9,7 @@ import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
 import { callerHeaders } from './http/caller-headers';
 import { DownloadStream } from './http/download-stream';
-import type { TransportRequest, TransportResponse } from './http/medplum-transport';
+import type { TransportRequest, TransportResponse } from './http/transport.types';
 import type { RequestAttempt } from './http/request-attempt';
 import { checkRequestOptions, type MedplumRequestOptions } from './medplum-request.options';
 import type { Identity } from './on-behalf-of/identity';
@@ -86,8 +86,8 @@ export class PinnedCall {
   }
 
   /** The body of the answer of {@link PinnedCall.send}. */
-  async body(interaction: FhirInteraction, describe: () => FhirRequest): Promise<unknown> {
-    return (await this.send(interaction, describe)).body;
+  body(interaction: FhirInteraction, describe: () => FhirRequest): Promise<unknown> {
+    return this.send(interaction, describe).then(({ body }) => body);
   }
 
   /**
@@ -110,16 +110,10 @@ export class PinnedCall {
     const id = required ? randomUUID() : undefined;
     const facts = (response?: TransportResponse, error?: MedplumError): RequestFacts => {
       // What refused arguments leave unsaid is filled in from the interaction.
-      const { action, method, pathTemplate, query, resourceType, resourceId, operation } = {
-        query: '',
-        resourceType: undefined,
-        resourceId: undefined,
-        operation: undefined,
-        ...(request ?? interaction),
-      };
+      const { action, method, pathTemplate } = request ?? interaction;
       const path = request ? `/${request.path}` : pathTemplate;
-      const who = { onBehalfOf: identity?.onBehalfOf, identitySource: identity?.source };
-      error?.attachRequest({ client: host.name, method, path, pathTemplate, ...who });
+      const [onBehalfOf, identitySource] = [identity?.onBehalfOf, identity?.source];
+      error?.attachRequest({ client: host.name, method, path, pathTemplate, onBehalfOf, identitySource });
       return {
         id,
         operationId: (this.#operationId ??= randomUUID()),
@@ -130,11 +124,12 @@ export class PinnedCall {
         method,
         pathTemplate,
         path,
-        query: request?.eventQuery ?? query,
-        resourceType,
-        resourceId,
-        operation,
-        ...who,
+        query: request?.eventQuery ?? request?.query ?? '',
+        resourceType: request?.resourceType,
+        resourceId: request?.resourceId,
+        operation: request?.operation,
+        onBehalfOf,
+        identitySource,
         reason: identity?.reason,
         startedAt,
         durationMs: performance.now() - start,
@@ -193,7 +188,9 @@ export class PinnedCall {
         // Arguments that are wrong as well do not hide that the call is for nobody.
         refuse(identity, this.#refusal);
       }
-      const headers = { ...request.headers, ...callerHeaders(this.#headers, request.headers) };
+      const headers = this.#headers
+        ? { ...request.headers, ...callerHeaders(this.#headers, request.headers) }
+        : request.headers;
       refuseAsyncBundle(request, headers, identity);
       host.sending(identity);
       const described = request;

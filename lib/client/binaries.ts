@@ -15,7 +15,7 @@ import {
 import { create, INTERACTIONS, read } from '../fhir/interactions';
 import type { Stored, WithId } from '../fhir/resource.types';
 import { readReference } from '../fhir/versions';
-import type { TransportResponse } from '../http/medplum-transport';
+import type { TransportResponse } from '../http/transport.types';
 import type { MedplumRequestOptions } from '../medplum-request.options';
 import type { PinnedCall } from '../pinned-call';
 import type { MedplumDownloadOptions } from './client.options';

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { isMedplumError } from '../errors/medplum.error';
 import { fetchHeaders, fetchRequest } from '../fhir/fetch-request';
 import { rawInteraction } from '../fhir/raw';
-import type { TransportResponse } from '../http/medplum-transport';
+import type { TransportResponse } from '../http/transport.types';
 import type { MedplumRequestOptions } from '../medplum-request.options';
 import { type CoreClientOptions, MemoryStorage } from './core-client-options';
 import { MedplumRawMethods } from './raw-methods';

@@ -1,5 +1,5 @@
 import type { MedplumError } from '../errors/medplum.error';
-import type { AnswerKind, Repeatability } from '../http/medplum-transport';
+import type { AnswerKind, Repeatability } from '../http/transport.types';
 import type { MedplumDispatcherRequest } from '../http/medplum-dispatcher';
 
 /** What a call does, in the words of FHIR's RESTful API (R4 section 3.1.0); `raw` for a path of the caller's own. */

@@ -32,8 +32,10 @@ export const INTERACTIONS = {
 /** A request about a resource type. */
 export function onType(interaction: FhirInteraction, type: unknown) {
   const resourceType = checkResourceType(type);
+  const { action, method } = interaction;
   return {
-    ...interaction,
+    action,
+    method,
     pathTemplate: `/${ROOT}/${resourceType}`,
     path: `${ROOT}/${resourceType}`,
     query: '',
@@ -45,8 +47,10 @@ export function onType(interaction: FhirInteraction, type: unknown) {
 export function onInstance(interaction: FhirInteraction, type: unknown, id: unknown) {
   const resourceType = checkResourceType(type);
   const resourceId = checkId(id, `id of the ${resourceType}`);
+  const { action, method } = interaction;
   return {
-    ...interaction,
+    action,
+    method,
     pathTemplate: `/${ROOT}/${resourceType}/{id}`,
     path: `${ROOT}/${resourceType}/${resourceId}`,
     query: '',
@@ -73,7 +77,23 @@ export function checkResource(resource: unknown): asserts resource is Resource {
 
 /** GET `[type]/[id]`. */
 export function read(type: string, id: string): FhirRequest {
-  return { ...onInstance(INTERACTIONS.read, type, id), headers: ACCEPT, repeatability: 'safe' };
+  const { action, method, pathTemplate, path, query, resourceType, resourceId } = onInstance(
+    INTERACTIONS.read,
+    type,
+    id,
+  );
+  // Field by field: the most frequent call of all, and a spread costs more than all the checks above.
+  return {
+    action,
+    method,
+    pathTemplate,
+    path,
+    query,
+    resourceType,
+    resourceId,
+    headers: ACCEPT,
+    repeatability: 'safe',
+  };
 }
 
 /** POST `[type]`. The server gives the id. */

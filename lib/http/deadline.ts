@@ -11,6 +11,11 @@ export class Cancelled {
   constructor(readonly reason: CancelReason) {}
 }
 
+/** Work that ends itself when it is given up. */
+export interface DeadlineWatcher {
+  cancel(reason: Cancelled): void;
+}
+
 /**
  * One time limit and one abort for a whole call: attempts, waiting and reading included.
  *
@@ -28,6 +33,7 @@ export class Deadline extends EventEmitter {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.#cancel('abort');
   #reject: ((reason: Cancelled) => void) | undefined;
+  #watcher: DeadlineWatcher | undefined;
 
   constructor(timeout: number, signal: AbortSignal | undefined) {
     super();
@@ -67,6 +73,16 @@ export class Deadline extends EventEmitter {
     });
   }
 
+  /** Tells `work` when the call is given up: cheaper than {@link Deadline.race} for work that has no promise yet. */
+  watch(work: DeadlineWatcher): void {
+    this.#watcher = work;
+  }
+
+  /** Ends {@link Deadline.watch}. */
+  unwatch(): void {
+    this.#watcher = undefined;
+  }
+
   /** Waits `delay` ms, or until the call is given up. */
   async sleep(delay: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
@@ -91,6 +107,7 @@ export class Deadline extends EventEmitter {
     this.aborted = true;
     this.reason = new Cancelled(reason);
     this.#reject?.(this.reason);
+    this.#watcher?.cancel(this.reason);
     this.emit('abort');
   }
 }

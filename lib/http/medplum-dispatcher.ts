@@ -7,6 +7,8 @@ export interface MedplumDispatcherResponse {
   readonly statusCode: number;
   /** By lower-case name; an array when a header came several times. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of undici: what interceptors have noted, `history` for redirects that were followed. */
+  readonly context?: object;
   /** The body, to be read once or dumped. */
   readonly body: Readable & { text(): Promise<string>; dump(): Promise<void> };
 }
@@ -25,6 +27,10 @@ export interface MedplumDispatcherRequest {
   readonly body?: string | Uint8Array | Readable | null;
   /** Emits `abort` when the call is given up. */
   readonly signal?: EventEmitter;
+  /** 0: switches off a redirect interceptor of undici. */
+  readonly maxRedirections?: number;
+  /** Switches off a retry interceptor of undici. */
+  readonly retryOptions?: { maxRetries: number; statusCodes: number[]; throwOnError: boolean };
 }
 
 /**

@@ -2,7 +2,9 @@ import { Agent } from 'undici';
 import type { BaseUrl } from './base-url';
 import { NO_CREDENTIALS } from './credentials';
 import type { MedplumDispatcher } from './medplum-dispatcher';
-import { MedplumTransport, type TransportRequest, type TransportResponse } from './medplum-transport';
+import { DispatcherWire } from './dispatcher-wire';
+import { MedplumTransport } from './medplum-transport';
+import type { TransportRequest, TransportResponse } from './transport.types';
 import type { RequestAttempt } from './request-attempt';
 import type { MedplumRetryOptions } from './retry.options';
 
@@ -11,6 +13,8 @@ export interface SignedTransportOptions {
   readonly retry: Required<MedplumRetryOptions>;
   /** In ms. */
   readonly connectTimeout: number;
+  /** Most bytes of an answer that is no stream. */
+  readonly maxBytes: number;
   /** The dispatcher is a pool of ours, which reaches the server of the client and nothing else. */
   readonly own: boolean;
 }
@@ -29,16 +33,16 @@ export class SignedTransport {
   /** Whoever calls has made sure that the origin is one of the configured ones. */
   send(
     { origin, pathname, search }: URL,
-    wire: TransportRequest,
+    request: TransportRequest,
     attempts: RequestAttempt[],
   ): Promise<TransportResponse> {
     let transport = this.#transports.get(origin);
     if (!transport) {
-      const { retry } = this.options;
-      const dispatcher = this.#dispatcherOf(origin);
+      const { retry, maxBytes, own } = this.options;
+      const wire = new DispatcherWire(this.#dispatcherOf(origin), { origin, maxBytes, foreign: !own });
       transport = new MedplumTransport({
         baseUrl: { origin, path: '/' },
-        dispatcher,
+        wire,
         credentials: NO_CREDENTIALS,
         retry,
       });
@@ -46,8 +50,8 @@ export class SignedTransport {
     }
     const path = pathname.slice(1) + search;
     // The caller's further headers are for the FHIR server.
-    const { accept = '*/*' } = wire.headers;
-    return transport.send({ ...wire, path, headers: { accept }, onBehalfOf: undefined, extended: false }, attempts);
+    const { accept = '*/*' } = request.headers;
+    return transport.send({ ...request, path, headers: { accept }, onBehalfOf: undefined, extended: false }, attempts);
   }
 
   /** Closes what was opened for other servers. */

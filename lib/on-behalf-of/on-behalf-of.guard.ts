@@ -1,4 +1,4 @@
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable, type Type } from '@nestjs/common';
 import { ApplicationConfig, ModuleRef, Reflector } from '@nestjs/core';
 import { findProvider } from './find-provider';
 import { OnBehalfOfInvocations } from './on-behalf-of.invocations';
@@ -15,31 +15,46 @@ const GUARDS = '__guards__';
  */
 @Injectable()
 export class OnBehalfOfGuard implements CanActivate {
+  #invocations: OnBehalfOfInvocations | undefined;
+  /** By class and handler: the guards of a handler do not change while the app runs. */
+  readonly #lastRuns = new WeakMap<object, WeakMap<object, number>>();
+
   constructor(
     private readonly reflector: Reflector,
     private readonly moduleRef: ModuleRef,
   ) {}
 
   /** @throws UnauthorizedException or ForbiddenException when nobody is named. */
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    const invocations = findProvider(this.moduleRef, OnBehalfOfInvocations);
-    if (invocations.acting(context)) {
-      const invocation = invocations.of(context);
-      invocation.guardRuns++;
-      if (invocation.guardRuns === this.#runsWhenLast(context)) {
-        await invocations.resolveOnce(context, this.moduleRef);
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    const invocations = (this.#invocations ??= findProvider(this.moduleRef, OnBehalfOfInvocations));
+    const invocation = invocations.of(context);
+    if (invocation && ++invocation.guardRuns === this.#runsWhenLast(context)) {
+      const resolution = invocations.resolveOnce(invocation, context, this.moduleRef);
+      if (resolution instanceof Promise) {
+        return resolution.then(() => true);
       }
     }
     return true;
   }
 
-  /** How often guards of this class have run when the last guard of the handler is one; `undefined` when it is another. */
-  #runsWhenLast(context: ExecutionContext): number | undefined {
-    const listed = [context.getClass(), context.getHandler()].flatMap(
-      (target) => this.reflector.get<unknown[] | undefined>(GUARDS, target) ?? [],
-    );
+  /** How often guards of this class have run when the last guard of the handler is one; 0 when it is another. */
+  #runsWhenLast(context: ExecutionContext): number {
+    const [type, handler] = [context.getClass(), context.getHandler()];
+    let ofClass = this.#lastRuns.get(type);
+    if (!ofClass) {
+      this.#lastRuns.set(type, (ofClass = new WeakMap()));
+    }
+    let runs = ofClass.get(handler);
+    if (runs === undefined) {
+      ofClass.set(handler, (runs = this.#countRuns([type, handler])));
+    }
+    return runs;
+  }
+
+  #countRuns(targets: readonly (Type | Function)[]): number {
+    const listed = targets.flatMap((target) => this.reflector.get<unknown[] | undefined>(GUARDS, target) ?? []);
     if (!isOnBehalfOfGuard(listed.at(-1))) {
-      return undefined;
+      return 0;
     }
     const config = this.moduleRef.get(ApplicationConfig, { strict: false });
     const global = [...config.getGlobalGuards(), ...config.getGlobalRequestGuards().map((wrapper) => wrapper.metatype)];

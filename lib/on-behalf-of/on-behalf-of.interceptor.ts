@@ -6,7 +6,7 @@ import {
   StreamableFile,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { map, Observable } from 'rxjs';
+import { Observable } from 'rxjs';
 import { findProvider } from './find-provider';
 import { type Enter, keepScope } from './keep-scope';
 import { OnBehalfOfInvocations, type ResolvedIdentity } from './on-behalf-of.invocations';
@@ -22,32 +22,39 @@ interface Reply {
  */
 @Injectable()
 export class OnBehalfOfInterceptor implements NestInterceptor {
+  #invocations: OnBehalfOfInvocations | undefined;
+
   constructor(private readonly moduleRef: ModuleRef) {}
 
   /** @throws UnauthorizedException or ForbiddenException when nobody is named. */
-  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const invocations = findProvider(this.moduleRef, OnBehalfOfInvocations);
-    if (!invocations.acting(context)) {
-      return next.handle();
-    }
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> | Promise<Observable<unknown>> {
+    const invocations = (this.#invocations ??= findProvider(this.moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
-    if (invocation.opened) {
+    if (!invocation || invocation.opened) {
       return next.handle();
     }
     invocation.opened = true;
     if (context.getType() === 'http') {
       forbidCaching(context.switchToHttp().getResponse<Reply>());
     }
-    const enter = enterAll(await invocations.resolveOnce(context, this.moduleRef));
-    return new Observable((subscriber) =>
-      enter(() =>
-        next
-          .handle()
-          .pipe(map((value) => keepScopeOfAnswer(value, enter)))
-          .subscribe(subscriber),
-      ),
-    );
+    const resolution = invocations.resolveOnce(invocation, context, this.moduleRef);
+    return resolution instanceof Promise
+      ? resolution.then((resolved) => handleInside(enterAll(resolved), next))
+      : handleInside(enterAll(resolution), next);
   }
+}
+
+/** The handler inside the scopes, and what is lazy in its answers as well. */
+function handleInside(enter: Enter, next: CallHandler): Observable<unknown> {
+  return new Observable((subscriber) =>
+    enter(() =>
+      next.handle().subscribe({
+        next: (value) => subscriber.next(keepScopeOfAnswer(value, enter)),
+        error: (error: unknown) => subscriber.error(error),
+        complete: () => subscriber.complete(),
+      }),
+    ),
+  );
 }
 
 /** Caches key by URL, and the answer is the chart of one user. What the handler sets afterwards wins. */
@@ -58,11 +65,16 @@ function forbidCaching(reply: Reply): void {
 }
 
 function enterAll(identities: readonly ResolvedIdentity[]): Enter {
+  const [only, ...others] = identities;
+  if (only && others.length === 0) {
+    const { scope } = only.client.identity;
+    return (callback) => scope.enter(only.identity, callback);
+  }
   return (callback) =>
     identities.reduceRight<typeof callback>(
       (inner, { client, identity }) =>
         () =>
-          client.identity.scope.run(identity, inner),
+          client.identity.scope.enter(identity, inner),
       callback,
     )();
 }

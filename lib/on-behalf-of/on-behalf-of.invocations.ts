@@ -1,7 +1,7 @@
 import { type ExecutionContext, ForbiddenException, Logger, type Type, UnauthorizedException } from '@nestjs/common';
 import { ContextIdFactory, type ModuleRef } from '@nestjs/core';
 import { OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
-import { type Acting, type ActingByClient, actingOf } from './acting-metadata';
+import { type Acting, actingOf } from './acting-metadata';
 import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
 import { isResolverClass, type OnBehalfOfResolver, type OnBehalfOfSource, requestOf } from './on-behalf-of.source';
 import type { OnBehalfOfRegistry, RegisteredClient } from './on-behalf-of.registry';
@@ -19,9 +19,17 @@ export interface Invocation {
   guardRuns: number;
   /** Whether an interceptor has opened its scopes. */
   opened: boolean;
-  /** Settled once: the guard and the interceptor share it. */
-  resolution: Promise<readonly ResolvedIdentity[]> | undefined;
+  /** Made once: the guard and the interceptor share it. A promise only where a source gave one. */
+  resolution: Resolution | undefined;
+  /** What the decorators of the handler say. */
+  readonly plan: HandlerPlan;
 }
+
+/** The identities of one invocation, or their coming. */
+export type Resolution = readonly ResolvedIdentity[] | Promise<readonly ResolvedIdentity[]>;
+
+/** What is the same for all invocations of a handler. */
+type HandlerPlan = readonly { readonly client: RegisteredClient; readonly acting: Acting }[];
 
 /**
  * Resolves identities, once per invocation. Guard and interceptor of one invocation find each other by the request over
@@ -31,85 +39,103 @@ export interface Invocation {
 export class OnBehalfOfInvocations {
   readonly #logger = new Logger('OnBehalfOf');
   readonly #invocations = new WeakMap<object, Invocation>();
-  readonly #acting = new WeakMap<object, WeakMap<object, ActingByClient>>();
+  readonly #plans = new WeakMap<object, WeakMap<object, HandlerPlan>>();
   readonly #created = new WeakMap<ModuleRef, Map<Type<OnBehalfOfResolver>, Promise<OnBehalfOfResolver>>>();
 
   constructor(private readonly registry: OnBehalfOfRegistry) {}
 
-  /** What the decorators of the handler say; `undefined` for an undecorated one. */
-  acting(context: ExecutionContext): ActingByClient | undefined {
-    const [type, handler] = [context.getClass(), context.getHandler()];
-    let ofClass = this.#acting.get(type);
-    if (!ofClass) {
-      this.#acting.set(type, (ofClass = new WeakMap()));
-    }
-    let acting = ofClass.get(handler);
-    if (!acting) {
-      ofClass.set(handler, (acting = actingOf(type, handler)));
-    }
-    return Object.keys(acting).length === 0 ? undefined : acting;
-  }
-
-  /** The invocation that `context` belongs to. */
-  of(context: ExecutionContext): Invocation {
-    const key = invocationKey(context);
+  /** The invocation that `context` belongs to; `undefined` for a handler that is not decorated. */
+  of(context: ExecutionContext): Invocation | undefined {
     const handler = context.getHandler();
+    const plan = this.#plan(context.getClass(), handler);
+    if (plan.length === 0) {
+      return undefined;
+    }
+    const key = invocationKey(context);
     let invocation = this.#invocations.get(key);
     // A request that one handler passes on to the next is another invocation.
     if (invocation?.handler !== handler) {
-      invocation = { handler, guardRuns: 0, opened: false, resolution: undefined };
+      invocation = { handler, guardRuns: 0, opened: false, resolution: undefined, plan };
       this.#invocations.set(key, invocation);
     }
     return invocation;
   }
 
   /**
-   * The identities that the decorators of the handler ask for.
+   * The identities that the decorators of the handler ask for, at once unless a source takes its time.
    *
    * @throws UnauthorizedException or ForbiddenException when a source names nobody (OnBehalfOfRequiredError for RPC and
    * WebSockets), OnBehalfOfReferenceError when it names somebody badly, and what the source itself throws.
    */
-  resolveOnce(context: ExecutionContext, moduleRef: ModuleRef): Promise<readonly ResolvedIdentity[]> {
-    const invocation = this.of(context);
-    invocation.resolution ??= this.#resolveAll(context, moduleRef);
-    return invocation.resolution;
+  resolveOnce(invocation: Invocation, context: ExecutionContext, moduleRef: ModuleRef): Resolution {
+    return (invocation.resolution ??= this.#resolveAll(invocation.plan, context, moduleRef, []));
   }
 
-  async #resolveAll(context: ExecutionContext, moduleRef: ModuleRef): Promise<readonly ResolvedIdentity[]> {
-    const resolved: ResolvedIdentity[] = [];
-    for (const [name, acting] of Object.entries(this.acting(context) ?? {})) {
-      const client = this.registry.get(name);
-      resolved.push({ client, identity: await this.#resolve(acting, client, context, moduleRef) });
+  /** Decorators do not change while the app runs, and reading them for each request is dearer than all the rest. */
+  #plan(type: object, handler: object): HandlerPlan {
+    let ofClass = this.#plans.get(type);
+    if (!ofClass) {
+      this.#plans.set(type, (ofClass = new WeakMap()));
+    }
+    let plan = ofClass.get(handler);
+    if (!plan) {
+      const acting = Object.entries(actingOf(type, handler));
+      plan = acting.map(([name, one]) => ({ client: this.registry.get(name), acting: one }));
+      ofClass.set(handler, plan);
+    }
+    return plan;
+  }
+
+  /** One after the other; goes on in a promise from the first source that gives one. */
+  #resolveAll(
+    plan: HandlerPlan,
+    context: ExecutionContext,
+    moduleRef: ModuleRef,
+    resolved: ResolvedIdentity[],
+  ): Resolution {
+    for (const { client, acting } of plan.slice(resolved.length)) {
+      const identity = this.#resolve(acting, client, context, moduleRef);
+      if (identity instanceof Promise) {
+        return identity.then((settled) =>
+          this.#resolveAll(plan, context, moduleRef, [...resolved, { client, identity: settled }]),
+        );
+      }
+      resolved.push({ client, identity });
     }
     return resolved;
   }
 
-  async #resolve(
+  #resolve(
     acting: Acting,
     client: RegisteredClient,
     context: ExecutionContext,
     moduleRef: ModuleRef,
-  ): Promise<Identity> {
+  ): Identity | Promise<Identity> {
     if (acting.as === 'client-application') {
       return clientApplicationIdentity(acting.reason);
     }
     const source = acting.source ?? client.resolveOnBehalfOf;
-    const who = source === undefined ? undefined : await this.#ask(source, context, moduleRef);
+    const who = source === undefined ? undefined : this.#ask(source, context, moduleRef);
+    return isThenable(who)
+      ? Promise.resolve(who).then((settled: unknown) => this.#identity(settled, client, context))
+      : this.#identity(who, client, context);
+  }
+
+  #identity(who: unknown, client: RegisteredClient, context: ExecutionContext): Identity {
     if (who === undefined || who === null) {
       return this.#refuse(client, context);
     }
     return scopeIdentity(client.identity.parse(who, `The identity resolved for ${handlerName(context)}`));
   }
 
-  async #ask(source: OnBehalfOfSource, context: ExecutionContext, moduleRef: ModuleRef): Promise<unknown> {
+  #ask(source: OnBehalfOfSource, context: ExecutionContext, moduleRef: ModuleRef): unknown {
     if (typeof source === 'string') {
       return source;
     }
     if (!isResolverClass(source)) {
       return source(context);
     }
-    const resolver = await this.#resolver(source, context, moduleRef);
-    return resolver.resolve(context);
+    return this.#resolver(source, context, moduleRef).then((resolver) => resolver.resolve(context));
   }
 
   async #resolver(
@@ -152,6 +178,10 @@ export class OnBehalfOfInvocations {
 /** How logs name the handler. */
 export function handlerName(context: ExecutionContext): string {
   return `${context.getClass().name}.${context.getHandler().name}`;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
 function invocationKey(context: ExecutionContext): object {

@@ -26,7 +26,12 @@ export class OnBehalfOfScope {
    * it returns is subscribed to or pulled with that identity in force, wherever that happens.
    */
   run<T>(identity: Identity, fn: () => T): T {
-    const enter: Enter = (callback) => this.#cls.runWith({ [IDENTITY]: identity }, callback);
+    const enter: Enter = (callback) => this.enter(identity, callback);
     return keepScope(enter(fn), enter);
+  }
+
+  /** Calls `fn` with `identity` in force, and returns what it returns as it is: for those who look after lazy values. */
+  enter<T>(identity: Identity, fn: () => T): T {
+    return this.#cls.runWith({ [IDENTITY]: identity }, fn);
   }
 }

@@ -1,6 +1,7 @@
-import { Agent, MockAgent, Pool } from 'undici';
+import { Agent, interceptors, MockAgent, Pool } from 'undici';
 import { MedplumConnectionError, type MedplumDispatcher } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { WireServer } from '../support/wire-server';
 
 let app: MedplumApp;
 
@@ -126,5 +127,68 @@ describe('The pool of the library', () => {
     await closed;
     await expect(create()).rejects.toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none' });
     expect(app.wire.requests).toHaveLength(1);
+  });
+});
+
+describe('Interceptors of undici on a dispatcher that was given', () => {
+  const agents: Agent[] = [];
+  const composed = (...chosen: Parameters<Agent['compose']>): MedplumDispatcher => {
+    const agent = new Agent();
+    agents.push(agent);
+    return agent.compose(...chosen);
+  };
+
+  afterEach(() => Promise.all(agents.splice(0).map((agent) => agent.destroy())));
+
+  it('redirect: is switched off, so credentials and identity go nowhere else', async () => {
+    const elsewhere = await WireServer.start();
+    try {
+      app = await startMedplumApp(
+        { dispatcher: composed(interceptors.redirect({ maxRedirections: 3 })) },
+        { handler: () => ({ status: 307, headers: { location: `${elsewhere.baseUrl}fhir/R4/Patient/1` } }) },
+      );
+      await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_PROTOCOL', status: 307 });
+      expect(elsewhere.requests).toHaveLength(0);
+    } finally {
+      await elsewhere.close();
+    }
+  });
+
+  it('one that redirects all the same: the answer is refused', async () => {
+    const agent = new Agent();
+    agents.push(agent);
+    const dispatcher: MedplumDispatcher = {
+      request: async (options) => {
+        const response = await agent.request(options);
+        return Object.assign(response, { context: { history: [new URL('https://elsewhere.example/')] } });
+      },
+    };
+    app = await startMedplumApp({ dispatcher });
+    await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_PROTOCOL', effect: 'none', retryable: false });
+    await expect(create()).rejects.toMatchObject({ code: 'MEDPLUM_PROTOCOL', effect: 'unknown', retryable: false });
+    expect(app.events.at(-1)?.attempts).toMatchObject([{ error: 'REDIRECT_FOLLOWED' }]);
+  });
+
+  it('retry: is switched off, so a write is sent once', async () => {
+    const retry = interceptors.retry({ methods: ['POST'], statusCodes: [503], minTimeout: 1, maxRetries: 3 });
+    app = await startMedplumApp({ dispatcher: composed(retry) }, { handler: () => ({ status: 503 }) });
+    await expect(create()).rejects.toMatchObject({ code: 'MEDPLUM_SERVER', status: 503, effect: 'unknown' });
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('cache: is switched off, so nobody gets the chart of another', async () => {
+    app = await startMedplumApp(
+      { dispatcher: composed(interceptors.cache()) },
+      {
+        handler: ({ onBehalfOf }) => ({
+          headers: { 'cache-control': 'public, max-age=600' },
+          body: { resourceType: 'Patient', id: onBehalfOf?.split('/')[1] },
+        }),
+      },
+    );
+    for (const onBehalfOf of ['m-1', 'm-2']) {
+      await expect(app.medplum.readResource('Patient', '1', { onBehalfOf })).resolves.toMatchObject({ id: onBehalfOf });
+    }
+    expect(app.wire.requests).toHaveLength(2);
   });
 });

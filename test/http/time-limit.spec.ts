@@ -83,7 +83,7 @@ describe('The timeout of a call', () => {
       app.medplum.readResource('Patient', '2', { onBehalfOf: 'm-2', timeout: 30 }),
     ];
     for (const result of await Promise.allSettled(starved)) {
-      expect(result).toMatchObject({ reason: { code: 'MEDPLUM_TIMEOUT' } });
+      expect(result).toMatchObject({ reason: { code: 'MEDPLUM_TIMEOUT', effect: 'none', retryable: true } });
     }
     release.forEach((resolve) => resolve());
     await slow;

@@ -1,0 +1,56 @@
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+
+/** An answer has more bytes than the client reads. */
+export class TooLarge extends Error {}
+
+const DECODERS: Readonly<Record<string, typeof gunzip>> = {
+  gzip: gunzip,
+  'x-gzip': gunzip,
+  deflate: inflate,
+  br: brotliDecompress,
+};
+
+/** A body whose bytes are not what its header says. */
+class EncodingError extends Error {
+  readonly code = 'CONTENT_ENCODING';
+}
+
+/**
+ * The text of a body that was read: at once when it came as it is, later when it has to be unpacked (RFC 9110 section
+ * 8.4.1).
+ *
+ * @param maxBytes holds for the unpacked text as well: a few bytes can unpack to many.
+ */
+export function bodyText(
+  chunks: readonly Uint8Array[],
+  bytes: number,
+  encoding: string | undefined,
+  maxBytes: number,
+): string | Promise<string> {
+  if (chunks.length === 0) {
+    return '';
+  }
+  const [first] = chunks;
+  const body = chunks.length === 1 && first ? Buffer.from(first.buffer, first.byteOffset, first.length) : undefined;
+  const whole = body ?? Buffer.concat(chunks, bytes);
+  return encoding === undefined || encoding === 'identity' ? utf8(whole) : unpacked(whole, encoding, maxBytes);
+}
+
+async function unpacked(body: Buffer, encoding: string, maxBytes: number): Promise<string> {
+  const decode = Object.hasOwn(DECODERS, encoding.toLowerCase()) ? DECODERS[encoding.toLowerCase()] : undefined;
+  if (!decode) {
+    throw new EncodingError('An unknown content encoding');
+  }
+  try {
+    return utf8(await promisify<Buffer, object, Buffer>(decode)(body, { maxOutputLength: maxBytes }));
+  } catch (cause) {
+    throw (cause as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE' ? new TooLarge() : new EncodingError();
+  }
+}
+
+/** Without a byte order mark, as every JSON parser wants it (RFC 8259 section 8.1). */
+function utf8(body: Buffer): string {
+  const marked = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  return body.toString('utf8', marked ? 3 : 0);
+}

@@ -1,0 +1,105 @@
+import { bodyText, TooLarge } from './answer-body';
+import { Cancelled, type Deadline } from './deadline';
+import type { MedplumDispatcher, MedplumDispatcherResponse } from './medplum-dispatcher';
+import { codeOf } from './pool-wire';
+import { neverSent } from './transport-failure';
+import { type Wire, type WireAnswer, WireFailure, type WireRequest } from './wire';
+
+/** How a dispatcher is asked. */
+export interface DispatcherWireOptions {
+  readonly origin: string;
+  /** Most bytes of one answer; streams have limits of their own. */
+  readonly maxBytes: number;
+  /** The dispatcher is not ours: what interceptors of undici it may be composed with is switched off. */
+  readonly foreign: boolean;
+}
+
+/** A dispatcher followed a redirect: credentials and identity went where it led. */
+class RedirectFollowed extends Error {
+  readonly code = 'REDIRECT_FOLLOWED';
+}
+
+/** Attempts through the `request()` of a dispatcher: one that was given, or our own where bodies are streams. */
+export class DispatcherWire implements Wire {
+  readonly #dispatcher: MedplumDispatcher;
+  readonly #options: DispatcherWireOptions;
+
+  constructor(dispatcher: MedplumDispatcher, options: DispatcherWireOptions) {
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+  }
+
+  async exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure> {
+    const destroyed = this.#dispatcher.destroyed === true;
+    let status: number | undefined;
+    try {
+      const response = await deadline.race(this.#request(request, deadline));
+      refuseHistory(response);
+      status = response.statusCode;
+      const header = (name: string): string | undefined => joined(response.headers[name]);
+      if (request.stream && status >= 200 && status < 300) {
+        return { status, text: '', stream: response.body, header };
+      }
+      return { status, text: await deadline.race(this.#text(response, header)), header };
+    } catch (cause) {
+      const sent = cause instanceof Cancelled || (!destroyed && !neverSent(cause));
+      return new WireFailure(codeOf(cause), sent, status, cause);
+    }
+  }
+
+  #request({ method, path, headers, body }: WireRequest, deadline: Deadline): Promise<MedplumDispatcherResponse> {
+    const named: Record<string, string> = {};
+    for (let i = 0; i < headers.length; i += 2) {
+      named[headers[i] ?? ''] = headers[i + 1] ?? '';
+    }
+    const { origin, foreign } = this.#options;
+    if (foreign) {
+      // A cache of undici's keys by URL, and would show what one user may see to the next.
+      named['cache-control'] ??= 'no-store';
+    }
+    return this.#dispatcher.request({
+      origin,
+      path,
+      method,
+      headers: named,
+      ...(body === undefined ? {} : { body }),
+      signal: deadline,
+      ...(foreign ? { maxRedirections: 0, retryOptions: { maxRetries: 0, statusCodes: [], throwOnError: false } } : {}),
+    });
+  }
+
+  async #text({ body }: MedplumDispatcherResponse, header: (name: string) => string | undefined): Promise<string> {
+    const { maxBytes } = this.#options;
+    const encoding = header('content-encoding');
+    // What its length is known of needs no counting; and a mock may have no more than text().
+    const short = encoding === undefined && Number(header('content-length') ?? Number.NaN) <= maxBytes;
+    if (short || typeof body[Symbol.asyncIterator] !== 'function') {
+      return body.text();
+    }
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    // Leaving the loop destroys the body, and with it lets go of the connection.
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      bytes += chunk.byteLength;
+      if (bytes > maxBytes) {
+        throw new TooLarge();
+      }
+      chunks.push(chunk);
+    }
+    return bodyText(chunks, bytes, encoding, maxBytes);
+  }
+}
+
+/** @throws RedirectFollowed when undici's redirect interceptor has been at work. */
+function refuseHistory({ context, body }: MedplumDispatcherResponse): void {
+  const history = Object(context).history as unknown;
+  if (Array.isArray(history) && history.length > 0) {
+    body.on('error', () => undefined).destroy();
+    throw new RedirectFollowed();
+  }
+}
+
+/** Two `RateLimit` lines arrive as an array; everything reads them joined, as RFC 9110 section 5.3 has it. */
+function joined(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(', ') : value;
+}

@@ -1,0 +1,43 @@
+import type { MedplumError, MedplumErrorDetails } from '../errors/medplum.error';
+import { MedplumProtocolError } from '../errors/response.errors';
+import { MedplumConnectionError, MedplumContentTooLargeError } from '../errors/transport.errors';
+import { poolClosed } from './transport-failure';
+import { TOO_LARGE, type WireFailure } from './wire';
+
+/** Whether the same call fails whenever it is made. */
+export function isInherent(code: string): boolean {
+  return code === TOO_LARGE || code === 'REDIRECT_FOLLOWED';
+}
+
+/** Whether the next attempt would fail alike. */
+export function isFinal(code: string): boolean {
+  return poolClosed(code) || isInherent(code);
+}
+
+/** The typed error for an attempt that ended without an answer, or in the midst of one. */
+export function failureError(call: string, failure: WireFailure, details: MedplumErrorDetails): MedplumError {
+  const { code, sent, status } = failure;
+  if (code === TOO_LARGE) {
+    return new MedplumContentTooLargeError(
+      `${call}: the answer is larger than the client reads (option maxResponseBytes).`,
+      details,
+    );
+  }
+  if (code === 'REDIRECT_FOLLOWED') {
+    return new MedplumProtocolError(
+      `${call}: the dispatcher followed a redirect, and took credentials and identity along. Leave out its redirect interceptor.`,
+      details,
+    );
+  }
+  if (status !== undefined) {
+    return code === 'CONTENT_ENCODING'
+      ? new MedplumProtocolError(`${call} was answered with ${status}, but the body cannot be unpacked.`, details)
+      : new MedplumProtocolError(`${call} was answered with ${status}, but the body was cut off (${code}).`, details);
+  }
+  return new MedplumConnectionError(
+    sent
+      ? `${call}: the connection to the server broke (${code}).`
+      : `${call}: the server could not be reached (${code}). Check baseUrl and the network.`,
+    details,
+  );
+}

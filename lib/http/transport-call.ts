@@ -1,0 +1,261 @@
+import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { type MedplumEffect, MedplumError } from '../errors/medplum.error';
+import { MedplumRateLimitError, UnknownEffectError } from '../errors/response.errors';
+import { MedplumAbortError, MedplumTimeoutError } from '../errors/transport.errors';
+import { Cancelled, type Deadline } from './deadline';
+import { DownloadStream } from './download-stream';
+import { failureError, isFinal, isInherent } from './failure-error';
+import { readAnswer } from './read-answer';
+import { type RequestAttempt, WireAttempt } from './request-attempt';
+import {
+  asOperationOutcome,
+  type ErrorClass,
+  isSerializationConflict,
+  requestIdOf,
+  responseError,
+} from './response-error';
+import { retryAfter } from './retry-after';
+import type { TransportOptions } from './transport.options';
+import type { TransportRequest, TransportResponse } from './transport.types';
+import { type WireAnswer, WireFailure, type WireRequest } from './wire';
+
+/** The state of one call while it runs. */
+export class TransportCall {
+  /** An attempt failed after the request may have reached the server. */
+  #fateUnknown = false;
+  #retries = 0;
+  #renewed = false;
+  /** What all attempts send alike. */
+  readonly #headers: readonly string[];
+
+  constructor(
+    private readonly request: TransportRequest,
+    private readonly options: TransportOptions,
+    private readonly deadline: Deadline,
+    private readonly attempts: RequestAttempt[],
+  ) {
+    this.#headers = headersOf(request);
+  }
+
+  /** @throws MedplumError of the class that fits. */
+  async run(): Promise<TransportResponse> {
+    let streams = false;
+    try {
+      for (;;) {
+        const pending = this.options.credentials.authorization();
+        const authorization = pending instanceof Promise ? await this.#fromCredentials(pending) : pending;
+        if (this.deadline.reason) {
+          throw this.deadline.reason;
+        }
+        const startedAt = performance.now();
+        const result = await this.options.wire.exchange(this.#wireRequest(authorization), this.deadline);
+        this.#note(performance.now() - startedAt, result);
+        if (result instanceof WireFailure) {
+          await this.#retryAfterFailure(result);
+        } else if (isSuccess(result.status)) {
+          const response = readAnswer(this.request, result, this.deadline);
+          // A stream goes on under the same deadline, and lets go of it when it ends.
+          streams = response.body instanceof DownloadStream;
+          return response;
+        } else {
+          await this.#retryAfterAnswer(result, authorization);
+        }
+      }
+    } catch (error) {
+      throw error instanceof Cancelled ? this.#cancelled(error, undefined) : error;
+    } finally {
+      if (!streams) {
+        this.deadline.dispose();
+      }
+    }
+  }
+
+  #wireRequest(authorization: string | undefined): WireRequest {
+    const { method, path, body, answer } = this.request;
+    return {
+      method,
+      path: this.options.baseUrl.path + path,
+      headers: authorization === undefined ? this.#headers : [...this.#headers, 'authorization', authorization],
+      body,
+      stream: answer === 'stream',
+    };
+  }
+
+  #note(duration: number, result: WireAnswer | WireFailure): void {
+    const error = result instanceof WireFailure ? result.code : undefined;
+    const { attempts, request } = this;
+    attempts.push(
+      new WireAttempt(attempts.length + 1, duration, request.onBehalfOf ?? null, { status: result.status, error }),
+    );
+  }
+
+  /** The error for a call that was given up from our side, in the midst of an attempt or between two. */
+  #cancelled({ reason }: Cancelled, attempt: WireFailure | undefined): MedplumError {
+    this.#fateUnknown ||= attempt?.sent === true && !isRefusal(attempt.status);
+    const status = attempt?.status;
+    const effect = this.#writes() && isSuccess(status) ? 'happened' : this.#effect();
+    const details = { effect, retryable: this.#mayBeMadeAgain(effect) && reason === 'timeout' };
+    return reason === 'timeout'
+      ? new MedplumTimeoutError(
+          `${this.request.call} was not answered within its timeout of ${this.request.timeout} ms, retries included.`,
+          details,
+        )
+      : new MedplumAbortError(`${this.request.call} was aborted by its signal.`, details);
+  }
+
+  /**
+   * Waits for the credentials. Calls that wait for the same ones are refused with one error, but an error names its
+   * call: each gets its own, with the effect of its own attempts.
+   */
+  async #fromCredentials<T>(pending: Promise<T>): Promise<T> {
+    try {
+      return await this.deadline.race(pending);
+    } catch (error) {
+      if (!(error instanceof MedplumError)) {
+        throw error;
+      }
+      const effect = this.#effect();
+      const retryable = error.retryable && this.#mayBeMadeAgain(effect);
+      const { status, cause } = error;
+      const wait = error instanceof MedplumRateLimitError ? error.retryAfter : undefined;
+      const details = { status, cause, effect, retryable, retryAfter: wait };
+      throw new (error.constructor as ErrorClass)(error.message, details);
+    }
+  }
+
+  /** Returns when the call may be tried again; throws its error when not. */
+  async #retryAfterFailure(failure: WireFailure): Promise<void> {
+    const { code, sent, status, cause } = failure;
+    if (cause instanceof Cancelled) {
+      throw this.#cancelled(cause, failure);
+    }
+    // A body that is streamed may refuse itself, when it is too long for one.
+    if (cause instanceof MedplumError) {
+      throw cause;
+    }
+    this.#fateUnknown ||= sent && !isRefusal(status);
+    // A status line of success says that a write is done, even if the rest of the answer is lost.
+    const happened = this.#writes() && isSuccess(status);
+    const mayRepeat = !sent || (this.request.repeatability !== 'unsafe' && !happened);
+    if (mayRepeat && !isFinal(code) && (await this.#backOff(undefined))) {
+      return;
+    }
+    const effect = happened ? 'happened' : this.#effect();
+    const again = this.#mayBeMadeAgain(effect) && !isInherent(code);
+    throw failureError(this.request.call, failure, { status, effect, retryable: again, cause });
+  }
+
+  /** Returns when the call may be tried again; throws its error when not. */
+  async #retryAfterAnswer(answer: WireAnswer, authorization: string | undefined): Promise<void> {
+    const { status } = answer;
+    const outcome = parseOutcome(answer.text);
+    if (status === 401 && !this.#renewed && authorization !== undefined && !this.request.once) {
+      this.#renewed = true;
+      if (await this.#fromCredentials(this.options.credentials.renew(authorization))) {
+        return;
+      }
+    }
+    // A server or gateway that failed does not say how far a write came.
+    this.#fateUnknown ||= status >= 500;
+    const gateway = status === 502 || status === 503 || status === 504;
+    const wait = status === 429 || gateway ? retryAfter((name) => answer.header(name), outcome) : undefined;
+    const busy = status === 429 || (status === 409 && isSerializationConflict(outcome));
+    if ((busy || (gateway && this.request.repeatability !== 'unsafe')) && (await this.#backOff(wait))) {
+      return;
+    }
+    throw this.#errorFor(answer, outcome, busy, wait);
+  }
+
+  #errorFor(
+    answer: WireAnswer,
+    outcome: OperationOutcome | undefined,
+    busy: boolean,
+    wait: number | undefined,
+  ): MedplumError {
+    const { request } = this;
+    const { status } = answer;
+    const effect = this.#effect();
+    const error =
+      effect === 'unknown' && (status === 412 || status === 404 || status === 410)
+        ? new UnknownEffectError(
+            `${request.call} was answered with ${status} after an attempt whose fate is unknown: that attempt may have caused it. Read the resource before you decide.`,
+            { status, outcome },
+          )
+        : responseError(
+            {
+              status,
+              call: request.call,
+              outcome,
+              empty: answer.text === '',
+              onBehalfOf: request.onBehalfOf !== undefined,
+              retryAfter: wait,
+            },
+            { effect, retryable: this.#mayBeMadeAgain(effect) && (busy || status >= 502) },
+          );
+    error.attachRequestId(requestIdOf(answer.header('x-request-id'), outcome));
+    return error;
+  }
+
+  /** Waits for the next try, if there may be one: by the server's wish, else with full jitter. */
+  async #backOff(asked: number | undefined): Promise<boolean> {
+    const { maxRetries, minTimeout, maxTimeout } = this.options.retry;
+    const step = Math.min(maxTimeout, minTimeout * 2 ** this.#retries);
+    const delay = asked === undefined ? Math.random() * step : asked + Math.random() * minTimeout;
+    if (
+      this.request.once ||
+      this.#retries >= maxRetries ||
+      (asked ?? 0) > maxTimeout ||
+      delay >= this.deadline.remaining
+    ) {
+      return false;
+    }
+    this.#retries++;
+    await this.deadline.sleep(delay);
+    return true;
+  }
+
+  #writes(): boolean {
+    return this.request.repeatability !== 'safe';
+  }
+
+  #effect(): MedplumEffect {
+    return this.#writes() && this.#fateUnknown ? 'unknown' : 'none';
+  }
+
+  /** Whether the caller may make the call again without anything being done twice. */
+  #mayBeMadeAgain(effect: MedplumEffect): boolean {
+    return effect === 'none' || (effect === 'unknown' && this.request.repeatability === 'once-by-identifier');
+  }
+}
+
+/** Name and value in turn. The library's own come last, one value each. */
+function headersOf({ headers, extended, onBehalfOf }: TransportRequest): string[] {
+  const list: string[] = [];
+  for (const name in headers) {
+    list.push(name, headers[name] ?? '');
+  }
+  if (extended) {
+    list.push('x-medplum', 'extended');
+  }
+  if (onBehalfOf !== undefined) {
+    list.push('x-medplum-on-behalf-of', onBehalfOf);
+  }
+  return list;
+}
+
+function isSuccess(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status < 300;
+}
+
+/** Whether the server said that it does not do what was asked. */
+function isRefusal(status: number | undefined): boolean {
+  return status !== undefined && status >= 300 && status < 500;
+}
+
+function parseOutcome(text: string): OperationOutcome | undefined {
+  try {
+    return asOperationOutcome(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,12 @@
+import type { BaseUrl } from './base-url';
+import type { Credentials } from './credentials';
+import type { MedplumRetryOptions } from './retry.options';
+import type { Wire } from './wire';
+
+/** What a transport is made of. */
+export interface TransportOptions {
+  readonly baseUrl: BaseUrl;
+  readonly wire: Wire;
+  readonly credentials: Credentials;
+  readonly retry: Required<MedplumRetryOptions>;
+}

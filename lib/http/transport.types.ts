@@ -1,0 +1,47 @@
+import type { MedplumDispatcherRequest } from './medplum-dispatcher';
+
+/**
+ * What may be done with a request whose attempt failed in a way that leaves its fate open: `safe`, it changes nothing,
+ * so repeat it; `once-by-identifier`, a conditional create whose condition is an identifier that its body carries, so
+ * the server recognises the repetition; `unsafe`, never repeat it.
+ */
+export type Repeatability = 'safe' | 'once-by-identifier' | 'unsafe';
+
+/** How a successful answer is read. */
+export type AnswerKind = 'object' | 'any' | 'stream';
+
+/** One logical request. The identity is an argument like any other: nothing below the service looks one up. */
+export interface TransportRequest {
+  readonly method: MedplumDispatcherRequest['method'];
+  /** Relative to the base URL, without a leading slash, already encoded, with query. */
+  readonly path: string;
+  /** `GET /fhir/R4/Patient/{id}`: how error texts name the request. */
+  readonly call: string;
+  /** Lower-case names. The transport adds its own three last. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: MedplumDispatcherRequest['body'] | undefined;
+  readonly repeatability: Repeatability;
+  /** The body can be read once only, so no attempt follows the first, whatever became of it. */
+  readonly once?: boolean | undefined;
+  /** What is expected: a JSON object (default), JSON or text as the content type says, or content to be streamed. */
+  readonly answer?: AnswerKind | undefined;
+  /** For streams: the most bytes that are read. */
+  readonly maxBytes?: number | undefined;
+  /** Value of `X-Medplum-On-Behalf-Of`, validated; `undefined` sends no header. */
+  readonly onBehalfOf: string | undefined;
+  /** Sends `X-Medplum: extended`. */
+  readonly extended: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** For the whole call, in ms. */
+  readonly timeout: number;
+}
+
+/** A successful answer. */
+export interface TransportResponse {
+  readonly status: number;
+  /** Parsed JSON, text or a `DownloadStream`, as was asked for; `undefined` when there was no body. */
+  readonly body: unknown;
+  readonly requestId: string | undefined;
+  /** A header of the answer by its lower-case name; several lines are joined by commas. */
+  readonly header: (name: string) => string | undefined;
+}

@@ -1,0 +1,47 @@
+import type { Readable } from 'node:stream';
+import type { Deadline } from './deadline';
+import type { MedplumDispatcherRequest } from './medplum-dispatcher';
+
+/** One attempt, as it goes to the connections. */
+export interface WireRequest {
+  readonly method: MedplumDispatcherRequest['method'];
+  /** With a leading slash and the query. */
+  readonly path: string;
+  /** Names and values in turn: name, value, name, value. */
+  readonly headers: readonly string[];
+  readonly body: MedplumDispatcherRequest['body'] | undefined;
+  /** Hands out the body of a 2xx as it comes, instead of reading it. */
+  readonly stream: boolean;
+}
+
+/** An answer that was read to its end, or up to its body when that is to be streamed. */
+export interface WireAnswer {
+  readonly status: number;
+  /** Empty when the body is streamed. */
+  readonly text: string;
+  readonly stream?: Readable;
+  /** A header by its lower-case name; several lines are joined by commas (RFC 9110 section 5.3). */
+  header(name: string): string | undefined;
+}
+
+/** An attempt without a usable answer. */
+export class WireFailure {
+  constructor(
+    readonly code: string,
+    /** The request may have reached the server. */
+    readonly sent: boolean,
+    /** The status line had been read: the server has decided. */
+    readonly status: number | undefined,
+    /** `Cancelled` when the attempt was given up from our side. */
+    readonly cause: unknown,
+  ) {}
+}
+
+/** Makes single attempts over connections. */
+export interface Wire {
+  /** Never rejects: what goes wrong is the result. */
+  exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure>;
+}
+
+/** Code of a failure: the answer is larger than the client reads. */
+export const TOO_LARGE = 'CONTENT_TOO_LARGE';

@@ -1,0 +1,62 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Size } from './bench.types';
+import { serve } from './measured-process';
+
+/** A Medplum that answers at once: what is measured is who asks. */
+const PATIENT = {
+  resourceType: 'Patient',
+  meta: { versionId: '00000000-0000-4000-8000-000000000001', lastUpdated: '2026-01-01T00:00:00.000Z' },
+  active: true,
+  identifier: [{ system: 'https://example.org/mrn', value: '4711' }],
+  telecom: [{ system: 'phone', value: '+1 555 0100', use: 'home' }],
+  address: [{ line: ['742 Evergreen Terrace'], city: 'Springfield', country: 'US' }],
+  generalPractitioner: [{ reference: 'Practitioner/00000000-0000-4000-8000-000000000002' }],
+  text: { status: 'generated', div: '' },
+};
+
+function patient(bytes: number): object {
+  const rest = bytes - JSON.stringify(PATIENT).length;
+  return { ...PATIENT, text: { ...PATIENT.text, div: 'x'.repeat(Math.max(0, rest)) } };
+}
+
+/** Bundles hold resources of 1 KB each. */
+const bundle = (kilobytes: number) => ({
+  resourceType: 'Bundle',
+  type: 'searchset',
+  entry: Array.from({ length: kilobytes }, () => ({ resource: patient(970), search: { mode: 'match' } })),
+});
+
+const BODIES: Readonly<Record<Size, Buffer>> = {
+  '1 KB': Buffer.from(JSON.stringify(patient(1024))),
+  '100 KB': Buffer.from(JSON.stringify(bundle(100))),
+  '1 MB': Buffer.from(JSON.stringify(bundle(1024))),
+};
+
+function bodyOf(path: string): Buffer {
+  if (path.includes('_count=1000')) {
+    return BODIES['1 MB'];
+  }
+  return path.includes('_count=100') ? BODIES['100 KB'] : BODIES['1 KB'];
+}
+
+const TOKEN = Buffer.from(JSON.stringify({ access_token: 'token', token_type: 'Bearer', expires_in: 3600 }));
+
+const server = createServer((request, response) => {
+  const path = request.url ?? '';
+  const body = path.includes('oauth2/token') ? TOKEN : bodyOf(path);
+  request.resume().once('end', () => {
+    response.writeHead(200, {
+      'content-type': 'application/fhir+json; charset=utf-8',
+      'content-length': body.length,
+      etag: 'W/"1"',
+      ratelimit: ['"requests";r=59998;t=60', '"fhirInteractions";r=48497;t=4'],
+    });
+    response.end(body);
+  });
+});
+server.keepAliveTimeout = 90_000;
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo;
+  serve(`http://127.0.0.1:${port}/`, () => Promise.reject(new Error('The server is not measured.')));
+});
