@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { traceIdOf } from './audit/audit-context';
 import type { AuditedCall, AuditTrail } from './audit/audit-trail';
 import { requestedEntries, type RequestedEntry } from './audit/bundle-summary';
 import type { RequestFacts } from './audit/recorded-request-event';
+import { callFacts } from './call-facts';
 import { isMedplumError, type MedplumError } from './errors/medplum.error';
 import { MedplumBadRequestError } from './errors/response.errors';
 import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
@@ -109,44 +109,31 @@ export class PinnedCall {
     const required = trail.requires(audited);
     const id = required ? randomUUID() : undefined;
     const facts = (response?: TransportResponse, error?: MedplumError): RequestFacts => {
-      // What refused arguments leave unsaid is filled in from the interaction.
-      const { action, method, pathTemplate } = request ?? interaction;
-      const path = request ? `/${request.path}` : pathTemplate;
-      const [onBehalfOf, identitySource] = [identity?.onBehalfOf, identity?.source];
-      error?.attachRequest({ client: host.name, method, path, pathTemplate, onBehalfOf, identitySource });
-      return {
-        id,
-        operationId: (this.#operationId ??= randomUUID()),
-        client: host.name,
-        clientId: host.clientId,
-        baseUrl: host.baseUrl.origin + host.baseUrl.path,
-        action,
-        method,
-        pathTemplate,
-        path,
-        query: request?.eventQuery ?? request?.query ?? '',
-        resourceType: request?.resourceType,
-        resourceId: request?.resourceId,
-        operation: request?.operation,
-        onBehalfOf,
-        identitySource,
-        reason: identity?.reason,
-        startedAt,
-        durationMs: performance.now() - start,
-        attempts,
-        status: response?.status ?? error?.status,
-        requestId: response?.requestId ?? error?.requestId,
-        effect: error?.effect ?? (request?.repeatability === 'safe' ? 'none' : 'happened'),
+      return callFacts(
+        host,
+        {
+          id,
+          operationId: (this.#operationId ??= randomUUID()),
+          interaction,
+          request,
+          identity,
+          headers: this.#headers,
+          attempts,
+          entries,
+          context: audited.context,
+          startedAt,
+          durationMs: performance.now() - start,
+        },
+        response,
         error,
-        traceId: this.#headers && traceIdOf(this.#headers),
-        context: audited.context,
-        entries,
-        answer: response?.body,
-      };
+      );
     };
     /** Publishes the event; the result is there when the sinks have it, where they must. */
     const end = (response?: TransportResponse, error?: MedplumError): Promise<void> | undefined => {
       trail.ended(audited);
+      if (!error && !trail.isActive) {
+        return undefined;
+      }
       const known = facts(response, error);
       if (!required) {
         trail.publish(known, audited);

@@ -99,12 +99,11 @@ export class AuditTrail implements AuditedClient {
 
   /** Publishes the event of a call that has ended. */
   publish(facts: RequestFacts, call: AuditedCall): void {
-    const place = this.#place(call);
     if (!this.isActive) {
       return;
     }
     const queues = this.#queues(call);
-    const event = this.#audit.publish(facts, place, queues.length > 0);
+    const event = this.#audit.publish(facts, this.#place(call), queues.length > 0);
     if (event) {
       queues.forEach((queue) => queue.add(event));
     }

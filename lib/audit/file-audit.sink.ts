@@ -168,8 +168,10 @@ export class FileAuditSink implements MedplumAuditSink {
     return `${line}\n`;
   }
 
-  async #rotate({ handle }: OpenFile): Promise<void> {
+  async #rotate({ handle, prefix }: OpenFile): Promise<void> {
     const { path } = this.#options;
+    // What explains the end of this file belongs into it.
+    await handle.appendFile(prefix);
     await handle.datasync();
     await handle.close();
     this.#file = undefined;

@@ -1,0 +1,241 @@
+import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AuditChainHead, FileAuditSink, type FileAuditSinkOptions, verifyAuditFiles } from 'nestjs-medplum';
+import { RecordedRequestEvent } from '../../lib/audit/recorded-request-event';
+import { auditCommand } from '../../lib/cli/audit.command';
+
+const KEY = 'a key of a chain that has 32 bytes, or more';
+
+let directory: string;
+let path: string;
+let opened: FileAuditSink[] = [];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'audit-file-'));
+  path = join(directory, 'sub', 'audit.log');
+});
+afterEach(async () => {
+  await Promise.allSettled(opened.map((sink) => sink.close()));
+  opened = [];
+  await rm(directory, { recursive: true });
+});
+
+function open(options: Partial<FileAuditSinkOptions> = {}): FileAuditSink {
+  const sink = new FileAuditSink({ path, form: 'phi', ...options });
+  opened.push(sink);
+  return sink;
+}
+
+const chain = (onHead: (head: AuditChainHead) => void = () => undefined) => ({ chain: { key: KEY, onHead } });
+
+/** An event whose resource has this id. */
+const event = (resourceId: string) =>
+  new RecordedRequestEvent(
+    {
+      operationId: 'o',
+      client: 'default',
+      clientId: 'client-1',
+      baseUrl: 'https://example.org/',
+      action: 'read',
+      method: 'GET',
+      pathTemplate: '/fhir/R4/Patient/{id}',
+      path: `/fhir/R4/Patient/${resourceId}`,
+      query: '',
+      resourceType: 'Patient',
+      resourceId,
+      onBehalfOf: 'ProjectMembership/m-1',
+      identitySource: 'call',
+      startedAt: Date.UTC(2026, 0, 2),
+      durationMs: 1,
+      attempts: [],
+      effect: 'none',
+    },
+    { instanceId: 'i', seq: 1 },
+  );
+
+const lines = async (file = path) => (await readFile(file, 'utf8')).split('\n');
+const idOf = (line: string) => (JSON.parse(line) as { resourceId?: string }).resourceId;
+
+const edit = async (change: (text: string[]) => string[]) =>
+  writeFile(path, change((await readFile(path, 'utf8')).split('\n')).join('\n'));
+const stdout = () => jest.spyOn(process.stdout, 'write').mockImplementation(() => true);
+
+const verify = (heads?: readonly AuditChainHead[], files = [path]) => verifyAuditFiles(files, Buffer.from(KEY), heads);
+/** Ten records, written by one process. */
+async function tenRecords(): Promise<AuditChainHead> {
+  const heads: AuditChainHead[] = [];
+  const sink = open(chain((head) => heads.push(head)));
+  for (let i = 1; i < 10; i++) {
+    await sink.write([event(String(i))]);
+  }
+  await sink.close();
+  return heads.at(-1) ?? { n: 0, mac: '' };
+}
+
+describe('The file of a FileAuditSink', () => {
+  it('holds a line of JSON for each event, in order, for the owner alone to read', async () => {
+    const sink = open();
+    await sink.write([event('a'), event('b')]);
+    await sink.write([event('c')]);
+    const written = await lines();
+    expect(written.pop()).toBe('');
+    expect(written.map(idOf)).toEqual(['a', 'b', 'c']);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it.each(['batch', 'never', 1] as const)('is gone on with after a restart (fsync: %s)', async (fsync) => {
+    const first = open({ fsync });
+    await first.write([event('a')]);
+    await first.close();
+    await open({ fsync }).write([event('b')]);
+    expect((await lines()).slice(0, 2).map(idOf)).toEqual(['a', 'b']);
+  });
+
+  it('keeps an unfinished line apart from the next one', async () => {
+    const first = open();
+    await first.write([event('a'), event('b')]);
+    await first.close();
+    await truncate(path, (await stat(path)).size - 10);
+    await open().write([event('c')]);
+    const [a, torn, c] = await lines();
+    expect([a, c].map((line) => idOf(line ?? ''))).toEqual(['a', 'c']);
+    expect(torn).toMatch(/^\{.*"resourceId":"b"/);
+    expect(() => JSON.parse(torn ?? '') as unknown).toThrow(SyntaxError);
+  });
+
+  it('is renamed when it is full, and no line is lost or split', async () => {
+    const sink = open({ maxBytes: 2_000 });
+    for (let i = 0; i < 20; i++) {
+      await sink.write([event(String(i))]);
+    }
+    const names = (await readdir(join(directory, 'sub'))).toSorted((a, b) => a.localeCompare(b));
+    expect(names.length).toBeGreaterThan(3);
+    expect(names.slice(0, 3)).toEqual(['audit.log', 'audit.log.000001', 'audit.log.000002']);
+    const texts = await Promise.all(
+      [...names.slice(1), 'audit.log'].map((name) => lines(join(directory, 'sub', name))),
+    );
+    expect(texts.flatMap((text) => text.slice(0, -1).map(idOf))).toEqual(
+      Array.from({ length: 20 }, (_, i) => String(i)),
+    );
+  });
+
+  it('goes on after a write that failed', async () => {
+    await writeFile(join(directory, 'sub'), 'in the way of the directory');
+    const sink = open();
+    await expect(sink.write([event('a')])).rejects.toThrow(/EEXIST|ENOTDIR/);
+    await rm(join(directory, 'sub'));
+    await sink.write([event('a')]);
+    expect((await lines()).slice(0, 1).map(idOf)).toEqual(['a']);
+  });
+});
+
+describe('A chained file', () => {
+  it('is intact as it was written, and ends with the head that was published', async () => {
+    const head = await tenRecords();
+    expect(await verify([head])).toEqual({ records: 10, head, torn: 0 });
+  });
+
+  it('is intact over restarts, unfinished lines and rotations', async () => {
+    await tenRecords();
+    await truncate(path, (await stat(path)).size - 10);
+    const sink = open({ ...chain(), maxBytes: 3_000 });
+    await sink.write([event('a')]);
+    await sink.write([event('b')]);
+    await sink.close();
+    await appendFile(path, '{"torn');
+    const files = [...(await readdir(join(directory, 'sub')))].toSorted((a, b) => a.localeCompare(b));
+    const paths = [...files.slice(1), 'audit.log'].map((name) => join(directory, 'sub', name));
+    const result = await verify([], paths);
+    expect(result.problem).toBeUndefined();
+    expect(result.torn).toBe(2);
+    // A later file can be checked alone: it says where it goes on.
+    expect((await verify([], paths.slice(-1))).problem).toBeUndefined();
+  });
+
+  it.each<readonly [string, (text: string[]) => string[], RegExp]>([
+    [
+      'changed',
+      (text) => text.with(4, (text[4] ?? '').replace('"resourceId":"4"', '"resourceId":"5"')),
+      /line 5: record 5 is not as it was written/,
+    ],
+    ['left out', (text) => text.toSpliced(4, 1), /line 5: records 5 to 5 are missing before it/],
+    ['left out at the beginning', (text) => text.slice(2), /line 1: the chain has no beginning/],
+    ['exchanged', (text) => [...text.slice(0, 4), text[5] ?? '', text[4] ?? '', ...text.slice(6)], /line 5/],
+    ['repeated', (text) => text.toSpliced(4, 0, text[3] ?? ''), /line 5: record 4 is not as it was written/],
+    ['added', (text) => text.toSpliced(4, 0, '{"resourceId":"x"}'), /line 5: this line is not part of the chain/],
+    ['cut', (text) => text.with(4, (text[4] ?? '').slice(0, 30)), /records 5 to 5 are missing|not part of the chain/],
+  ])('shows the first line that was %s', async (_how, change, problem) => {
+    await tenRecords();
+    await edit(change);
+    expect((await verify()).problem).toMatch(problem);
+  });
+
+  it('shows that lines are missing at the end, when its head was published', async () => {
+    const head = await tenRecords();
+    await edit((text) => [...text.slice(0, 7), '']);
+    expect((await verify()).problem).toBeUndefined();
+    expect((await verify([head])).problem).toBe('records 8 to 10 are missing at the end');
+  });
+
+  it('shows that it was written anew, also by who has the key, when its head was published', async () => {
+    const head = await tenRecords();
+    await rm(path);
+    await tenRecords();
+    await edit((text) => text);
+    expect((await verify([{ n: head.n, mac: '0'.repeat(64) }])).problem).toMatch(
+      /not the one whose head was published/,
+    );
+  });
+
+  it('cannot be checked, or forged, with another key', async () => {
+    await tenRecords();
+    const result = await verifyAuditFiles([path], Buffer.from('another key of 32 bytes, or of more'));
+    expect(result.problem).toMatch(/line 1: record 1 is not as it was written/);
+  });
+
+  it('publishes its head at each rotation and at an interval', async () => {
+    const heads: number[] = [];
+    const sink = open({ maxBytes: 1_500, chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 5 } });
+    await sink.write([event('a')]);
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => heads.length > 0 && (clearInterval(timer), resolve()), 1);
+    });
+    expect(heads).toEqual([2]);
+    await sink.write([event('b')]);
+    await sink.write([event('c')]);
+    await sink.write([event('d')]);
+    expect(heads.length).toBeGreaterThan(1);
+  });
+});
+
+describe('nestjs-medplum audit verify', () => {
+  it('says that a file is intact, or fails with the first line that is not', async () => {
+    const key = join(directory, 'key');
+    await writeFile(key, KEY);
+    let head = '';
+    const sink = open(chain(({ n, mac }) => (head = `${n}:${mac}`)));
+    await sink.write([event('a'), event('b')]);
+    await sink.close();
+    const write = stdout();
+    try {
+      await auditCommand.run(['verify', path, '--key-file', key, '--head', head]);
+      expect(write.mock.calls).toEqual([[`3 records intact, 0 unfinished lines, head ${head}\n`]]);
+      await writeFile(path, (await readFile(path, 'utf8')).replace('"resourceId":"b"', '"resourceId":"c"'));
+      await expect(auditCommand.run(['verify', path, '--key-file', key])).rejects.toThrow(
+        `${path}, line 3: record 3 is not as it was written`,
+      );
+    } finally {
+      write.mockRestore();
+    }
+  });
+
+  it.each<readonly [string, readonly string[], RegExp]>([
+    ['no file', ['verify', '--key-env', 'X'], /say what to check/],
+    ['no key', ['verify', 'file'], /one of --key-env and --key-file/],
+    ['a variable that is not set', ['verify', 'file', '--key-env', 'NO_SUCH_VARIABLE'], /NO_SUCH_VARIABLE is not set/],
+    ['a head that is none', ['verify', 'file', '--key-file', __filename, '--head', '1'], /--head must be/],
+  ])('is refused with %s', async (_what, args, message) => {
+    await expect(auditCommand.run(args)).rejects.toThrow(message);
+  });
+});
