@@ -20,7 +20,12 @@ import {
   MedplumUnauthorizedError,
   UnknownEffectError,
 } from './errors/response.errors';
-import { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from './errors/transport.errors';
+import {
+  MedplumAbortError,
+  MedplumConnectionError,
+  MedplumTimeoutError,
+  MedplumTlsError,
+} from './errors/transport.errors';
 
 /** What the end user is told. */
 export interface ExceptionAnswer {
@@ -65,6 +70,7 @@ const UPSTREAM = [
   [MedplumTimeoutError, 504],
   [MedplumAbortError, 504],
   [MedplumConnectionError, 502],
+  [MedplumTlsError, 502],
   [MedplumProtocolError, 502],
 ] as const;
 

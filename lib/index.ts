@@ -75,7 +75,9 @@ export {
   MedplumConnectionError,
   MedplumContentTooLargeError,
   MedplumTimeoutError,
+  MedplumTlsError,
 } from './errors/transport.errors';
+export type { MedplumTimeoutPhase } from './errors/transport.errors';
 export type { BinaryContent, UploadDescription } from './fhir/binaries';
 export type { NewBot } from './fhir/bots';
 export { bundleEntry, entryResults } from './fhir/bundles';
@@ -106,7 +108,7 @@ export type { ClientSecret } from './http/client-secret';
 export type { MedplumHeaders } from './http/caller-headers';
 export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';
 export type { RequestAttempt } from './http/request-attempt';
-export type { MedplumRetryOptions } from './http/retry.options';
+export type { MedplumCallRetryOptions, MedplumRetryOptions } from './http/retry.options';
 export { MedplumExceptionFilter } from './medplum-exception.filter';
 export type { MedplumModuleExtras } from './medplum.module-definition';
 export { MedplumModule } from './medplum.module';

@@ -22,9 +22,6 @@ import type { Identity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import { type CallHost, PinnedCall, type PinOptions } from './pinned-call';
 
-/** How long calls in flight may take to finish when the app shuts down, in ms. */
-const DRAIN_TIMEOUT = 10_000;
-
 /** @internal One configured client: its pool, and the one way of every call through identity, transport and audit. */
 export class MedplumConnection implements OnApplicationShutdown, CallHost {
   /** Vets identities before they are used, if the client was told to. */
@@ -44,15 +41,16 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     readonly identity: IdentityResolver,
     private readonly audit: MedplumAudit,
   ) {
-    const { baseUrl, pool, connectTimeout, retry, maxResponseBytes: maxBytes } = options;
+    const { baseUrl, pool, connectTimeout, headersTimeout, bodyTimeout, retry, maxResponseBytes: maxBytes } = options;
+    warnOfEnvironment(this.#logger);
     this.trail = new AuditTrail(audit, options.audit, options.auditContext);
     let dispatcher: MedplumDispatcher | undefined = options.dispatcher;
     let wire: Wire;
     if (dispatcher) {
       wire = new DispatcherWire(dispatcher, { origin: baseUrl.origin, maxBytes, foreign: true });
     } else {
-      // The deadline of a call covers headers and body, so the pool need not watch them.
-      const timeouts = { connect: { timeout: connectTimeout }, headersTimeout: 0, bodyTimeout: 0 };
+      // The deadline of a call covers headers and body: the pool watches them only when it is told to.
+      const timeouts = { connect: { timeout: connectTimeout }, headersTimeout, bodyTimeout };
       const own = new Pool(baseUrl.origin, { ...pool, ...timeouts });
       dispatcher = this.#ownPool = own;
       const streaming = new DispatcherWire(own, { origin: baseUrl.origin, maxBytes, foreign: false });
@@ -111,7 +109,7 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     if (!pool || pool.closed || pool.destroyed) {
       return;
     }
-    const timer = setTimeout(() => void pool.destroy(), DRAIN_TIMEOUT);
+    const timer = setTimeout(() => void pool.destroy(), this.options.shutdownTimeout);
     await pool.close().catch(() => undefined);
     clearTimeout(timer);
   }
@@ -139,5 +137,20 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
   transmit(request: FhirRequest, wire: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse> {
     const { signedUrl } = request;
     return signedUrl ? this.#signed.send(signedUrl, wire, attempts) : this.#transport.send(wire, attempts);
+  }
+}
+
+/** Settings of the process that undo what the library promises. */
+function warnOfEnvironment(logger: Logger): void {
+  const { NODE_TLS_REJECT_UNAUTHORIZED, NODE_DEBUG = '' } = process.env;
+  if (NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+    logger.warn(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0: whoever stands between this app and Medplum can read the client secret and all records.',
+    );
+  }
+  if (/(?:^|[,\s])(?:undici|fetch|http|net|tls|\*)(?:$|[,\s*])/i.test(NODE_DEBUG)) {
+    logger.warn(
+      'NODE_DEBUG prints requests: the log will show paths with the ids of patients, and headers with credentials.',
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { MedplumBadRequestError } from './errors/response.errors';
 import type { IfMatch } from './fhir/interactions';
 import type { MedplumHeaders } from './http/caller-headers';
+import type { MedplumCallRetryOptions } from './http/retry.options';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
 
 /** Options that every call takes as its last argument. An unknown key is an error: it may be a misspelt `onBehalfOf`. */
@@ -14,6 +15,8 @@ export interface MedplumRequestOptions {
   readonly signal?: AbortSignal;
   /** For the whole call, retries included, in ms. Default: the module's `timeout`. */
   readonly timeout?: number;
+  /** How often and how patiently this call is repeated. Default: the module's `retry`. `{ maxRetries: 0 }`: not at all. */
+  readonly retry?: MedplumCallRetryOptions;
   /** Further headers. Those that the library owns are an error in any spelling. */
   readonly headers?: MedplumHeaders;
 }
@@ -27,7 +30,9 @@ export interface MedplumUpdateOptions extends MedplumRequestOptions {
   readonly ifMatch?: IfMatch;
 }
 
-const KEYS = ['onBehalfOf', 'signal', 'timeout', 'headers'];
+const KEYS = ['onBehalfOf', 'signal', 'timeout', 'retry', 'headers'];
+
+const RETRY_KEYS = ['maxRetries', 'minTimeout', 'maxTimeout'];
 
 /**
  * @internal
@@ -49,7 +54,25 @@ export function checkRequestOptions(options: MedplumRequestOptions, further: rea
   if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= 2_147_483_647)) {
     throw new MedplumBadRequestError('The timeout option must be a number of milliseconds between 1 and 2147483647.');
   }
+  checkRetry(options.retry);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new MedplumBadRequestError('The signal option must be an AbortSignal.');
+  }
+}
+
+function checkRetry(retry: unknown): void {
+  if (retry === undefined) {
+    return;
+  }
+  const entries =
+    typeof retry === 'object' && retry !== null && !Array.isArray(retry) ? Object.entries(retry) : [['', 0]];
+  for (const [key, value] of entries as [string, unknown][]) {
+    const least = key === 'maxRetries' ? 0 : 1;
+    const isNumber = typeof value === 'number' && value >= least && value <= 2_147_483_647;
+    if (!RETRY_KEYS.includes(key) || !isNumber || (least === 0 && !Number.isInteger(value))) {
+      throw new MedplumBadRequestError(
+        'The retry option must be an object with maxRetries (a whole number, 0 or more), minTimeout and maxTimeout (milliseconds).',
+      );
+    }
   }
 }

@@ -59,13 +59,22 @@ export interface MedplumModuleOptions {
    * Default 67,108,864 (64 MiB). Downloads have the `maxBytes` of their own.
    */
   readonly maxResponseBytes?: number;
+  /**
+   * For the begin of the answer to one attempt, in ms, as undici measures it (within a second or so). Default: none but
+   * `timeout`. Such an attempt is repeated where that is safe; else, or in the end, it is a `MedplumTimeoutError`.
+   */
+  readonly headersTimeout?: number;
+  /** For the wait between two pieces of a body, in ms, likewise. Default: none but `timeout`. */
+  readonly bodyTimeout?: number;
+  /** How long calls in flight may take to finish when the app shuts down, in ms; then they are aborted. Default 10,000. */
+  readonly shutdownTimeout?: number;
   /** How often and how patiently calls are repeated. */
   readonly retry?: MedplumRetryOptions;
   /** Size of the pool that the library opens and closes. */
   readonly pool?: MedplumPoolOptions;
   /**
    * An undici dispatcher to use instead of a pool; it is never closed. It must neither follow redirects nor retry nor
-   * cache. Excludes `pool` and `connectTimeout`.
+   * cache. Excludes `pool`, `connectTimeout`, `headersTimeout` and `bodyTimeout`.
    */
   readonly dispatcher?: MedplumDispatcher;
   /** Where the records of calls are kept, and whether a call may do without them. */
@@ -107,6 +116,9 @@ export interface ResolvedMedplumOptions {
   readonly extended: boolean;
   readonly timeout: number;
   readonly connectTimeout: number;
+  readonly headersTimeout: number;
+  readonly bodyTimeout: number;
+  readonly shutdownTimeout: number;
   readonly maxResponseBytes: number;
   readonly retry: Required<MedplumRetryOptions>;
   readonly pool: Required<MedplumPoolOptions>;
@@ -144,6 +156,7 @@ const RETRY_CHECKS: Readonly<Record<keyof MedplumRetryOptions, Check>> = {
   maxRetries: is('a whole number, 0 or more', isCount(0)),
   minTimeout: ms,
   maxTimeout: ms,
+  budget: is('a number, 0 or more', (value) => typeof value === 'number' && value >= 0),
 };
 
 const POOL_CHECKS: Readonly<Record<keyof MedplumPoolOptions, Check>> = {
@@ -187,6 +200,9 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   extended: aBoolean,
   timeout: ms,
   connectTimeout: ms,
+  headersTimeout: ms,
+  bodyTimeout: ms,
+  shutdownTimeout: ms,
   maxResponseBytes: is('a whole number of bytes, 1 or more', isCount(1)),
   retry: (value) => nested(value, RETRY_CHECKS),
   pool: (value) => nested(value, POOL_CHECKS),
@@ -253,6 +269,9 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
   if (options.dispatcher && (options.pool ?? options.connectTimeout) !== undefined) {
     problems.push('dispatcher excludes pool and connectTimeout: set those on the dispatcher');
   }
+  if (options.dispatcher && (options.headersTimeout ?? options.bodyTimeout) !== undefined) {
+    problems.push('dispatcher excludes headersTimeout and bodyTimeout: set those on the dispatcher');
+  }
   const address = options.baseUrl ?? 'https://api.medplum.com/';
   const baseUrl = isText(address) ? parseBaseUrl(address, options.allowInsecureHttp === true) : { problem: '' };
   if ('problem' in baseUrl && baseUrl.problem) {
@@ -278,6 +297,9 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     extended: options.extended ?? true,
     timeout: options.timeout ?? 30_000,
     connectTimeout: options.connectTimeout ?? 5_000,
+    headersTimeout: options.headersTimeout ?? 0,
+    bodyTimeout: options.bodyTimeout ?? 0,
+    shutdownTimeout: options.shutdownTimeout ?? 10_000,
     maxResponseBytes: options.maxResponseBytes ?? 64 * 2 ** 20,
     retry: Object.freeze({ ...RETRY_DEFAULTS, ...defined(options.retry) }),
     pool: Object.freeze({ connections: 64, keepAliveTimeout: 10_000, ...defined(options.pool) }),

@@ -229,6 +229,7 @@ export class PinnedCall {
       maxBytes,
       onBehalfOf: identity.onBehalfOf,
       extended: this.#host.extended && request.extended !== false,
+      retry: this.#options.retry,
       signal: this.#options.signal,
       timeout: from === undefined ? given : Math.max(1, given - (performance.now() - from)),
     };

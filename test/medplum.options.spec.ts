@@ -166,6 +166,11 @@ describe('The options of a client', () => {
   it('take a dispatcher or the size of a pool, not both', () => {
     const dispatcher = { request: () => Promise.reject(new Error('unused')) };
     expect(resolve({ dispatcher }).dispatcher).toBe(dispatcher);
+    for (const more of [{ headersTimeout: 1000 }, { bodyTimeout: 1000 }]) {
+      expect(problemsOf({ ...VALID, dispatcher, ...more })).toEqual([
+        '- dispatcher excludes headersTimeout and bodyTimeout: set those on the dispatcher',
+      ]);
+    }
     for (const more of [{ pool: {} }, { connectTimeout: 1000 }, { pool: { connections: 1 }, connectTimeout: 1000 }]) {
       expect(problemsOf({ ...VALID, dispatcher, ...more })).toEqual([
         '- dispatcher excludes pool and connectTimeout: set those on the dispatcher',

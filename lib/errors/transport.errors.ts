@@ -1,9 +1,23 @@
 import { MedplumError, type MedplumErrorDetails } from './medplum.error';
 
-/** The time for the whole call (option `timeout`, retries and waiting included) ran out. */
+/** What took too long: the whole call (option `timeout`), the begin of the answer, or the next piece of its body. */
+export type MedplumTimeoutPhase = 'total' | 'headers' | 'body';
+
+/** Time ran out: that of the whole call, retries and waiting included, or of one step of its last attempt. */
 export class MedplumTimeoutError extends MedplumError {
-  constructor(message: string, details?: MedplumErrorDetails) {
+  /** Which limit it was: option `timeout` (`total`), `headersTimeout` (`headers`) or `bodyTimeout` (`body`). */
+  readonly phase: MedplumTimeoutPhase;
+
+  constructor(message: string, details?: MedplumErrorDetails & { readonly phase?: MedplumTimeoutPhase }) {
     super('MEDPLUM_TIMEOUT', message, details);
+    this.phase = details?.phase ?? 'total';
+  }
+}
+
+/** The connection was refused by TLS, before anything was sent: look at the certificates. `cause.code` tells more. */
+export class MedplumTlsError extends MedplumError {
+  constructor(message: string, details?: MedplumErrorDetails) {
+    super('MEDPLUM_TLS', message, details);
   }
 }
 

@@ -1,12 +1,17 @@
 import type { MedplumError, MedplumErrorDetails } from '../errors/medplum.error';
 import { MedplumProtocolError } from '../errors/response.errors';
-import { MedplumConnectionError, MedplumContentTooLargeError } from '../errors/transport.errors';
-import { poolClosed } from './transport-failure';
+import {
+  MedplumConnectionError,
+  MedplumContentTooLargeError,
+  MedplumTimeoutError,
+  MedplumTlsError,
+} from '../errors/transport.errors';
+import { poolClosed, slowPhase, tlsRefused } from './transport-failure';
 import { TOO_LARGE, type WireFailure } from './wire';
 
 /** Whether the same call fails whenever it is made. */
 export function isInherent(code: string): boolean {
-  return code === TOO_LARGE || code === 'REDIRECT_FOLLOWED';
+  return code === TOO_LARGE || code === 'REDIRECT_FOLLOWED' || tlsRefused(code);
 }
 
 /** Whether the next attempt would fail alike. */
@@ -28,6 +33,17 @@ export function failureError(call: string, failure: WireFailure, details: Medplu
       `${call}: the dispatcher followed a redirect, and took credentials and identity along. Leave out its redirect interceptor.`,
       details,
     );
+  }
+  if (tlsRefused(code)) {
+    return new MedplumTlsError(
+      `${call}: the certificate of the server is not trusted (${code}). Nothing was sent.`,
+      details,
+    );
+  }
+  const phase = slowPhase(code);
+  if (phase) {
+    const what = phase === 'headers' ? 'the answer did not begin' : 'the body of the answer stood still';
+    return new MedplumTimeoutError(`${call}: ${what} within its time (option ${phase}Timeout).`, { ...details, phase });
   }
   if (status !== undefined) {
     return code === 'CONTENT_ENCODING'

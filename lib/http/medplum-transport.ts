@@ -1,5 +1,6 @@
 import { Deadline } from './deadline';
 import type { RequestAttempt } from './request-attempt';
+import { RetryBudget } from './retry-budget';
 import { TransportCall } from './transport-call';
 import type { TransportOptions } from './transport.options';
 import type { TransportRequest, TransportResponse } from './transport.types';
@@ -7,9 +8,11 @@ import type { TransportRequest, TransportResponse } from './transport.types';
 /** Sends requests: attempts, one deadline, and retries of what is safe. It knows neither Nest nor any scope. */
 export class MedplumTransport {
   readonly #options: TransportOptions;
+  readonly #budget: RetryBudget;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#budget = new RetryBudget(options.retry.budget);
   }
 
   /**
@@ -18,6 +21,8 @@ export class MedplumTransport {
    * @throws MedplumError of the class that fits, with its `effect`.
    */
   send(request: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse> {
-    return new TransportCall(request, this.#options, new Deadline(request.timeout, request.signal), attempts).run();
+    this.#budget.called();
+    const deadline = new Deadline(request.timeout, request.signal);
+    return new TransportCall(request, this.#options, this.#budget, deadline, attempts).run();
   }
 }

@@ -15,6 +15,7 @@ import {
   responseError,
 } from './response-error';
 import { retryAfter } from './retry-after';
+import type { RetryBudget } from './retry-budget';
 import type { TransportOptions } from './transport.options';
 import type { TransportRequest, TransportResponse } from './transport.types';
 import { type WireAnswer, WireFailure, type WireRequest } from './wire';
@@ -31,6 +32,7 @@ export class TransportCall {
   constructor(
     private readonly request: TransportRequest,
     private readonly options: TransportOptions,
+    private readonly budget: RetryBudget,
     private readonly deadline: Deadline,
     private readonly attempts: RequestAttempt[],
   ) {
@@ -198,14 +200,15 @@ export class TransportCall {
 
   /** Waits for the next try, if there may be one: by the server's wish, else with full jitter. */
   async #backOff(asked: number | undefined): Promise<boolean> {
-    const { maxRetries, minTimeout, maxTimeout } = this.options.retry;
+    const { maxRetries, minTimeout, maxTimeout } = { ...this.options.retry, ...this.request.retry };
     const step = Math.min(maxTimeout, minTimeout * 2 ** this.#retries);
     const delay = asked === undefined ? Math.random() * step : asked + Math.random() * minTimeout;
     if (
       this.request.once ||
       this.#retries >= maxRetries ||
       (asked ?? 0) > maxTimeout ||
-      delay >= this.deadline.remaining
+      delay >= this.deadline.remaining ||
+      !this.budget.take()
     ) {
       return false;
     }

@@ -7,12 +7,20 @@ const NEVER_SENT = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_CLOSED',
   'UND_ERR_INVALID_ARG',
+]);
+
+/** Codes of Node's `tls` for certificates that are not trusted: the handshake failed, so nothing was sent. */
+const TLS = new Set([
   'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_REVOKED',
+  'CERT_UNTRUSTED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'ERR_TLS_CERT_ALTNAME_INVALID',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
 /** Codes of a pool that was shut down: waiting does not bring it back. */
@@ -50,11 +58,27 @@ export function failureCode(failure: unknown): string {
 export function neverSent(failure: unknown): boolean {
   const { syscall, errors } = partsOf(failure);
   return (
-    NEVER_SENT.has(failureCode(failure)) || syscall === 'connect' || (errors.length > 0 && errors.every(neverSent))
+    NEVER_SENT.has(failureCode(failure)) ||
+    tlsRefused(failureCode(failure)) ||
+    syscall === 'connect' ||
+    (errors.length > 0 && errors.every(neverSent))
   );
 }
 
 /** Whether the connection pool was closed. A destroyed one fails requests that were under way as well. */
 export function poolClosed(code: string): boolean {
   return CLOSED.has(code);
+}
+
+/** Whether the other side could not prove who it is. The next attempt fails alike. */
+export function tlsRefused(code: string): boolean {
+  return TLS.has(code);
+}
+
+/** Which limit of the pool an attempt has run into, if it has. */
+export function slowPhase(code: string): 'headers' | 'body' | undefined {
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
+    return 'headers';
+  }
+  return code === 'UND_ERR_BODY_TIMEOUT' ? 'body' : undefined;
 }

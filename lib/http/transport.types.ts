@@ -1,4 +1,5 @@
 import type { MedplumDispatcherRequest } from './medplum-dispatcher';
+import type { MedplumCallRetryOptions } from './retry.options';
 
 /**
  * What may be done with a request whose attempt failed in a way that leaves its fate open: `safe`, it changes nothing,
@@ -32,6 +33,8 @@ export interface TransportRequest {
   /** Sends `X-Medplum: extended`. */
   readonly extended: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** In place of the client's settings, where set. */
+  readonly retry?: MedplumCallRetryOptions | undefined;
   /** For the whole call, in ms. */
   readonly timeout: number;
 }

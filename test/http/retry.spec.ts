@@ -57,7 +57,7 @@ const MAX_RETRIES = 2;
 let app: MedplumApp;
 
 beforeAll(async () => {
-  app = await startMedplumApp({ retry: { maxRetries: MAX_RETRIES, minTimeout: 1 }, timeout: 20_000 });
+  app = await startMedplumApp({ retry: { maxRetries: MAX_RETRIES, minTimeout: 1, budget: 10_000 }, timeout: 20_000 });
 });
 afterAll(() => app.close());
 

@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import {
+  MedplumConnectionError,
+  type MedplumDispatcher,
+  MedplumServerError,
+  MedplumTimeoutError,
+  MedplumTlsError,
+} from 'nestjs-medplum';
+import { captureLog } from '../support/captured-log';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { realProcess } from '../support/real-process';
+import { FAULTS } from '../support/wire-faults';
+import type { WireHandler } from '../support/wire-server';
+
+let app: MedplumApp;
+
+afterEach(() => app.close());
+
+const options = { onBehalfOf: 'm-1' };
+const read = (more = {}) => app.medplum.readResource('Patient', '1', { ...options, ...more });
+const create = () => app.medplum.createResource({ resourceType: 'Patient' }, options);
+const failureOf = (work: Promise<unknown>): Promise<unknown> => work.catch((reason: unknown) => reason);
+
+/** Timers of this process that are running. */
+const timers = (): number => realProcess.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+
+/** A handler that never answers, and the promise of its first request. */
+function hanging(): { readonly handler: WireHandler; readonly arrived: Promise<void> } {
+  let tell: (() => void) | undefined;
+  const arrived = new Promise<void>((resolve) => (tell = resolve));
+  return {
+    arrived,
+    handler: () => {
+      tell?.();
+      return undefined;
+    },
+  };
+}
+
+describe('The retry settings of a call', () => {
+  it('win over those of the client, one by one', async () => {
+    app = await startMedplumApp({ retry: { maxRetries: 3, minTimeout: 1 } }, { handler: FAULTS['503'] });
+    await failureOf(read({ retry: { maxRetries: 0 } }));
+    expect(app.wire.requests).toHaveLength(1);
+    await failureOf(read({ retry: { maxRetries: 1 } }));
+    expect(app.wire.requests).toHaveLength(3);
+    await failureOf(read({ retry: {} }));
+    expect(app.wire.requests).toHaveLength(7);
+  });
+
+  it.each([
+    null,
+    3,
+    [],
+    { maxRetries: -1 },
+    { maxRetries: 1.5 },
+    { minTimeout: 0 },
+    { maxTimeout: '5' },
+    { maxRetry: 1 },
+    { budget: 5 },
+  ])('are refused when they are none, with nothing sent: %j', async (retry) => {
+    app = await startMedplumApp();
+    await expect(read({ retry })).rejects.toMatchObject({ code: 'MEDPLUM_BAD_REQUEST', effect: 'none' });
+    expect(app.wire.requests).toHaveLength(0);
+  });
+});
+
+describe('The retry budget of a client', () => {
+  it('bounds what all its calls repeat together', async () => {
+    app = await startMedplumApp(
+      // Calls pay in a fifth each, and time fills up the rest, at a tenth of the budget in a second.
+      { retry: { maxRetries: 3, minTimeout: 1, budget: 3 } },
+      { handler: FAULTS['503'] },
+    );
+    for (let call = 0; call < 10; call++) {
+      await expect(read()).rejects.toBeInstanceOf(MedplumServerError);
+    }
+    const repeated = app.wire.requests.length - 10;
+    expect(repeated).toBeGreaterThanOrEqual(3);
+    expect(repeated).toBeLessThan(10);
+    expect(app.events.at(-1)).toMatchObject({ outcome: 'error', attempts: [{ status: 503 }] });
+  });
+
+  it('may be nothing at all', async () => {
+    app = await startMedplumApp({ retry: { budget: 0, minTimeout: 1 } }, { handler: FAULTS['503'] });
+    await failureOf(read());
+    expect(app.wire.requests).toHaveLength(1);
+  });
+});
+
+describe('The limits of one attempt', () => {
+  it('headersTimeout: a read is tried again, of a write nobody knows', async () => {
+    app = await startMedplumApp(
+      { headersTimeout: 50, retry: { maxRetries: 1, minTimeout: 1 } },
+      { handler: FAULTS.hang },
+    );
+    const error = await failureOf(read());
+    expect(error).toBeInstanceOf(MedplumTimeoutError);
+    expect(error).toMatchObject({ phase: 'headers', effect: 'none', retryable: true });
+    expect(app.wire.requests).toHaveLength(2);
+    await expect(create()).rejects.toMatchObject({ phase: 'headers', effect: 'unknown', retryable: false });
+    expect(app.wire.requests).toHaveLength(3);
+  });
+
+  it('bodyTimeout: the status line has said that a write is done', async () => {
+    app = await startMedplumApp(
+      { bodyTimeout: 50, retry: { maxRetries: 1, minTimeout: 1 } },
+      { handler: FAULTS['hang in the body'] },
+    );
+    await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_TIMEOUT', phase: 'body', status: 200, effect: 'none' });
+    await expect(create()).rejects.toMatchObject({ phase: 'body', effect: 'happened', retryable: false });
+    expect(app.wire.requests).toHaveLength(3);
+  });
+
+  it('the limit of the whole call is another one', async () => {
+    app = await startMedplumApp({ timeout: 50 }, { handler: FAULTS.hang });
+    await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_TIMEOUT', phase: 'total' });
+  });
+});
+
+describe('A certificate that is not trusted', () => {
+  it('is an error of its own: nothing was sent, and it is not tried again', async () => {
+    let requests = 0;
+    const dispatcher: MedplumDispatcher = {
+      request: () => {
+        requests++;
+        return Promise.reject(Object.assign(new Error('taint'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }));
+      },
+    };
+    app = await startMedplumApp({ dispatcher });
+    const error = await failureOf(create());
+    expect(error).toBeInstanceOf(MedplumTlsError);
+    expect(error).toMatchObject({ effect: 'none', retryable: false, cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } });
+    expect(requests).toBe(1);
+  });
+});
+
+describe('Shutdown', () => {
+  it('aborts what is still in flight after shutdownTimeout', async () => {
+    const { arrived, handler } = hanging();
+    app = await startMedplumApp({ shutdownTimeout: 50 }, { handler });
+    const [writing, reading] = [failureOf(create()), failureOf(read())];
+    await arrived;
+    await app.module.close();
+    expect(await writing).toBeInstanceOf(MedplumConnectionError);
+    expect(await writing).toMatchObject({ effect: 'unknown', retryable: false });
+    expect(await reading).toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none' });
+  });
+
+  it('leaves neither sockets nor timers, however calls have ended', async () => {
+    const open = new Set<Socket>();
+    app = await startMedplumApp({ retry: { maxRetries: 1, minTimeout: 1 } });
+    const before = timers();
+    const watched =
+      (handler: WireHandler): WireHandler =>
+      (request, response) => {
+        const { socket } = response;
+        if (socket && !open.has(socket)) {
+          open.add(socket);
+          socket.once('close', () => open.delete(socket));
+        }
+        return handler(request, response);
+      };
+    for (const handler of [...Object.values(FAULTS), () => ({ body: { resourceType: 'Patient', id: '1' } })]) {
+      app.wire.handler = watched(handler);
+      const controller = new AbortController();
+      const aborted = read({ timeout: 100, signal: controller.signal });
+      controller.abort();
+      await Promise.allSettled([aborted, read({ timeout: 100 })]);
+    }
+    const closed = [...open].map((socket) => once(socket, 'close'));
+    await app.module.close();
+    await Promise.all(closed);
+    expect(open.size).toBe(0);
+    expect(timers()).toBeLessThanOrEqual(before);
+  });
+});
+
+describe('At start', () => {
+  it.each([
+    ['NODE_TLS_REJECT_UNAUTHORIZED', '0', true],
+    ['NODE_TLS_REJECT_UNAUTHORIZED', '1', false],
+    ['NODE_DEBUG', 'fs,undici', true],
+    ['NODE_DEBUG', 'fs', false],
+  ])('%s=%s is warned of: %s', async (name, value, warned) => {
+    const log = captureLog();
+    const before = process.env[name];
+    process.env[name] = value;
+    try {
+      app = await startMedplumApp();
+      expect(log.text('warn').includes(name)).toBe(warned);
+    } finally {
+      log.restore();
+      if (before === undefined) {
+        Reflect.deleteProperty(process.env, name);
+      } else {
+        process.env[name] = before;
+      }
+    }
+  });
+});
