@@ -40,7 +40,10 @@ export interface MedplumAuditOptions extends MedplumAuditSinkOptions {
   readonly sinks?: readonly MedplumAuditSink[];
   /** In the mode `require`: how long a call waits for sinks to accept one record, in ms. Default 5,000. */
   readonly writeTimeout?: number;
-  /** How long the app waits, when it shuts down, for calls in flight and for sinks, in ms. Default 5,000. */
+  /**
+   * How long the app waits, when it shuts down, for calls in flight and for sinks, in ms. Default 5,000. It waits for a
+   * sink that hangs twice: before connections are closed and after.
+   */
   readonly flushTimeout?: number;
 }
 

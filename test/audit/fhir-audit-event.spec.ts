@@ -90,6 +90,7 @@ const OUTCOMES: readonly (readonly [string, Partial<RequestFacts>, string | unde
     { ...gone, onBehalfOf: undefined, identitySource: undefined, error: new OnBehalfOfRequiredError('x') },
     '8',
   ],
+  ['an intent', { ...gone, pending: true, effect: 'unknown' }, undefined],
   [
     'a refusal that knows nothing of the call',
     { ...gone, resourceType: undefined, resourceId: undefined, error: new MedplumNotFoundError('x') },
@@ -228,6 +229,14 @@ describe('An AuditEvent', () => {
 
   it('says in words that nobody knows what became of a write', () => {
     expect(auditEvent(OUTCOMES[4]?.[1]).outcomeDesc).toBe('MEDPLUM_CONNECTION: no answer, effect unknown');
+  });
+
+  it('of an intent says that its effect is unknown, and has a tag of its own', () => {
+    const event = new RecordedRequestEvent({ ...FACTS, pending: true }, { instanceId: 'instance', seq: 1 });
+    expect(toFhirAuditEvent(event)).toMatchObject({
+      outcomeDesc: expect.stringContaining('effect is unknown') as unknown,
+      meta: { tag: [{ code: `${event.id}-intent` }] },
+    });
   });
 
   it('can be recognised by its tag', () => {

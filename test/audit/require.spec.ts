@@ -153,6 +153,19 @@ describe("With audit.mode 'require' a read", () => {
     expect(outcomes()).toEqual(['error', 'error', 'refused']);
   });
 
+  it('gives the first byte of a download away when its outcome is kept, and lets go of it when it is not', async () => {
+    app.wire.handler = () => ({ headers: { 'content-type': 'text/plain' }, body: 'content' });
+    const { stream } = await app.medplum.binaries.download('1', { onBehalfOf });
+    expect(outcomes()).toEqual(['success']);
+    expect(Buffer.concat((await stream.toArray()) as Buffer[]).toString()).toBe('content');
+    expect(app.events).toHaveLength(1);
+
+    sink.isDown = true;
+    const error = await errorOf(app.medplum.binaries.download('1', { onBehalfOf }));
+    expect(error).toMatchObject({ code: 'MEDPLUM_AUDIT_SINK', effect: 'none', result: undefined });
+    expect(app.events).toHaveLength(2);
+  });
+
   it('gives each page of a search away when its outcome is kept', async () => {
     app.wire.handler = () => ({ body: { resourceType: 'Bundle', entry: [{ resource: { resourceType: 'Patient' } }] } });
     const pages = app.medplum.searchResourcePages('Patient', {}, { onBehalfOf });

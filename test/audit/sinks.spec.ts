@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Logger } from '@nestjs/common';
-import { of, throwError } from 'rxjs';
+import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import {
   ClientProxyAuditSink,
   LoggerAuditSink,
@@ -35,6 +35,37 @@ async function start(audit: MedplumAuditOptions): Promise<MedplumApp> {
 const read = ({ medplum }: MedplumApp, id = '1') => medplum.readResource('Patient', id, { onBehalfOf: 'm-1' });
 const ids = (events: readonly RequestEvent[]) => events.map(({ id }) => id);
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** A transport of Nest that keeps what it is given, and can be down. */
+class Broker extends ClientProxy {
+  readonly messages: ReadPacket[] = [];
+  attempts = 0;
+  isDown = false;
+
+  async connect(): Promise<void> {
+    this.attempts++;
+    if (this.isDown) {
+      throw new Error('no broker');
+    }
+  }
+
+  close(): void {
+    this.messages.length = 0;
+  }
+
+  unwrap(): never {
+    throw new Error('There is nothing underneath.');
+  }
+
+  protected publish(): () => void {
+    throw new Error('An event wants no answer.');
+  }
+
+  protected async dispatchEvent<T>(packet: ReadPacket): Promise<T> {
+    this.messages.push(packet);
+    return undefined as T;
+  }
+}
 
 describe('A sink', () => {
   it('gets each event once, in order and in batches, however often it is added', async () => {
@@ -202,12 +233,14 @@ describe('The ready-made sinks', () => {
   });
 
   it('send messages by a ClientProxy, in the form that was chosen, and again when it fails', async () => {
-    const emit = jest.fn((_pattern: unknown, _data: unknown) => of(undefined));
-    emit.mockImplementationOnce(() => throwError(() => new Error('no broker')));
-    const app = await start({ sinks: [new ClientProxyAuditSink({ emit }, { pattern: 'audit', form: 'phi' })] });
-    await read(app, 'homer');
-    await until(() => emit.mock.calls.length === 2);
-    expect(emit.mock.calls[1]).toEqual(['audit', app.events[0]?.toPhiAudit()]);
+    const broker = new Broker();
+    broker.isDown = true;
+    const app = await start({ sinks: [new ClientProxyAuditSink(broker, { pattern: 'audit', form: 'phi' })] });
+    await Promise.all([read(app, 'homer'), read(app, 'marge')]);
+    await until(() => broker.attempts > 0);
+    broker.isDown = false;
+    await until(() => broker.messages.length === 2);
+    expect(broker.messages).toEqual(app.events.map((event) => ({ pattern: 'audit', data: event.toPhiAudit() })));
   });
 
   it('store AuditEvents in Medplum as the client, each once, also when a batch is written again', async () => {
