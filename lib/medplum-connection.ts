@@ -22,6 +22,9 @@ import type { Identity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import { type CallHost, PinnedCall, type PinOptions } from './pinned-call';
 
+/** How long calls may take to end once their connections are gone, in ms: no more than a few turns of the event loop. */
+const SETTLE_TIMEOUT = 1_000;
+
 /** @internal One configured client: its pool, and the one way of every call through identity, transport and audit. */
 export class MedplumConnection implements OnApplicationShutdown, CallHost {
   /** Vets identities before they are used, if the client was told to. */
@@ -100,18 +103,21 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     return new PinnedCall(this, resolver, options, pin);
   }
 
-  /** Lets calls in flight finish, then closes the pool. A dispatcher that was given is left alone. */
+  /**
+   * Lets calls in flight finish, lets the audit write what it has, then closes the pool: a sink may write with this very
+   * client. A dispatcher that was given is left alone.
+   */
   async onApplicationShutdown(): Promise<void> {
-    // A sink may write with this very client.
+    await this.trail.idle(this.options.shutdownTimeout);
     await this.audit.end();
     await this.#signed.close();
     const pool = this.#ownPool;
-    if (!pool || pool.closed || pool.destroyed) {
-      return;
+    if (pool && !pool.closed && !pool.destroyed) {
+      await pool.destroy().catch(() => undefined);
+      // Calls that were cut off have yet to tell their callers, and the listeners of the audit.
+      await this.trail.idle(SETTLE_TIMEOUT);
     }
-    const timer = setTimeout(() => void pool.destroy(), this.options.shutdownTimeout);
-    await pool.close().catch(() => undefined);
-    clearTimeout(timer);
+    this.audit.removeClient(this.trail);
   }
 
   /** @internal Says once that calls for nobody are let through. */

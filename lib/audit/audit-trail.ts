@@ -34,7 +34,7 @@ export class AuditTrail implements AuditedClient {
   // Counted apart: a sink would miss them in its own numbers.
   readonly #seriesOfSinks: Series = { instanceId: randomUUID(), seq: 0 };
   #underWay = 0;
-  #idle: (() => void) | undefined;
+  readonly #waiting = new Set<() => void>();
 
   constructor(audit: MedplumAudit, options: MedplumAuditOptions = {}, resolver?: MedplumAuditContextResolver) {
     this.#audit = audit;
@@ -80,7 +80,7 @@ export class AuditTrail implements AuditedClient {
   ended({ fromSink }: AuditedCall): void {
     this.#underWay -= fromSink ? 0 : 1;
     if (this.#underWay === 0) {
-      this.#idle?.();
+      this.#waiting.forEach((resolve) => resolve());
     }
   }
 
@@ -88,11 +88,13 @@ export class AuditTrail implements AuditedClient {
   async idle(timeout: number): Promise<void> {
     if (this.#underWay > 0) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeout);
-        this.#idle = () => {
+        const done = (): void => {
           clearTimeout(timer);
+          this.#waiting.delete(done);
           resolve();
         };
+        const timer = setTimeout(done, timeout);
+        this.#waiting.add(done);
       });
     }
   }

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
 import { type MedplumAuditContext, type MedplumAuditContextResolver, readAuditContext } from './audit-context';
 import type { MedplumAuditSink, MedplumAuditSinkOptions, MedplumAuditSinkStats } from './audit-sink';
@@ -20,7 +20,7 @@ export interface AuditedClient {
  * The trail of all calls to Medplum in this app: one event per call of any client, be it answered, failed or refused.
  */
 @Injectable()
-export class MedplumAudit implements BeforeApplicationShutdown, OnApplicationShutdown {
+export class MedplumAudit implements BeforeApplicationShutdown {
   readonly #logger = new Logger('MedplumAudit');
   readonly #subject = new Subject<RequestEvent>();
   // Made while the app starts, outside every scope: listeners run there, and not under the identity of some request.
@@ -28,7 +28,7 @@ export class MedplumAudit implements BeforeApplicationShutdown, OnApplicationShu
   readonly #inSink = new AsyncLocalStorage<true>();
   readonly #queues = new Map<MedplumAuditSink, SinkQueue>();
   readonly #shared = new Set<SinkQueue>();
-  readonly #clients: AuditedClient[] = [];
+  readonly #clients = new Set<AuditedClient>();
   readonly #host: SinkQueueHost = {
     asSink: (fn) => this.#outside.runInAsyncScope(() => this.#inSink.run(true, fn)),
     queueOf: (sink) => this.register(sink),
@@ -76,7 +76,7 @@ export class MedplumAudit implements BeforeApplicationShutdown, OnApplicationShu
 
   /** @internal */
   addClient(client: AuditedClient): void {
-    this.#clients.push(client);
+    this.#clients.add(client);
   }
 
   /** @internal Queues that get the events of all clients. */
@@ -126,10 +126,12 @@ export class MedplumAudit implements BeforeApplicationShutdown, OnApplicationShu
     await this.#flush(this.#flushTimeout);
   }
 
-  /** Writes what waits for sinks, closes them, and completes {@link MedplumAudit.events$}. */
-  async onApplicationShutdown(): Promise<void> {
-    await this.end();
-    this.#subject.complete();
+  /** @internal Called when a client makes no more calls: after the last one there are no more events. */
+  removeClient(client: AuditedClient): void {
+    this.#clients.delete(client);
+    if (this.#clients.size === 0) {
+      this.#subject.complete();
+    }
   }
 
   async #finish(): Promise<void> {
@@ -138,7 +140,7 @@ export class MedplumAudit implements BeforeApplicationShutdown, OnApplicationShu
     }
     const timeout = this.#flushTimeout;
     const start = performance.now();
-    await Promise.all(this.#clients.map((client) => client.idle(timeout)));
+    await Promise.all([...this.#clients].map((client) => client.idle(timeout)));
     await this.#flush(Math.max(0, timeout - (performance.now() - start)));
     // Sinks of `onFull` come last, and get what the others could not write.
     const queues = () => [...this.#queues.values()].toSorted((a, b) => Number(a.takesRest) - Number(b.takesRest));
@@ -158,7 +160,7 @@ export class MedplumAudit implements BeforeApplicationShutdown, OnApplicationShu
   }
 
   get #flushTimeout(): number {
-    return Math.max(0, ...this.#clients.map((client) => client.flushTimeout));
+    return Math.max(0, ...[...this.#clients].map((client) => client.flushTimeout));
   }
 }
 

@@ -146,6 +146,10 @@ describe('Shutdown', () => {
     expect(await writing).toBeInstanceOf(MedplumConnectionError);
     expect(await writing).toMatchObject({ effect: 'unknown', retryable: false });
     expect(await reading).toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none' });
+    expect(new Set(app.events.map(({ action, outcome, effect }) => `${action} ${outcome} ${effect}`))).toEqual(
+      new Set(['create error unknown', 'read error none']),
+    );
+    expect(app.events).toHaveLength(2);
   });
 
   it('leaves neither sockets nor timers, however calls have ended', async () => {
