@@ -2,13 +2,13 @@
 /** Lets a child process of a test run TypeScript of this repository: `node run-typescript.cjs program.ts …`. */
 const { readFileSync } = require('node:fs');
 const Module = require('node:module');
-const { join, resolve } = require('node:path');
+const path = require('node:path');
 const { transformSync } = require('@swc/core');
 
-const LIB = resolve(__dirname, '../../lib');
+const LIB = path.resolve(__dirname, '../../lib');
 const find = Module._resolveFilename;
 Module._resolveFilename = function (request, ...rest) {
-  return request === 'nestjs-medplum' ? join(LIB, 'index.ts') : find.call(this, request, ...rest);
+  return request === 'nestjs-medplum' ? path.join(LIB, 'index.ts') : find.call(this, request, ...rest);
 };
 Module._extensions['.ts'] = (module, filename) => {
   const { code } = transformSync(readFileSync(filename, 'utf8'), {
