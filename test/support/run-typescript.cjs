@@ -24,4 +24,4 @@ Module._extensions['.ts'] = (module, filename) => {
   });
   module._compile(code, filename);
 };
-require(resolve(process.argv[2]));
+require(path.resolve(process.argv[2]));
