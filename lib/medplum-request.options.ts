@@ -1,3 +1,4 @@
+import { isMilliseconds, MAX_MILLISECONDS } from './http/milliseconds';
 import { MedplumBadRequestError } from './errors/response.errors';
 import type { IfMatch } from './fhir/interactions';
 import type { MedplumHeaders } from './http/caller-headers';
@@ -51,7 +52,7 @@ export function checkRequestOptions(options: MedplumRequestOptions, further: rea
     }
   }
   const { timeout, signal } = options;
-  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= 2_147_483_647)) {
+  if (timeout !== undefined && !isMilliseconds(timeout)) {
     throw new MedplumBadRequestError('The timeout option must be a number of milliseconds between 1 and 2147483647.');
   }
   checkRetry(options.retry);
@@ -68,7 +69,7 @@ function checkRetry(retry: unknown): void {
     typeof retry === 'object' && retry !== null && !Array.isArray(retry) ? Object.entries(retry) : [['', 0]];
   for (const [key, value] of entries as [string, unknown][]) {
     const least = key === 'maxRetries' ? 0 : 1;
-    const isNumber = typeof value === 'number' && value >= least && value <= 2_147_483_647;
+    const isNumber = typeof value === 'number' && value >= least && value <= MAX_MILLISECONDS;
     if (!RETRY_KEYS.includes(key) || !isNumber || (least === 0 && !Number.isInteger(value))) {
       throw new MedplumBadRequestError(
         'The retry option must be an object with maxRetries (a whole number, 0 or more), minTimeout and maxTimeout (milliseconds).',

@@ -6,6 +6,7 @@ import { isMedplumError } from './errors/medplum.error';
 import { type BaseUrl, parseBaseUrl } from './http/base-url';
 import type { ClientSecret } from './http/client-secret';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
+import { isMilliseconds } from './http/milliseconds';
 import { type MedplumRetryOptions, RETRY_DEFAULTS } from './http/retry.options';
 import type { MembershipCheckOptions } from './membership-check';
 import { type OnBehalfOfInput, type OnBehalfOfReference, parseOnBehalfOf } from './on-behalf-of/on-behalf-of.reference';
@@ -137,8 +138,6 @@ const is =
     test(value) ? undefined : `must be ${expected}`;
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
-/** Node's timers overflow above 2^31 - 1 ms and fire at once. */
-const isMs = (value: unknown): boolean => typeof value === 'number' && value > 0 && value <= 2_147_483_647;
 const isCount = (least: number) => (value: unknown) => Number.isSafeInteger(value) && (value as number) >= least;
 /** `https:`, or `http:` on loopback, with nothing behind the host: what `URL.origin` gives. */
 const areOrigins = (value: unknown): boolean =>
@@ -150,7 +149,7 @@ const areOrigins = (value: unknown): boolean =>
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
 const aBoolean = is('a boolean', (value) => typeof value === 'boolean');
-const ms = is('a number of milliseconds between 1 and 2147483647', isMs);
+const ms = is('a number of milliseconds between 1 and 2147483647', isMilliseconds);
 
 const RETRY_CHECKS: Readonly<Record<keyof MedplumRetryOptions, Check>> = {
   maxRetries: is('a whole number, 0 or more', isCount(0)),
@@ -167,7 +166,7 @@ const POOL_CHECKS: Readonly<Record<keyof MedplumPoolOptions, Check>> = {
 const MEMBERSHIP_CHECKS: Readonly<Record<keyof MembershipCheckOptions, Check>> = {
   allowAdminIdentity: aBoolean,
   requirePolicy: aBoolean,
-  ttl: is('a number of milliseconds between 1 and 300000', (value) => isMs(value) && (value as number) <= 300_000),
+  ttl: is('a number of milliseconds between 1 and 300000', (value) => isMilliseconds(value) && value <= 300_000),
   maxEntries: is('a whole number, 1 or more', isCount(1)),
 };
 

@@ -1,3 +1,4 @@
+import { isMilliseconds } from '../http/milliseconds';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AsyncJob } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
@@ -85,7 +86,7 @@ export class MedplumBulk {
 
 function checkPoll({ maxWait, interval }: MedplumPollOptions): void {
   for (const ms of [maxWait, interval]) {
-    if (ms !== undefined && !(typeof ms === 'number' && ms > 0 && ms <= 2_147_483_647)) {
+    if (ms !== undefined && !isMilliseconds(ms)) {
       throw new MedplumBadRequestError(
         'maxWait and interval must be numbers of milliseconds between 1 and 2147483647.',
       );
