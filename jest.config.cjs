@@ -10,7 +10,8 @@ module.exports = {
   setupFiles: ['<rootDir>/jest.setup.cjs'],
   moduleNameMapper: {
     '^nestjs-medplum$': '<rootDir>/lib/index.ts',
-    '^nestjs-medplum/(testing)$': '<rootDir>/lib/$1/index.ts',
+    '^nestjs-medplum/testing$': '<rootDir>/lib/testing/index.ts',
+    '^nestjs-medplum/(opentelemetry|terminus)$': '<rootDir>/lib/integrations/$1/index.ts',
   },
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageProvider: 'v8',
