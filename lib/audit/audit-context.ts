@@ -1,3 +1,5 @@
+import { traceIdOfParent } from '../http/trace-headers';
+
 /** What the app knows of the end user and of the request that it serves. All of it is PHI as far as logs go. */
 export interface MedplumAuditContext {
   /** Why the data is used: codes of v3-ActReason (`TREAT`, `ETREAT`, `BTG`, `PATRQT`, `HPAYMT` …). */
@@ -22,8 +24,6 @@ export type MedplumAuditContextResolver = () => MedplumAuditContext | undefined;
 const LONGEST = 256;
 
 const TRACE_ID = /^(?:[\da-f]{32}|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/i;
-/** W3C Trace Context, section 3.2: version, trace id, parent id, flags. */
-const TRACEPARENT = /^[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/i;
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value.slice(0, LONGEST) : undefined;
@@ -48,7 +48,7 @@ export function readAuditContext(given: MedplumAuditContext | undefined): Medplu
 
 /** The trace that the headers of a call name (lower-case names): W3C's `traceparent`, else Medplum's `X-Trace-Id`. */
 export function traceIdOf(headers: Readonly<Record<string, string>>): string | undefined {
-  const id = TRACEPARENT.exec(headers['traceparent'] ?? '')?.[1] ?? headers['x-trace-id'];
+  const id = traceIdOfParent(headers['traceparent']) ?? headers['x-trace-id'];
   return isTraceId(id) ? id : undefined;
 }
 

@@ -1,6 +1,7 @@
 import { OnBehalfOfReferenceError, OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
 import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
 import { parseOnBehalfOf, type OnBehalfOfReference } from './on-behalf-of.reference';
+import type { InboundRequest } from './inbound-request';
 import { OnBehalfOfScope } from './on-behalf-of.scope';
 
 /** The rules of one client that decide whom a call is made for. */
@@ -58,6 +59,11 @@ export class IdentityResolver {
   /** What is in force around the caller, a call's own option aside. */
   get ambient(): Identity | undefined {
     return this.scope.identity ?? this.#default;
+  }
+
+  /** The HTTP request that is served around the caller, if a decorated handler serves one. */
+  get inbound(): InboundRequest | undefined {
+    return this.scope.inbound;
   }
 
   /**

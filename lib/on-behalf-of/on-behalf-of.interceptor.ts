@@ -8,6 +8,7 @@ import {
 import { ModuleRef } from '@nestjs/core';
 import { Observable } from 'rxjs';
 import { findProvider } from './find-provider';
+import { type InboundRequest, inboundRequestOf } from './inbound-request';
 import { type Enter, keepScope } from './keep-scope';
 import { OnBehalfOfInvocations, type ResolvedIdentity } from './on-behalf-of.invocations';
 
@@ -37,10 +38,11 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
     if (context.getType() === 'http') {
       forbidCaching(context.switchToHttp().getResponse<Reply>());
     }
+    const inbound = inboundRequestOf(context);
     const resolution = invocations.resolveOnce(invocation, context, this.moduleRef);
     return resolution instanceof Promise
-      ? resolution.then((resolved) => handleInside(enterAll(resolved), next))
-      : handleInside(enterAll(resolution), next);
+      ? resolution.then((resolved) => handleInside(enterAll(resolved, inbound), next))
+      : handleInside(enterAll(resolution, inbound), next);
   }
 }
 
@@ -64,17 +66,17 @@ function forbidCaching(reply: Reply): void {
   }
 }
 
-function enterAll(identities: readonly ResolvedIdentity[]): Enter {
+function enterAll(identities: readonly ResolvedIdentity[], inbound: InboundRequest | undefined): Enter {
   const [only, ...others] = identities;
   if (only && others.length === 0) {
     const { scope } = only.client.identity;
-    return (callback) => scope.enter(only.identity, callback);
+    return (callback) => scope.enter(only.identity, callback, inbound);
   }
   return (callback) =>
     identities.reduceRight<typeof callback>(
       (inner, { client, identity }) =>
         () =>
-          client.identity.scope.enter(identity, inner),
+          client.identity.scope.enter(identity, inner, inbound),
       callback,
     )();
 }

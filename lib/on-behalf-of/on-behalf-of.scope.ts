@@ -1,12 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ClsService, type ClsStore } from 'nestjs-cls';
 import type { Identity } from './identity';
+import type { InboundRequest } from './inbound-request';
 import { type Enter, keepScope } from './keep-scope';
 
 const IDENTITY = Symbol('identity');
+const INBOUND = Symbol('inbound');
 
 interface IdentityStore extends ClsStore {
   readonly [IDENTITY]: Identity;
+  readonly [INBOUND]: InboundRequest | undefined;
 }
 
 /**
@@ -21,6 +24,11 @@ export class OnBehalfOfScope {
     return this.#cls.isActive() ? this.#cls.get()[IDENTITY] : undefined;
   }
 
+  /** The HTTP request whose handler opened the outermost scope around the caller. */
+  get inbound(): InboundRequest | undefined {
+    return this.#cls.isActive() ? this.#cls.get()[INBOUND] : undefined;
+  }
+
   /**
    * Calls `fn` with `identity` in force, until everything that it started is done. An Observable or AsyncIterable that
    * it returns is subscribed to or pulled with that identity in force, wherever that happens.
@@ -30,8 +38,12 @@ export class OnBehalfOfScope {
     return keepScope(enter(fn), enter);
   }
 
-  /** Calls `fn` with `identity` in force, and returns what it returns as it is: for those who look after lazy values. */
-  enter<T>(identity: Identity, fn: () => T): T {
-    return this.#cls.runWith({ [IDENTITY]: identity }, fn);
+  /**
+   * Calls `fn` with `identity` in force, and returns what it returns as it is: for those who look after lazy values.
+   *
+   * @param inbound the HTTP request that is served, by default that of the scope around.
+   */
+  enter<T>(identity: Identity, fn: () => T, inbound: InboundRequest | undefined = this.inbound): T {
+    return this.#cls.runWith({ [IDENTITY]: identity, [INBOUND]: inbound }, fn);
   }
 }

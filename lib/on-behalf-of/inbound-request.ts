@@ -1,0 +1,82 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ExecutionContext } from '@nestjs/common';
+import { type TraceHeaders, traceHeadersOf } from '../http/trace-headers';
+
+/** What is looked at of a request, be it of Express, of Fastify or of Node itself. */
+interface RequestLike {
+  readonly headers?: IncomingHttpHeaders;
+  /** Express. */
+  readonly res?: ResponseLike;
+}
+
+/** What is looked at of a response; Fastify keeps Node's own one in `raw`. */
+interface ResponseLike {
+  readonly raw?: ResponseLike;
+  readonly destroyed?: boolean;
+  readonly writableEnded?: boolean;
+  once?(event: 'close', listener: () => void): unknown;
+}
+
+/**
+ * The HTTP request that a handler serves, as far as the calls made for it want to know of it. Nothing is looked at before
+ * one does.
+ */
+export class InboundRequest {
+  readonly #request: RequestLike;
+  readonly #response: ResponseLike | undefined;
+  #trace: TraceHeaders | undefined;
+  #disconnect: AbortSignal | undefined;
+
+  constructor(request: RequestLike, response: ResponseLike | undefined) {
+    this.#request = request;
+    this.#response = response;
+  }
+
+  /** Those of its headers by which requests are traced, if they are well-formed. */
+  get trace(): TraceHeaders {
+    return (this.#trace ??= traceHeadersOf(this.#request.headers ?? {}));
+  }
+
+  /** Aborted when the client of the request went away before it was answered. */
+  get disconnect(): AbortSignal {
+    return (this.#disconnect ??= disconnectSignal(this.#response?.raw ?? this.#response));
+  }
+}
+
+/** The HTTP request behind an invocation, over HTTP or GraphQL; `undefined` elsewhere. */
+export function inboundRequestOf(context: ExecutionContext): InboundRequest | undefined {
+  const type = context.getType<string>();
+  if (type === 'http') {
+    const http = context.switchToHttp();
+    return new InboundRequest(http.getRequest(), http.getResponse());
+  }
+  if (type !== 'graphql') {
+    return undefined;
+  }
+  const { req, res, reply } = graphqlContext(context);
+  return req && new InboundRequest(req, res ?? reply ?? req.res);
+}
+
+function graphqlContext(context: ExecutionContext): {
+  readonly req?: RequestLike;
+  readonly res?: ResponseLike;
+  readonly reply?: ResponseLike;
+} {
+  return context.getArgByIndex<object | undefined>(2) ?? {};
+}
+
+function disconnectSignal(response: ResponseLike | undefined): AbortSignal {
+  const controller = new AbortController();
+  // A response closes in the end whatever happens: what was answered before is no disconnect.
+  const closed = (): void => {
+    if (response?.writableEnded !== true) {
+      controller.abort();
+    }
+  };
+  if (response?.destroyed) {
+    closed();
+  } else {
+    response?.once?.('close', closed);
+  }
+  return controller.signal;
+}
