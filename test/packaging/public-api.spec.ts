@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import * as root from 'nestjs-medplum';
+import * as terminus from 'nestjs-medplum/terminus';
 import * as testing from 'nestjs-medplum/testing';
 import { type PublicApi, readPublicApi } from './public-api';
 
@@ -246,6 +247,27 @@ describe('nestjs-medplum/testing', () => {
       'SeededProject',
       'SeededVariables',
     ]);
+  });
+
+  it('documents each of them, and their members', () => {
+    expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/terminus', () => {
+  let api: PublicApi;
+
+  beforeAll(() => {
+    api = readPublicApi(join(LIB, 'integrations/terminus/index.ts'));
+  }, 60_000);
+
+  it('exports these values', () => {
+    expect(Object.keys(terminus).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual(['MedplumHealthIndicator', 'MedplumHealthModule']);
+  });
+
+  it('exports these types', () => {
+    expect(api.types).toEqual(['MedplumHealthCheckOptions', 'MedplumHealthModuleOptions']);
   });
 
   it('documents each of them, and their members', () => {

@@ -1,0 +1,411 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { EventEmitter, once } from 'node:events';
+import type { Server } from 'node:http';
+import { inspect } from 'node:util';
+import { Controller, Get, Module } from '@nestjs/common';
+import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { Test } from '@nestjs/testing';
+import { MedplumConfigError, MedplumModule, type MedplumModuleOptions } from 'nestjs-medplum';
+import { MedplumHealthIndicator, MedplumHealthModule, type MedplumHealthModuleOptions } from 'nestjs-medplum/terminus';
+import { MedplumEmulator } from 'nestjs-medplum/testing';
+import { captureLog, type CapturedLog } from '../support/captured-log';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { listen, PLATFORMS } from '../support/platforms';
+import { outcome, type WireAnswer, type WireHandler, WireServer } from '../support/wire-server';
+
+const membership = (more: object = {}) => ({ resourceType: 'ProjectMembership', id: 'm1', ...more });
+
+const found = (...resources: readonly object[]): WireAnswer => ({
+  body: { resourceType: 'Bundle', type: 'searchset', entry: resources.map((resource) => ({ resource })) },
+});
+
+const healthy: WireHandler = () => found(membership({ admin: true }));
+
+const UP = { medplum: { status: 'up' } };
+const DOWN = { medplum: { status: 'down' } };
+
+let app: MedplumApp;
+let indicator: MedplumHealthIndicator;
+let log: CapturedLog;
+
+/** How far the clock of everything that is remembered is ahead, in ms. */
+let ahead: number;
+const now = performance.now.bind(performance);
+
+beforeEach(() => {
+  log = captureLog();
+  ahead = 0;
+  jest.spyOn(performance, 'now').mockImplementation(() => now() + ahead);
+});
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await app?.close();
+});
+
+/** An app with one client of a server that answers as `handler` says. */
+async function start(
+  handler: WireHandler,
+  options?: MedplumHealthModuleOptions,
+  client?: Partial<MedplumModuleOptions>,
+): Promise<void> {
+  const health = options ? MedplumHealthModule.forRoot(options) : MedplumHealthModule;
+  app = await startMedplumApp(client, { handler, imports: [TerminusModule, health] });
+  indicator = app.module.get(MedplumHealthIndicator);
+}
+
+/** A handler that waits for an answer, and what tells that somebody asked. */
+function held(): { handler: WireHandler; arrival: Promise<void>; answer: (answer: WireAnswer) => void } {
+  const arrivals = new EventEmitter();
+  const answers = new EventEmitter();
+  return {
+    handler: async () => {
+      const answered = once(answers, 'answer');
+      arrivals.emit('arrival');
+      const [answer] = (await answered) as [WireAnswer];
+      return answer;
+    },
+    arrival: once(arrivals, 'arrival').then(() => undefined),
+    answer: (answer) => void answers.emit('answer', answer),
+  };
+}
+
+const isHealthy = () => indicator.isHealthy('medplum');
+
+async function get(url: string, signal?: AbortSignal): Promise<readonly [status: number, body: unknown]> {
+  const response = await fetch(url, { signal: signal ?? null });
+  return [response.status, await response.json()];
+}
+
+describe('A client is up', () => {
+  it('when the server shows its membership, which is a project admin; /auth/me would show the secret', async () => {
+    await start(healthy);
+    expect(await isHealthy()).toEqual(UP);
+    expect(app.wire.requests).toMatchObject([
+      {
+        method: 'GET',
+        path: '/fhir/R4/ProjectMembership?profile=ClientApplication%2Fclient-1&_elements=admin',
+        headers: { authorization: `Basic ${Buffer.from('client-1:secret-1').toString('base64')}` },
+        onBehalfOf: undefined,
+      },
+    ]);
+  });
+
+  it('when one of several memberships is', async () => {
+    await start(() => found(membership(), membership({ id: 'm2', admin: true })));
+    expect(await isHealthy()).toEqual(UP);
+  });
+
+  it('whatever identity is in force around the check', async () => {
+    await start(healthy, undefined, { defaultOnBehalfOf: 'ProjectMembership/other' });
+    expect(await app.medplum.onBehalfOf('ProjectMembership/user', isHealthy)).toEqual(UP);
+    expect(app.wire.identities).toEqual([undefined]);
+  });
+
+  it('and the audit trail shows a call of the client itself, and why it was made', async () => {
+    await start(healthy);
+    await isHealthy();
+    expect(app.events).toMatchObject([
+      {
+        identitySource: 'client-application',
+        reason: 'health check',
+        onBehalfOf: undefined,
+        action: 'search',
+        resourceType: 'ProjectMembership',
+        outcome: 'success',
+      },
+    ]);
+  });
+});
+
+describe('A client is down', () => {
+  const secretive = outcome('refused', 'login', 'client-1 with secret-1 is unknown at 10.1.2.3');
+
+  it.each<readonly [string, WireHandler, why: RegExp]>([
+    ['its credentials are refused', () => ({ status: 401, body: secretive }), /MEDPLUM_UNAUTHORIZED/],
+    ['it may not search', () => ({ status: 403, body: secretive }), /MEDPLUM_FORBIDDEN/],
+    ['the server fails', () => ({ status: 500, body: secretive }), /MEDPLUM_SERVER/],
+    ['the server is overloaded', () => ({ status: 503, headers: { 'retry-after': '0' } }), /MEDPLUM_SERVER/],
+    ['the connection breaks', () => ({ destroy: true }), /MEDPLUM_CONNECTION/],
+    [
+      'something else answers',
+      () => ({ body: '<html>', headers: { 'content-type': 'text/html' } }),
+      /MEDPLUM_PROTOCOL/,
+    ],
+    ['the answer is no search result', () => ({ body: { ok: true } }), /no ProjectMembership/],
+    ['it has no membership', () => found(), /no ProjectMembership/],
+    ['the answer holds something else', () => found({ resourceType: 'Group', admin: true }), /no ProjectMembership/],
+    ['it is no admin', () => found(membership()), /no project admin/],
+    ['it is said to be no admin', () => found(membership({ admin: false })), /no project admin/],
+    ['admin is no boolean', () => found(membership({ admin: 'true' })), /no project admin/],
+  ])('when %s: asked once, said once, and nothing is given away', async (_when, handler, why) => {
+    await start(handler);
+    const result = await isHealthy();
+    expect(result).toEqual(DOWN);
+    expect(app.wire.requests).toHaveLength(1);
+    expect(log.text('warn')).toMatch(why);
+    expect(
+      log
+        .text('warn')
+        .split('\n')
+        .filter((line) => line.includes('is down')),
+    ).toHaveLength(1);
+    const shown = inspect(result, { depth: null, showHidden: true }) + log.text('warn') + log.text('error');
+    expect(shown).not.toMatch(/secret-1|client-1|10\.1\.2\.3|127\.0\.0\.1|m1/);
+  });
+
+  it('when nobody listens', async () => {
+    await start(healthy);
+    await app.wire.close();
+    expect(await isHealthy()).toEqual(DOWN);
+    expect(log.text('warn')).toMatch(/MEDPLUM_CONNECTION/);
+  });
+
+  it('when the server takes too long', async () => {
+    await start(() => undefined, { timeout: 20 });
+    expect(await isHealthy()).toEqual(DOWN);
+    expect(log.text('warn')).toMatch(/MEDPLUM_TIMEOUT/);
+  });
+
+  it('when its secret takes too long', async () => {
+    await start(healthy, { timeout: 20 }, { clientSecret: () => new Promise<string>(() => undefined) });
+    expect(await isHealthy()).toEqual(DOWN);
+    expect(app.wire.requests).toHaveLength(0);
+  });
+
+  it('when the app has shut down', async () => {
+    await start(healthy);
+    await app.module.close();
+    expect(await isHealthy()).toEqual(DOWN);
+  });
+});
+
+describe('Many checks', () => {
+  it('of a client share one request, and its answer afterwards', async () => {
+    await start(healthy);
+    const checks = Array.from({ length: 50 }, isHealthy);
+    expect(new Set((await Promise.all(checks)).map((result) => result.medplum.status))).toEqual(new Set(['up']));
+    expect(await indicator.isHealthy('again')).toEqual({ again: { status: 'up' } });
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('share a failure as well', async () => {
+    await start(() => ({ status: 401 }));
+    const checks = Array.from({ length: 50 }, isHealthy);
+    expect(new Set((await Promise.all(checks)).map((result) => result.medplum.status))).toEqual(new Set(['down']));
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('run outside the scope of the first one', async () => {
+    const requests = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    await start(healthy, undefined, {
+      auditContext: () => {
+        seen.push(requests.getStore());
+        return { subject: requests.getStore() };
+      },
+    });
+    await requests.run('a request', isHealthy);
+    expect(seen).toEqual([undefined]);
+  });
+
+  it('ask again when the answer has expired: after 10 s by default', async () => {
+    await start(healthy);
+    await isHealthy();
+    ahead = 9_000;
+    await isHealthy();
+    expect(app.wire.requests).toHaveLength(1);
+    ahead = 10_500;
+    await isHealthy();
+    expect(app.wire.requests).toHaveLength(2);
+  });
+
+  it('believe a failure for a second, and no longer than ttl', async () => {
+    await start(() => ({ status: 500 }), { ttl: 500 });
+    await isHealthy();
+    ahead = 501;
+    await isHealthy();
+    expect(app.wire.requests).toHaveLength(2);
+  });
+
+  it('see a client go down and come up again, and log each change once', async () => {
+    await start(healthy);
+    const states: string[] = [];
+    const check = async (handler: WireHandler) => {
+      app.wire.handler = handler;
+      ahead += 10_500;
+      states.push((await isHealthy()).medplum.status);
+    };
+    await check(healthy);
+    await check(() => ({ status: 500 }));
+    await check(() => ({ status: 500 }));
+    await check(() => ({ status: 401 }));
+    await check(healthy);
+    await check(healthy);
+    expect(states).toEqual(['up', 'down', 'down', 'down', 'up', 'up']);
+    expect(log.text('warn').split('\n')).toEqual([
+      'The Medplum client "default" is down: its health check failed with MEDPLUM_SERVER.',
+      'The Medplum client "default" is down: its health check failed with MEDPLUM_UNAUTHORIZED.',
+    ]);
+    expect(log.text('log').match(/.*is up.*/g)).toEqual(['The Medplum client "default" is up again.']);
+  });
+
+  it('that are under way are cut off when the app shuts down', async () => {
+    const { handler, arrival } = held();
+    await start(handler, undefined, { shutdownTimeout: 20 });
+    const check = isHealthy();
+    await arrival;
+    await app.module.close();
+    expect(await check).toEqual(DOWN);
+  });
+});
+
+describe('Several clients', () => {
+  let lab: WireServer;
+
+  beforeEach(async () => {
+    lab = await WireServer.start(() => found(membership()));
+  });
+
+  afterEach(() => lab.close());
+
+  it('are checked by name, each for itself', async () => {
+    app = await startMedplumApp(
+      {},
+      {
+        handler: healthy,
+        imports: [
+          MedplumModule.forRoot({ ...lab.options({ clientId: 'client-2' }), name: 'lab', isGlobal: false }),
+          TerminusModule,
+          MedplumHealthModule,
+        ],
+      },
+    );
+    indicator = app.module.get(MedplumHealthIndicator);
+    const checks = [isHealthy(), indicator.isHealthy('lab', { client: 'lab' })];
+    expect(await Promise.all(checks)).toEqual([UP, { lab: { status: 'down' } }]);
+    await indicator.isHealthy('lab', { client: 'lab' });
+    expect(app.wire.requests).toHaveLength(1);
+    expect(lab.requests.map(({ path }) => path)).toEqual([
+      '/fhir/R4/ProjectMembership?profile=ClientApplication%2Fclient-2&_elements=admin',
+    ]);
+    expect(app.events.map(({ client }) => client).toSorted()).toEqual(['default', 'lab']);
+    expect(log.text('warn')).toContain('The Medplum client "lab" is down');
+  });
+
+  it('that do not exist are an error', async () => {
+    await start(healthy);
+    await expect(indicator.isHealthy('medplum', { client: 'lob' })).rejects.toThrow(MedplumConfigError);
+    await expect(indicator.isHealthy('medplum', { client: 'lob' })).rejects.toThrow(/"lob".*MedplumModule\.forRoot/);
+  });
+
+  it('or none without a name', async () => {
+    const module = await Test.createTestingModule({
+      imports: [MedplumModule.forRoot({ ...lab.options(), name: 'lab' }), MedplumHealthModule],
+    }).compile();
+    try {
+      const check = module.get(MedplumHealthIndicator).isHealthy('medplum');
+      await expect(check).rejects.toThrow(/without a name.*isHealthy\(key, \{ client \}\)/);
+    } finally {
+      await module.close();
+    }
+  });
+});
+
+it.each<readonly [unknown, RegExp]>([
+  [{ ttl: 0 }, /ttl must be a number of milliseconds/],
+  [{ timeout: '3s' }, /timeout must be a number of milliseconds/],
+  [{ timeout: -1, tll: 1 }, /timeout must be[^]*tll is not an option \(known: ttl, timeout\)/],
+  [null, /takes an object of options/],
+])('The options cannot be %j', (options, why) => {
+  const define = () => MedplumHealthModule.forRoot(options as MedplumHealthModuleOptions);
+  expect(define).toThrow(MedplumConfigError);
+  expect(define).toThrow(why);
+});
+
+it('Options that are undefined are the defaults', async () => {
+  await start(healthy, { ttl: undefined, timeout: undefined });
+  expect(await isHealthy()).toEqual(UP);
+});
+
+@Controller('health')
+class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly medplum: MedplumHealthIndicator,
+  ) {}
+
+  @Get()
+  @HealthCheck()
+  check() {
+    return this.health.check([() => this.medplum.isHealthy('medplum')]);
+  }
+}
+
+@Module({ imports: [TerminusModule, MedplumHealthModule], controllers: [HealthController] })
+class HealthModule {}
+
+describe.each(PLATFORMS)('GET /health on %s', (platform) => {
+  let emulator: MedplumEmulator;
+
+  beforeEach(async () => {
+    emulator = await MedplumEmulator.start();
+  });
+
+  afterEach(() => emulator.close());
+
+  /** Calls `fn` with the address of an app that has this client. */
+  async function serve<T>(client: MedplumModuleOptions, fn: (url: string) => Promise<T>): Promise<T> {
+    const imports = [MedplumModule.forRoot(client), HealthModule];
+    const { app: served, url } = await listen(await Test.createTestingModule({ imports }).compile(), platform);
+    try {
+      return await fn(`${url}/health`);
+    } finally {
+      // A connection whose request was given up would be waited for.
+      (served.getHttpServer() as Server).closeAllConnections();
+      await served.close();
+    }
+  }
+
+  const requested = () => emulator.requests.map(({ path }) => path.replace(/\?.*/, ''));
+
+  it('is 200 for a project admin of the embedded Medplum', async () => {
+    const answer = await serve(emulator.options(), (url) => get(url));
+    expect(answer).toEqual([200, { status: 'ok', info: UP, error: {}, details: UP }]);
+    expect(requested()).toEqual(['/fhir/R4/ProjectMembership']);
+  });
+
+  it('is 200 with an access token as well', async () => {
+    const answer = await serve({ ...emulator.options(), auth: 'client-credentials' }, (url) => get(url));
+    expect(answer).toMatchObject([200, { info: UP }]);
+    expect(requested()).toEqual(['/oauth2/token', '/fhir/R4/ProjectMembership']);
+  });
+
+  it('is 503 for other clients and wrong secrets', async () => {
+    await emulator.createClient({ name: 'no admin', admin: false });
+    const down = [503, { status: 'error', info: {}, error: DOWN, details: DOWN }];
+    expect(await serve(emulator.options('no admin'), (url) => get(url))).toEqual(down);
+    expect(await serve({ ...emulator.options(), clientSecret: 'wrong' }, (url) => get(url))).toEqual(down);
+    expect(new Set(requested())).toEqual(new Set(['/fhir/R4/ProjectMembership']));
+  });
+
+  it('answers the others when the first one who asked is gone', async () => {
+    const { handler, arrival, answer } = held();
+    const wire = await WireServer.start(handler);
+    try {
+      await serve(wire.options(), async (url) => {
+        const gone = new AbortController();
+        const first = get(url, gone.signal);
+        await arrival;
+        const second = get(url);
+        gone.abort();
+        await expect(first).rejects.toThrow(/abort/);
+        answer(found(membership({ admin: true })));
+        expect(await second).toMatchObject([200, { info: UP }]);
+        expect(wire.requests).toHaveLength(1);
+      });
+    } finally {
+      await wire.close();
+    }
+  });
+});
