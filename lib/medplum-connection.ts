@@ -1,15 +1,17 @@
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { Pool } from 'undici';
+import type { Pool } from 'undici';
 import { AuditTrail } from './audit/audit-trail';
 import type { MedplumAudit } from './audit/medplum-audit';
 import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
 import { BasicCredentials } from './http/basic-credentials';
+import type { CallTracing } from './http/call-tracing';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { DispatcherWire } from './http/dispatcher-wire';
 import { MedplumTransport } from './http/medplum-transport';
 import type { TransportRequest, TransportResponse } from './http/transport.types';
 import { PoolWire } from './http/pool-wire';
+import { quietDispatcher, quietPool } from './http/quiet-dispatch';
 import type { Wire } from './http/wire';
 import { SignedTransport } from './http/signed-transport';
 import { OAuthClientCredentials } from './http/oauth-client-credentials';
@@ -43,18 +45,19 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     /** The client's own rules of identity; `actingAs()` derives others. */
     readonly identity: IdentityResolver,
     private readonly audit: MedplumAudit,
+    readonly tracing: CallTracing,
   ) {
     const { baseUrl, pool, connectTimeout, headersTimeout, bodyTimeout, retry, maxResponseBytes: maxBytes } = options;
     warnOfEnvironment(this.#logger);
     this.trail = new AuditTrail(audit, options.audit, options.auditContext);
-    let dispatcher: MedplumDispatcher | undefined = options.dispatcher;
+    let dispatcher: MedplumDispatcher | undefined = options.dispatcher && quietDispatcher(options.dispatcher, tracing);
     let wire: Wire;
     if (dispatcher) {
       wire = new DispatcherWire(dispatcher, { origin: baseUrl.origin, maxBytes, foreign: true });
     } else {
       // The deadline of a call covers headers and body: the pool watches them only when it is told to.
       const timeouts = { connect: { timeout: connectTimeout }, headersTimeout, bodyTimeout };
-      const own = new Pool(baseUrl.origin, { ...pool, ...timeouts });
+      const own = quietPool(baseUrl.origin, { ...pool, ...timeouts }, tracing);
       dispatcher = this.#ownPool = own;
       const streaming = new DispatcherWire(own, { origin: baseUrl.origin, maxBytes, foreign: false });
       wire = new PoolWire(own, baseUrl.origin, streaming, { maxBytes });
@@ -73,6 +76,7 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
       connectTimeout,
       maxBytes,
       own: this.#ownPool !== undefined,
+      tracing,
     });
   }
 

@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { MedplumAudit } from './audit/medplum-audit';
+import { CallTracing } from './http/call-tracing';
 import { OnBehalfOfExplorer } from './on-behalf-of/on-behalf-of.explorer';
 import { OnBehalfOfInvocations } from './on-behalf-of/on-behalf-of.invocations';
 import { OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
@@ -9,6 +10,7 @@ import { OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
 @Module({
   providers: [
     MedplumAudit,
+    CallTracing,
     OnBehalfOfRegistry,
     OnBehalfOfExplorer,
     {
@@ -17,6 +19,6 @@ import { OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
       useFactory: (registry: OnBehalfOfRegistry) => new OnBehalfOfInvocations(registry),
     },
   ],
-  exports: [MedplumAudit, OnBehalfOfRegistry],
+  exports: [MedplumAudit, CallTracing, OnBehalfOfRegistry],
 })
 export class MedplumCoreModule {}

@@ -1,6 +1,7 @@
 import { ConfigurableModuleBuilder, type DynamicModule, type Provider } from '@nestjs/common';
 import { MedplumAudit } from './audit/medplum-audit';
 import { MedplumConfigError } from './errors/medplum-config.error';
+import { CallTracing } from './http/call-tracing';
 import { MedplumConnection } from './medplum-connection';
 import { MedplumCoreModule } from './medplum-core.module';
 import { MedplumExceptionFilterModule } from './medplum-exception-filter.module';
@@ -28,6 +29,7 @@ function createConnection(
   given: MedplumModuleOptions,
   audit: MedplumAudit,
   registry: OnBehalfOfRegistry,
+  tracing: CallTracing,
 ): MedplumConnection {
   const options = resolveOptions(given, name);
   const identity = new IdentityResolver(options);
@@ -38,7 +40,7 @@ function createConnection(
     isAuthenticated: options.isAuthenticated,
     hasDefault: options.defaultOnBehalfOf !== undefined,
   });
-  return new MedplumConnection(name, options, identity, audit);
+  return new MedplumConnection(name, options, identity, audit, tracing);
 }
 
 function checkName(name: string | undefined): void {
@@ -56,9 +58,13 @@ function defineClient(definition: DynamicModule, extras: MedplumModuleExtras): D
   const client: Provider[] = [
     {
       provide: connectionToken,
-      inject: [optionsToken, MedplumAudit, OnBehalfOfRegistry],
-      useFactory: (options: MedplumModuleOptions, audit: MedplumAudit, registry: OnBehalfOfRegistry) =>
-        createConnection(name ?? DEFAULT_CLIENT, options, audit, registry),
+      inject: [optionsToken, MedplumAudit, OnBehalfOfRegistry, CallTracing],
+      useFactory: (
+        options: MedplumModuleOptions,
+        audit: MedplumAudit,
+        registry: OnBehalfOfRegistry,
+        tracing: CallTracing,
+      ) => createConnection(name ?? DEFAULT_CLIENT, options, audit, registry, tracing),
     },
     {
       provide: getMedplumToken(name),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { traceIdOf } from './audit/audit-context';
 import type { AuditedCall, AuditTrail } from './audit/audit-trail';
 import { requestedEntries, type RequestedEntry } from './audit/bundle-summary';
 import type { RequestFacts } from './audit/recorded-request-event';
@@ -7,6 +8,7 @@ import { isMedplumError, type MedplumError } from './errors/medplum.error';
 import { MedplumBadRequestError } from './errors/response.errors';
 import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
+import type { CallSpan, CallSpanStart, CallTracing } from './http/call-tracing';
 import { callerHeaders } from './http/caller-headers';
 import { DownloadStream } from './http/download-stream';
 import type { TransportRequest, TransportResponse } from './http/transport.types';
@@ -14,6 +16,7 @@ import type { RequestAttempt } from './http/request-attempt';
 import { checkRequestOptions, type MedplumRequestOptions } from './medplum-request.options';
 import type { Identity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
+import { traced } from './traced-call';
 
 /** @internal What a pinned call needs of its connection. */
 export interface CallHost {
@@ -21,6 +24,7 @@ export interface CallHost {
   readonly clientId: string;
   readonly baseUrl: BaseUrl;
   readonly trail: AuditTrail;
+  readonly tracing: CallTracing;
   /** Default time limit of a call, in ms. */
   readonly timeout: number;
   readonly extended: boolean;
@@ -52,6 +56,7 @@ export class PinnedCall {
   #identity: Identity | undefined;
   readonly #refusal: unknown;
   readonly #audited: AuditedCall;
+  readonly #startSpan: CallSpanStart | undefined;
   #operationId: string | undefined;
 
   /** Never throws: what is wrong is the error, and the event, of the first request. */
@@ -65,6 +70,7 @@ export class PinnedCall {
     this.#timeout = pin.timeout;
     this.#options = options;
     this.#audited = host.trail.capture();
+    this.#startSpan = host.tracing.tracer?.pin();
     try {
       checkRequestOptions(options, pin.further);
       this.#options = { ...options };
@@ -97,6 +103,26 @@ export class PinnedCall {
    * @param describe reads the arguments; it may throw.
    */
   send(interaction: FhirInteraction, describe: () => FhirRequest): Promise<TransportResponse> {
+    const start = this.#startSpan;
+    if (!start) {
+      return this.#send(interaction, describe, undefined);
+    }
+    const { name: client, baseUrl } = this.#host;
+    return traced(start, {
+      client,
+      origin: baseUrl.origin,
+      identitySource: this.#identity?.source,
+      interaction,
+      describe,
+      send: (described, span) => this.#send(interaction, described, span),
+    });
+  }
+
+  #send(
+    interaction: FhirInteraction,
+    describe: () => FhirRequest,
+    span: CallSpan | undefined,
+  ): Promise<TransportResponse> {
     const startedAt = Date.now();
     const start = performance.now();
     const attempts: RequestAttempt[] = [];
@@ -104,6 +130,7 @@ export class PinnedCall {
     let identity = this.#identity;
     let request: FhirRequest | undefined;
     let entries: readonly RequestedEntry[] | undefined;
+    const given = this.#givenHeaders(span);
     const { trail } = host;
     const audited = this.#audited;
     const required = trail.requires(audited);
@@ -117,7 +144,7 @@ export class PinnedCall {
           interaction,
           request,
           identity,
-          headers: this.#headers,
+          headers: given,
           attempts,
           entries,
           context: audited.context,
@@ -143,7 +170,7 @@ export class PinnedCall {
       return trail.record(known, audited, { effect: known.effect, result, callError: error });
     };
     const transmit = (described: FhirRequest, headers: Readonly<Record<string, string>>, who: Identity) =>
-      host.transmit(described, this.#wire(described, headers, who, required ? start : undefined), attempts).then(
+      host.transmit(described, this.#wire(described, headers, who, required ? start : undefined, span), attempts).then(
         (response) => {
           const wrong = described.check?.(response.body);
           if (wrong) {
@@ -175,9 +202,7 @@ export class PinnedCall {
         // Arguments that are wrong as well do not hide that the call is for nobody.
         refuse(identity, this.#refusal);
       }
-      const headers = this.#headers
-        ? { ...request.headers, ...callerHeaders(this.#headers, request.headers) }
-        : request.headers;
+      const headers = given ? { ...request.headers, ...callerHeaders(given, request.headers) } : request.headers;
       refuseAsyncBundle(request, headers, identity);
       host.sending(identity);
       const described = request;
@@ -213,6 +238,7 @@ export class PinnedCall {
     headers: Readonly<Record<string, string>>,
     identity: Identity,
     began: number | undefined,
+    span: CallSpan | undefined,
   ): TransportRequest {
     const { method, path, query, pathTemplate, body, repeatability, once, answer, maxBytes } = request;
     const given = this.#options.timeout ?? this.#host.timeout;
@@ -232,7 +258,15 @@ export class PinnedCall {
       retry: this.#options.retry,
       signal: this.#options.signal,
       timeout: from === undefined ? given : Math.max(1, given - (performance.now() - from)),
+      span,
     };
+  }
+
+  /** What goes with the request beside its own headers: a trace that the caller names is left alone. */
+  #givenHeaders(span: CallSpan | undefined): Readonly<Record<string, string>> | undefined {
+    const headers = this.#headers;
+    const named = headers && ('traceparent' in headers || traceIdOf(headers) !== undefined);
+    return span && !named ? { ...span.headers, ...headers } : headers;
   }
 }
 

@@ -1,9 +1,11 @@
-import { Agent } from 'undici';
+import type { Agent } from 'undici';
 import type { BaseUrl } from './base-url';
+import type { CallTracing } from './call-tracing';
 import { NO_CREDENTIALS } from './credentials';
 import type { MedplumDispatcher } from './medplum-dispatcher';
 import { DispatcherWire } from './dispatcher-wire';
 import { MedplumTransport } from './medplum-transport';
+import { quietAgent } from './quiet-dispatch';
 import type { TransportRequest, TransportResponse } from './transport.types';
 import type { RequestAttempt } from './request-attempt';
 import type { MedplumRetryOptions } from './retry.options';
@@ -17,6 +19,7 @@ export interface SignedTransportOptions {
   readonly maxBytes: number;
   /** The dispatcher is a pool of ours, which reaches the server of the client and nothing else. */
   readonly own: boolean;
+  readonly tracing: CallTracing;
 }
 
 /** Fetches addresses that are credentials themselves: with nothing of the client's, and nothing of whom it is for. */
@@ -65,8 +68,9 @@ export class SignedTransport {
     if (!this.options.own || origin === this.baseUrl.origin) {
       return this.dispatcher;
     }
-    const connect = { timeout: this.options.connectTimeout };
-    this.#agent ??= new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+    const { connectTimeout, tracing } = this.options;
+    const connect = { timeout: connectTimeout };
+    this.#agent ??= quietAgent({ connect, headersTimeout: 0, bodyTimeout: 0 }, tracing);
     return this.#agent;
   }
 }

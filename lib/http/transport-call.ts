@@ -86,9 +86,10 @@ export class TransportCall {
   #note(duration: number, result: WireAnswer | WireFailure): void {
     const error = result instanceof WireFailure ? result.code : undefined;
     const { attempts, request } = this;
-    attempts.push(
-      new WireAttempt(attempts.length + 1, duration, request.onBehalfOf ?? null, { status: result.status, error }),
-    );
+    const { status } = result;
+    const attempt = new WireAttempt(attempts.length + 1, duration, request.onBehalfOf ?? null, { status, error });
+    attempts.push(attempt);
+    request.span?.attempted(attempt);
   }
 
   /** The error for a call that was given up from our side, in the midst of an attempt or between two. */
@@ -139,7 +140,7 @@ export class TransportCall {
     // A status line of success says that a write is done, even if the rest of the answer is lost.
     const happened = this.#writes() && isSuccess(status);
     const mayRepeat = !sent || (this.request.repeatability !== 'unsafe' && !happened);
-    if (mayRepeat && !isFinal(code) && (await this.#backOff(undefined))) {
+    if (mayRepeat && !isFinal(code) && (await this.#backOff(undefined, code))) {
       return;
     }
     const effect = happened ? 'happened' : this.#effect();
@@ -154,6 +155,7 @@ export class TransportCall {
     if (status === 401 && !this.#renewed && authorization !== undefined && !this.request.once) {
       this.#renewed = true;
       if (await this.#fromCredentials(this.options.credentials.renew(authorization))) {
+        this.request.span?.retrying('credentials');
         return;
       }
     }
@@ -161,8 +163,10 @@ export class TransportCall {
     this.#fateUnknown ||= status >= 500;
     const gateway = status === 502 || status === 503 || status === 504;
     const wait = status === 429 || gateway ? retryAfter((name) => answer.header(name), outcome) : undefined;
-    const busy = status === 429 || (status === 409 && isSerializationConflict(outcome));
-    if ((busy || (gateway && this.request.repeatability !== 'unsafe')) && (await this.#backOff(wait))) {
+    const conflict = status === 409 && isSerializationConflict(outcome);
+    const busy = status === 429 || conflict;
+    const why = conflict ? '40001' : String(status);
+    if ((busy || (gateway && this.request.repeatability !== 'unsafe')) && (await this.#backOff(wait, why))) {
       return;
     }
     throw this.#errorFor(answer, outcome, busy, wait);
@@ -199,7 +203,7 @@ export class TransportCall {
   }
 
   /** Waits for the next try, if there may be one: by the server's wish, else with full jitter. */
-  async #backOff(asked: number | undefined): Promise<boolean> {
+  async #backOff(asked: number | undefined, why: string): Promise<boolean> {
     const { maxRetries, minTimeout, maxTimeout } = { ...this.options.retry, ...this.request.retry };
     const step = Math.min(maxTimeout, minTimeout * 2 ** this.#retries);
     const delay = asked === undefined ? Math.random() * step : asked + Math.random() * minTimeout;
@@ -213,6 +217,7 @@ export class TransportCall {
       return false;
     }
     this.#retries++;
+    this.request.span?.retrying(why);
     await this.deadline.sleep(delay);
     return true;
   }

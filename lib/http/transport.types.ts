@@ -1,3 +1,4 @@
+import type { CallSpan } from './call-tracing';
 import type { MedplumDispatcherRequest } from './medplum-dispatcher';
 import type { MedplumCallRetryOptions } from './retry.options';
 
@@ -37,6 +38,8 @@ export interface TransportRequest {
   readonly retry?: MedplumCallRetryOptions | undefined;
   /** For the whole call, in ms. */
   readonly timeout: number;
+  /** Hears of attempts and retries, when the call is traced. */
+  readonly span?: CallSpan | undefined;
 }
 
 /** A successful answer. */
