@@ -23,8 +23,9 @@ export interface KnownCall {
   readonly interaction: FhirInteraction;
   readonly request: FhirRequest | undefined;
   readonly identity: Identity | undefined;
-  /** Those of the caller, with lower-case names. */
+  /** All but those of the library, with lower-case names. */
   readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly inboundRequestId: string | undefined;
   readonly attempts: readonly RequestAttempt[];
   readonly entries: readonly RequestedEntry[] | undefined;
   readonly context: MedplumAuditContext | undefined;
@@ -70,6 +71,7 @@ export function callFacts(
     requestId: response?.requestId ?? error?.requestId,
     effect: error?.effect ?? (request?.repeatability === 'safe' ? 'none' : 'happened'),
     error,
+    inboundRequestId: call.inboundRequestId,
     traceId: headers && traceIdOf(headers),
     context: call.context,
     entries: call.entries,

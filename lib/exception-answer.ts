@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { AuditSinkError } from './errors/audit-sink.error';
+import { MedplumBeforeRequestError } from './errors/before-request.error';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import type { MedplumError } from './errors/medplum.error';
 import {
@@ -13,6 +14,7 @@ import {
   MedplumForbiddenError,
   MedplumGoneError,
   MedplumNotFoundError,
+  MedplumNotModifiedError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
   MedplumRateLimitError,
@@ -40,6 +42,7 @@ export interface ExceptionAnswer {
 }
 
 const ANSWERS = {
+  304: ['', 'informational'],
   400: ['The request is invalid.', 'invalid'],
   403: ['You may not do this.', 'forbidden'],
   404: ['There is no such resource.', 'not-found'],
@@ -58,6 +61,7 @@ type Status = keyof typeof ANSWERS;
 /** Errors of our own side: the user can do nothing about them, and learns nothing from them. */
 const OURS = [
   AuditSinkError,
+  MedplumBeforeRequestError,
   OnBehalfOfRequiredError,
   OnBehalfOfReferenceError,
   MedplumConfigError,
@@ -76,6 +80,7 @@ const UPSTREAM = [
 
 const ABOUT_THE_RESOURCE = [
   [OnBehalfOfRejectedError, 403],
+  [MedplumNotModifiedError, 304],
   [MedplumNotFoundError, 404],
   [MedplumGoneError, 410],
   [MedplumConflictError, 409],

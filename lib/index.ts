@@ -18,6 +18,7 @@ export type { MedplumFetchInit } from './client/fetch-methods';
 export type { AccessResult, MedplumMemberships } from './client/memberships';
 export type { MedplumOperations } from './client/operations';
 export type { SearchResult } from './client/search-methods';
+export type { MedplumBeforeRequest, MedplumPreparedRequest } from './before-request';
 export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
 export type { MedplumAuditContext, MedplumAuditContextResolver } from './audit/audit-context';
@@ -46,6 +47,7 @@ export { AUDIT_EVENT_TAG_SYSTEM, toFhirAuditEvent } from './audit/fhir-audit-eve
 export type { FhirAuditEventOptions } from './audit/fhir-audit-event';
 export { MedplumAudit } from './audit/medplum-audit';
 export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
+export { MedplumBeforeRequestError } from './errors/before-request.error';
 export { MedplumGraphqlError } from './errors/graphql.error';
 export type { GraphqlErrorEntry } from './errors/graphql.error';
 export { MedplumConfigError } from './errors/medplum-config.error';
@@ -62,6 +64,7 @@ export {
   MedplumForbiddenError,
   MedplumGoneError,
   MedplumNotFoundError,
+  MedplumNotModifiedError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
   MedplumRateLimitError,

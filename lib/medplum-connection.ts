@@ -2,6 +2,8 @@ import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Pool } from 'undici';
 import { AuditTrail } from './audit/audit-trail';
 import type { MedplumAudit } from './audit/medplum-audit';
+import type { MedplumBeforeRequest } from './before-request';
+import type { CallHost } from './call-host';
 import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
 import { BasicCredentials } from './http/basic-credentials';
@@ -22,7 +24,7 @@ import type { MedplumRequestOptions } from './medplum-request.options';
 import type { ResolvedMedplumOptions } from './medplum.options';
 import type { Identity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
-import { type CallHost, PinnedCall, type PinOptions } from './pinned-call';
+import { PinnedCall, type Pinning, type PinOptions } from './pinned-call';
 
 /** How long calls may take to end once their connections are gone, in ms: no more than a few turns of the event loop. */
 const SETTLE_TIMEOUT = 1_000;
@@ -67,7 +69,7 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
       options.auth === 'basic'
         ? new BasicCredentials(clientId, clientSecret)
         : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
-    this.#transport = new MedplumTransport({ baseUrl, wire, credentials, retry });
+    this.#transport = new MedplumTransport({ baseUrl, wire, credentials, retry, compression: options.compression });
     this.membershipCheck =
       options.membershipCheck &&
       new MembershipCheck(options.membershipCheck, clientId, (reference) => lookUpMemberships(this, reference));
@@ -93,6 +95,18 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     return this.options.extended;
   }
 
+  get logTag(): string | undefined {
+    return this.options.logTag;
+  }
+
+  get beforeRequest(): MedplumBeforeRequest | undefined {
+    return this.options.beforeRequest;
+  }
+
+  get abortOnDisconnect(): boolean {
+    return this.options.abortOnDisconnect;
+  }
+
   get clientId(): string {
     return this.options.clientId;
   }
@@ -103,8 +117,8 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
   }
 
   /** Fixes the identity of a method that was called, before it does anything else. */
-  pin(resolver: Pick<IdentityResolver, 'pin'>, options: MedplumRequestOptions, pin?: PinOptions): PinnedCall {
-    return new PinnedCall(this, resolver, options, pin);
+  pin(pinning: Pinning, options: MedplumRequestOptions, pin?: PinOptions): PinnedCall {
+    return new PinnedCall(this, pinning, options, pin);
   }
 
   /**

@@ -1,9 +1,11 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MedplumAuditContextResolver } from './audit/audit-context';
 import type { MedplumAuditOptions, MedplumAuditSink } from './audit/audit-sink';
+import type { MedplumBeforeRequest } from './before-request';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import { isMedplumError } from './errors/medplum.error';
 import { type BaseUrl, parseBaseUrl } from './http/base-url';
+import { isLogTag } from './http/caller-headers';
 import type { ClientSecret } from './http/client-secret';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { isMilliseconds } from './http/milliseconds';
@@ -51,6 +53,26 @@ export interface MedplumModuleOptions {
   readonly isAuthenticated?: (context: ExecutionContext) => boolean;
   /** Sends `X-Medplum: extended`, which shows `meta.author`, `project` and `compartment`. Default `true`. */
   readonly extended?: boolean;
+  /**
+   * Sees each request before it is sent, and may change its body, its path below the base URL and its further headers; it
+   * sees neither credentials nor identity. Not called for retries, tokens and signed addresses. Default: none.
+   */
+  readonly beforeRequest?: MedplumBeforeRequest;
+  /**
+   * Ends reads and searches with `MedplumAbortError` when the client of the HTTP request, whose decorated handler makes
+   * them, goes away. Writes are finished, and audited as ever. Default `false`: a handler may have more to do.
+   */
+  readonly abortOnDisconnect?: boolean;
+  /**
+   * Asks for compressed answers (`Accept-Encoding: gzip, br`), but to downloads. Default `false`: on a fast network,
+   * unpacking takes longer than the bytes that it saves.
+   */
+  readonly compression?: boolean;
+  /**
+   * Medplum writes it into its log lines of the client's requests (`X-Medplum-Log-Tag`): 1 to 128 characters of ASCII,
+   * and nothing of a record. A call may send another in `headers`. Default: none.
+   */
+  readonly logTag?: string;
   /** For a whole call, retries and waiting included, in ms. Default 30,000. */
   readonly timeout?: number;
   /** For opening a connection, in ms. Default 5,000. */
@@ -115,6 +137,10 @@ export interface ResolvedMedplumOptions {
   readonly resolveOnBehalfOf: OnBehalfOfSource | undefined;
   readonly isAuthenticated: (context: ExecutionContext) => boolean;
   readonly extended: boolean;
+  readonly beforeRequest: MedplumBeforeRequest | undefined;
+  readonly abortOnDisconnect: boolean;
+  readonly compression: boolean;
+  readonly logTag: string | undefined;
   readonly timeout: number;
   readonly connectTimeout: number;
   readonly headersTimeout: number;
@@ -197,6 +223,10 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   resolveOnBehalfOf: is('a reference, a function or a resolver class', (value) => isText(value) || isFunction(value)),
   isAuthenticated: is('a function', isFunction),
   extended: aBoolean,
+  beforeRequest: is('a function', isFunction),
+  abortOnDisconnect: aBoolean,
+  compression: aBoolean,
+  logTag: is('1 to 128 characters of printable ASCII', isLogTag),
   timeout: ms,
   connectTimeout: ms,
   headersTimeout: ms,
@@ -294,6 +324,10 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     resolveOnBehalfOf: options.resolveOnBehalfOf,
     isAuthenticated: options.isAuthenticated ?? loggedIn,
     extended: options.extended ?? true,
+    beforeRequest: options.beforeRequest,
+    abortOnDisconnect: options.abortOnDisconnect ?? false,
+    compression: options.compression ?? false,
+    logTag: options.logTag,
     timeout: options.timeout ?? 30_000,
     connectTimeout: options.connectTimeout ?? 5_000,
     headersTimeout: options.headersTimeout ?? 0,

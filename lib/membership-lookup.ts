@@ -1,11 +1,11 @@
 import type { Bundle, ProjectMembership } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { CallHost } from './call-host';
 import { MedplumGoneError, MedplumNotFoundError } from './errors/response.errors';
 import { INTERACTIONS, read } from './fhir/interactions';
 import { findMemberships, membershipId } from './fhir/memberships';
 import type { WithId } from './fhir/resource.types';
 import { splitBundle } from './fhir/search';
 import { clientApplicationIdentity } from './on-behalf-of/identity';
-import type { CallHost } from './pinned-call';
 import { PinnedCall } from './pinned-call';
 
 const IDENTITY = clientApplicationIdentity('membershipCheck');

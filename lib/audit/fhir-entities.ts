@@ -54,6 +54,7 @@ export function recordEntity(event: RequestEvent): AuditEventEntity {
     identitySource,
     reason,
     traceId,
+    inboundRequestId: event.inboundRequestId,
     returned: event.returned?.count,
     total: event.returned?.total,
   };

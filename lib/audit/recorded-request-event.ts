@@ -42,6 +42,7 @@ export interface RequestFacts {
   readonly attempts: readonly RequestAttempt[];
   readonly status?: number | undefined;
   readonly requestId?: string | undefined;
+  readonly inboundRequestId?: string | undefined;
   readonly effect: MedplumEffect;
   readonly error?: MedplumError | undefined;
   readonly traceId?: string | undefined;
@@ -78,6 +79,7 @@ export class RecordedRequestEvent implements RequestEvent {
   readonly status?: number;
   readonly error?: RequestEventError;
   readonly requestId?: string;
+  readonly inboundRequestId?: string;
   readonly traceId?: string;
   readonly entries?: readonly RequestEventEntries[];
   readonly returned?: RequestEventReturned;
@@ -111,6 +113,7 @@ export class RecordedRequestEvent implements RequestEvent {
     this.status = facts.status;
     this.error = facts.error && Object.freeze({ name: facts.error.name, code: facts.error.code });
     this.requestId = facts.requestId;
+    this.inboundRequestId = facts.inboundRequestId;
     this.traceId = facts.traceId ?? facts.context?.traceId;
     const found = facts.entries ? undefined : returnedResources(answer);
     this.entries = facts.entries && groupedEntries(facts.entries, answer);

@@ -87,7 +87,12 @@ export interface RequestEvent {
   readonly error?: RequestEventError;
   /** The id under which the server logged the request, if it gave one. */
   readonly requestId?: string;
-  /** Trace of the call: from its `traceparent` or `X-Trace-Id` header, else from the `auditContext` option. */
+  /** `X-Request-Id` of the HTTP request whose decorated handler made the call, if it is well-formed. */
+  readonly inboundRequestId?: string;
+  /**
+   * Trace of the call: from the `traceparent` or `X-Trace-Id` that was sent with it (its own, else that of the HTTP request
+   * whose decorated handler made it), else from the `auditContext` option.
+   */
   readonly traceId?: string;
   /** Of a batch or transaction: what its entries were, and how each kind ended. */
   readonly entries?: readonly RequestEventEntries[];

@@ -5,9 +5,9 @@ import type { MedplumConnection } from '../medplum-connection';
 import type { MedplumRequestOptions } from '../medplum-request.options';
 import { clientApplicationIdentity } from '../on-behalf-of/identity';
 import type { IdentityResolver } from '../on-behalf-of/identity-resolver';
-import type { PinnedCall, PinOptions } from '../pinned-call';
+import type { PinnedCall, Pinning, PinOptions } from '../pinned-call';
 
-const AS_CLIENT: Pick<IdentityResolver, 'pin'> = {
+const AS_CLIENT: Pinning = {
   pin(call) {
     if ('onBehalfOf' in call && call.onBehalfOf !== '') {
       throw new OnBehalfOfReferenceError(
@@ -37,7 +37,7 @@ export class MedplumCalls {
 
   /** The same for a method that is always called as the client itself, and never for anybody. */
   pinAsClient(options: MedplumRequestOptions, pin?: PinOptions): PinnedCall {
-    return this.connection.pin(AS_CLIENT, options, pin);
+    return this.connection.pin({ pin: AS_CLIENT.pin, inbound: this.identity.inbound }, options, pin);
   }
 
   /** A method that makes one request: the body of its answer, as the type that the method promises. */

@@ -7,6 +7,16 @@ export class MedplumBadRequestError extends MedplumError {
   }
 }
 
+/**
+ * 304: the caller sent `If-None-Match` or `If-Modified-Since`, and what it has is up to date (RFC 9110 section 15.4.5).
+ * `fetch` answers with the status instead.
+ */
+export class MedplumNotModifiedError extends MedplumError {
+  constructor(message: string, details?: MedplumErrorDetails) {
+    super('MEDPLUM_NOT_MODIFIED', message, details);
+  }
+}
+
 /** 401: the server does not accept the client's own credentials. It is never about the user that is acted for. */
 export class MedplumUnauthorizedError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {

@@ -5,7 +5,7 @@ import type { MedplumHeaders } from '../http/caller-headers';
 import { objects } from '../http/objects';
 import type { BaseUrl } from '../http/base-url';
 import type { FhirRequest } from './fhir-request';
-import { pathTemplateOf, type RawMethod, rawInteraction, rawPath } from './raw';
+import { pathTemplateOf, rawAction, type RawMethod, rawPath } from './raw';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
@@ -74,19 +74,20 @@ function refuseAutoBatch(body: unknown): void {
 export function fetchRequest(address: unknown, method: unknown, body: unknown, base: BaseUrl): FhirRequest {
   const name = fetchMethod(method);
   const { path, query } = rawPath(address instanceof URL ? address.href : address, base);
-  const isBundle = name === 'POST' && /^fhir\/R4\/?$/.test(path);
-  if (isBundle) {
+  const action = rawAction(name, path);
+  if (action === 'batch') {
     refuseAutoBatch(body);
   }
   return {
-    ...rawInteraction(name),
-    ...(isBundle ? { action: 'batch' } : {}),
+    action,
+    method: name,
     path,
     pathTemplate: pathTemplateOf(path),
     query,
     headers: {},
     ...bodyOf(body),
     answer: 'stream',
+    notModified: true,
     repeatability: name === 'GET' ? 'safe' : 'unsafe',
   };
 }

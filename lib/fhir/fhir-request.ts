@@ -48,6 +48,8 @@ export interface FhirRequest extends FhirInteraction {
   readonly once?: true;
   /** How the answer is read. Default: a JSON object. */
   readonly answer?: AnswerKind;
+  /** A 304 is an answer to be handed on, not an error. */
+  readonly notModified?: true;
   /** What is wrong with an answer of 2xx, if anything is. */
   readonly check?: (body: unknown) => MedplumError | undefined;
   /** For streamed answers: the most bytes that are read. */

@@ -59,16 +59,20 @@ function decode(path: string): string {
   }
 }
 
+/** What the event says of a path that no method stands for. */
+export function rawAction(method: RawMethod, path: string): 'batch' | 'raw' {
+  return method === 'POST' && /^fhir\/R4\/?$/.test(path) ? 'batch' : 'raw';
+}
+
 /** A call of the caller's own. The body is sent as JSON, text and bytes as they are. */
 export function raw(method: RawMethod, address: unknown, body: unknown, base: BaseUrl): FhirRequest {
   const { path, query } = rawPath(address, base);
-  const isBundle = method === 'POST' && /^fhir\/R4\/?$/.test(path);
   const isPlain = typeof body === 'string' || body instanceof Uint8Array;
   const wipes = method === 'PUT' && !isPlain && typeof body === 'object' && wipesAccounts((body ?? {}) as Resource);
   const type = method === 'PATCH' ? 'application/json-patch+json' : 'application/fhir+json';
   return {
-    ...rawInteraction(method),
-    ...(isBundle ? { action: 'batch' } : {}),
+    action: rawAction(method, path),
+    method,
     path,
     pathTemplate: pathTemplateOf(path),
     query,

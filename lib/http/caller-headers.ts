@@ -27,6 +27,14 @@ const FRAMING = new Set([
   'upgrade',
 ]);
 
+/** Medplum writes it into its log lines of the request. */
+export const LOG_TAG = 'x-medplum-log-tag';
+
+/** Whether Medplum takes `value` as a log tag: 1 to 128 characters of printable ASCII, or it answers 400. */
+export function isLogTag(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 128 && VALUE.test(value);
+}
+
 /** Headers as callers may give them. */
 export type MedplumHeaders = Readonly<Record<string, string>> | Iterable<readonly [string, string]>;
 
@@ -67,6 +75,9 @@ export function callerHeaders(
       throw new MedplumBadRequestError(
         `The value of the header ${name} must be visible ASCII text without line breaks.`,
       );
+    }
+    if (name === LOG_TAG && !isLogTag(value)) {
+      throw new MedplumBadRequestError(`The header ${name} must be 1 to 128 characters of ASCII.`);
     }
     if (result.has(name)) {
       throw new MedplumBadRequestError(`The header ${name} is given twice.`);

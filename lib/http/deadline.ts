@@ -1,7 +1,7 @@
 import { EventEmitter, getMaxListeners, setMaxListeners } from 'node:events';
 
-/** Why a call was given up from our side. */
-export type CancelReason = 'timeout' | 'abort';
+/** Why a call was given up from our side; `disconnect`: whom it was made for had gone away. */
+export type CancelReason = 'timeout' | 'abort' | 'disconnect';
 
 /** Calls that may wait for one signal at once before Node warns of a leak. */
 const CALLS_PER_SIGNAL = 1_000;
@@ -31,24 +31,24 @@ export class Deadline extends EventEmitter {
   readonly #endsAt: number;
   readonly #timer: NodeJS.Timeout;
   readonly #signal: AbortSignal | undefined;
+  readonly #disconnect: AbortSignal | undefined;
   readonly #onAbort = (): void => this.#cancel('abort');
+  readonly #onDisconnect = (): void => this.#cancel('disconnect');
   #reject: ((reason: Cancelled) => void) | undefined;
   #watcher: DeadlineWatcher | undefined;
 
-  constructor(timeout: number, signal: AbortSignal | undefined) {
+  /** @param disconnect aborted when whom the call is made for has gone away. */
+  constructor(timeout: number, signal: AbortSignal | undefined, disconnect?: AbortSignal) {
     super();
     this.#endsAt = performance.now() + timeout;
     this.#timer = setTimeout(() => this.#cancel('timeout'), timeout);
     this.#signal = signal;
-    if (signal?.aborted) {
-      this.#cancel('abort');
-    } else if (signal) {
-      // All calls of a request share its signal, and each lets go of it: the usual 10 listeners are no leak.
-      const most = getMaxListeners(signal);
-      if (most > 0 && most < CALLS_PER_SIGNAL) {
-        setMaxListeners(CALLS_PER_SIGNAL, signal);
-      }
-      signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#disconnect = disconnect;
+    if (signal) {
+      listen(signal, this.#onAbort);
+    }
+    if (disconnect) {
+      listen(disconnect, this.#onDisconnect);
     }
   }
 
@@ -97,6 +97,7 @@ export class Deadline extends EventEmitter {
   dispose(): void {
     clearTimeout(this.#timer);
     this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#disconnect?.removeEventListener('abort', this.#onDisconnect);
     this.#reject = undefined;
   }
 
@@ -110,4 +111,17 @@ export class Deadline extends EventEmitter {
     this.#watcher?.cancel(this.reason);
     this.emit('abort');
   }
+}
+
+function listen(signal: AbortSignal, onAbort: () => void): void {
+  if (signal.aborted) {
+    onAbort();
+    return;
+  }
+  // All calls of a request share its signal, and each lets go of it: the usual 10 listeners are no leak.
+  const most = getMaxListeners(signal);
+  if (most > 0 && most < CALLS_PER_SIGNAL) {
+    setMaxListeners(CALLS_PER_SIGNAL, signal);
+  }
+  signal.addEventListener('abort', onAbort, { once: true });
 }

@@ -2,7 +2,8 @@ import { AsyncResource } from 'node:async_hooks';
 import { Readable } from 'node:stream';
 import { isMedplumError, type MedplumError } from '../errors/medplum.error';
 import { MedplumProtocolError } from '../errors/response.errors';
-import { MedplumAbortError, MedplumContentTooLargeError, MedplumTimeoutError } from '../errors/transport.errors';
+import { MedplumAbortError, MedplumContentTooLargeError } from '../errors/transport.errors';
+import { cancelledError } from './cancelled-error';
 import { Cancelled, type Deadline } from './deadline';
 import { failureCode } from './transport-failure';
 
@@ -109,9 +110,7 @@ export class DownloadStream extends Readable {
     const { call, timeout } = this.#limits;
     const reason = this.#deadline.reason ?? cause;
     if (reason instanceof Cancelled) {
-      return reason.reason === 'timeout'
-        ? new MedplumTimeoutError(`${call}: the content was not read within the timeout of ${timeout} ms.`)
-        : new MedplumAbortError(`${call} was aborted by its signal.`);
+      return cancelledError(reason.reason, call, `was not read to its end within its timeout of ${timeout} ms.`);
     }
     return new MedplumProtocolError(`${call}: the content was cut off (${failureCode(cause)}).`, { cause });
   }

@@ -22,7 +22,7 @@ export class MedplumTransport {
    */
   send(request: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse> {
     this.#budget.called();
-    const deadline = new Deadline(request.timeout, request.signal);
+    const deadline = new Deadline(request.timeLeft ?? request.timeout, request.signal, request.disconnect);
     return new TransportCall(request, this.#options, this.#budget, deadline, attempts).run();
   }
 }

@@ -170,10 +170,12 @@ function latin1(raw: Buffer | string | undefined): string {
   return typeof raw === 'object' ? raw.toString('latin1') : (raw ?? '');
 }
 
+const CANCELLED = { timeout: 'TIMEOUT', abort: 'ABORTED', disconnect: 'DISCONNECTED' } as const;
+
 /** How an attempt names what ended it. */
 export function codeOf(cause: unknown): string {
   if (cause instanceof Cancelled) {
-    return cause.reason === 'timeout' ? 'TIMEOUT' : 'ABORTED';
+    return CANCELLED[cause.reason];
   }
   return cause instanceof TooLarge ? TOO_LARGE : failureCode(cause);
 }

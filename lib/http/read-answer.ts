@@ -23,6 +23,9 @@ export function readAnswer(request: TransportRequest, answer: WireAnswer, deadli
     const body = new DownloadStream(answer.stream, header('content-length'), deadline, limits);
     return { status, body, requestId, header };
   }
+  if (status === 304) {
+    return { status, body: undefined, requestId, header };
+  }
   if (request.answer === 'any' && !JSON_TYPE.test(header('content-type') ?? '')) {
     return { status, body: text === '' ? undefined : text, requestId, header };
   }

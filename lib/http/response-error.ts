@@ -7,6 +7,7 @@ import {
   MedplumForbiddenError,
   MedplumGoneError,
   MedplumNotFoundError,
+  MedplumNotModifiedError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
   MedplumRateLimitError,
@@ -67,6 +68,8 @@ export interface ErrorResponse {
   readonly outcome: OperationOutcome | undefined;
   /** Whether the answer had a body at all. */
   readonly empty: boolean;
+  /** Whether the caller asked for an answer only if it has changed. */
+  readonly conditional?: boolean;
   readonly onBehalfOf: boolean;
   readonly retryAfter: number | undefined;
 }
@@ -99,6 +102,9 @@ export function responseError(response: ErrorResponse, details: MedplumErrorDeta
       `${answered} The server refused the identity itself: the membership must exist in the project of the client, and the client must be a project admin who can read the profile.`,
       given,
     );
+  }
+  if (status === 304 && response.conditional) {
+    return new MedplumNotModifiedError(`${answered} What you have is up to date.`, given);
   }
   if (status < 400) {
     return new MedplumProtocolError(`${answered} Redirects are not followed: set baseUrl to the final address.`, given);

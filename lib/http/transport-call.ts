@@ -1,7 +1,7 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { type MedplumEffect, MedplumError } from '../errors/medplum.error';
 import { MedplumRateLimitError, UnknownEffectError } from '../errors/response.errors';
-import { MedplumAbortError, MedplumTimeoutError } from '../errors/transport.errors';
+import { cancelledError } from './cancelled-error';
 import { Cancelled, type Deadline } from './deadline';
 import { DownloadStream } from './download-stream';
 import { failureError, isFinal, isInherent } from './failure-error';
@@ -36,7 +36,7 @@ export class TransportCall {
     private readonly deadline: Deadline,
     private readonly attempts: RequestAttempt[],
   ) {
-    this.#headers = headersOf(request);
+    this.#headers = headersOf(request, options.compression === true);
   }
 
   /** @throws MedplumError of the class that fits. */
@@ -54,7 +54,7 @@ export class TransportCall {
         this.#note(performance.now() - startedAt, result);
         if (result instanceof WireFailure) {
           await this.#retryAfterFailure(result);
-        } else if (isSuccess(result.status)) {
+        } else if (isSuccess(result.status) || (result.status === 304 && this.request.notModified)) {
           const response = readAnswer(this.request, result, this.deadline);
           // A stream goes on under the same deadline, and lets go of it when it ends.
           streams = response.body instanceof DownloadStream;
@@ -98,12 +98,9 @@ export class TransportCall {
     const status = attempt?.status;
     const effect = this.#writes() && isSuccess(status) ? 'happened' : this.#effect();
     const details = { effect, retryable: this.#mayBeMadeAgain(effect) && reason === 'timeout' };
-    return reason === 'timeout'
-      ? new MedplumTimeoutError(
-          `${this.request.call} was not answered within its timeout of ${this.request.timeout} ms, retries included.`,
-          details,
-        )
-      : new MedplumAbortError(`${this.request.call} was aborted by its signal.`, details);
+    const { call, timeout } = this.request;
+    const late = `was not answered within its timeout of ${timeout} ms, retries included.`;
+    return cancelledError(reason, call, late, details);
   }
 
   /**
@@ -193,6 +190,7 @@ export class TransportCall {
               call: request.call,
               outcome,
               empty: answer.text === '',
+              conditional: 'if-none-match' in request.headers || 'if-modified-since' in request.headers,
               onBehalfOf: request.onBehalfOf !== undefined,
               retryAfter: wait,
             },
@@ -237,10 +235,13 @@ export class TransportCall {
 }
 
 /** Name and value in turn. The library's own come last, one value each. */
-function headersOf({ headers, extended, onBehalfOf }: TransportRequest): string[] {
+function headersOf({ headers, extended, onBehalfOf, answer }: TransportRequest, compression: boolean): string[] {
   const list: string[] = [];
   for (const name in headers) {
     list.push(name, headers[name] ?? '');
+  }
+  if (compression && answer !== 'stream') {
+    list.push('accept-encoding', 'gzip, br');
   }
   if (extended) {
     list.push('x-medplum', 'extended');

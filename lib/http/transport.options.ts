@@ -9,4 +9,6 @@ export interface TransportOptions {
   readonly wire: Wire;
   readonly credentials: Credentials;
   readonly retry: Required<MedplumRetryOptions>;
+  /** Asks for compressed answers, but to streams, which are handed on as they come. */
+  readonly compression?: boolean;
 }

@@ -27,6 +27,8 @@ export interface TransportRequest {
   readonly once?: boolean | undefined;
   /** What is expected: a JSON object (default), JSON or text as the content type says, or content to be streamed. */
   readonly answer?: AnswerKind | undefined;
+  /** A 304 is an answer to be handed on, not an error. */
+  readonly notModified?: boolean | undefined;
   /** For streams: the most bytes that are read. */
   readonly maxBytes?: number | undefined;
   /** Value of `X-Medplum-On-Behalf-Of`, validated; `undefined` sends no header. */
@@ -34,10 +36,14 @@ export interface TransportRequest {
   /** Sends `X-Medplum: extended`. */
   readonly extended: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** Ends the call as well: whom it is made for has gone away. */
+  readonly disconnect?: AbortSignal | undefined;
   /** In place of the client's settings, where set. */
   readonly retry?: MedplumCallRetryOptions | undefined;
   /** For the whole call, in ms. */
   readonly timeout: number;
+  /** What is left of it when the request is handed over, in ms. Default: all of it. */
+  readonly timeLeft?: number;
   /** Hears of attempts and retries, when the call is traced. */
   readonly span?: CallSpan | undefined;
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
-import { type TraceHeaders, traceHeadersOf } from '../http/trace-headers';
+import { traceHeadersOf } from '../http/trace-headers';
 
 /** What is looked at of a request, be it of Express, of Fastify or of Node itself. */
 interface RequestLike {
@@ -24,7 +24,7 @@ interface ResponseLike {
 export class InboundRequest {
   readonly #request: RequestLike;
   readonly #response: ResponseLike | undefined;
-  #trace: TraceHeaders | undefined;
+  #trace: Readonly<Record<string, string>> | undefined;
   #disconnect: AbortSignal | undefined;
 
   constructor(request: RequestLike, response: ResponseLike | undefined) {
@@ -32,8 +32,8 @@ export class InboundRequest {
     this.#response = response;
   }
 
-  /** Those of its headers by which requests are traced, if they are well-formed. */
-  get trace(): TraceHeaders {
+  /** Those of its headers by which requests are traced, if any of them is well-formed. */
+  get trace(): Readonly<Record<string, string>> | undefined {
     return (this.#trace ??= traceHeadersOf(this.#request.headers ?? {}));
   }
 
