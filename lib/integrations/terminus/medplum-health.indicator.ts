@@ -60,9 +60,9 @@ export class MedplumHealthIndicator {
    */
   async isHealthy<const Key extends string>(
     key: Key,
-    { client }: MedplumHealthCheckOptions = {},
+    options: MedplumHealthCheckOptions = {},
   ): Promise<HealthIndicatorResult<Key, 'up' | 'down'>> {
-    const health = this.#healthOf(client);
+    const health = this.#healthOf(options.client);
     const isUp = await this.#outside.runInAsyncScope(() => health.isUp());
     const indicator = this.#indicators.check(key);
     return isUp ? indicator.up() : indicator.down();

@@ -7,7 +7,8 @@ export interface MedplumHealthModuleOptions {
   readonly ttl?: number;
   /**
    * For the request that finds out, in ms. Default 3,000. Keep it below the time limit of what calls your health
-   * endpoint, such as the `timeoutSeconds` of a Kubernetes probe.
+   * endpoint, such as the `timeoutSeconds` of a Kubernetes probe. Where `audit.mode` is `require`, what the sinks take
+   * comes on top.
    */
   readonly timeout?: number;
 }
