@@ -59,6 +59,13 @@ module.exports = {
       from: { path: '^lib/testing/' },
       to: { path: '^lib/', pathNot: ['^lib/testing/', '^lib/index\\.ts$'] },
     },
+    {
+      name: 'integrations-stand-apart',
+      severity: 'error',
+      comment: 'Whoever installs the peer of one subpath need not have those of another.',
+      from: { path: '^lib/integrations/([^/]+)/' },
+      to: { path: SUBPATHS, pathNot: '^lib/integrations/$1/' },
+    },
 
     // Packages.
     {

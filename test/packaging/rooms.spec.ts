@@ -20,6 +20,8 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
   ['subpaths-are-leaves', 'lib/to-testing.ts', `import './testing/index';`],
   ['subpaths-are-leaves', 'lib/to-cli.ts', `import './cli/planted';`],
   ['testing-stands-alone', 'lib/testing/to-http.ts', `import '../http/retry.options';`],
+  ['integrations-stand-apart', 'lib/integrations/one/to-another.ts', `import '../planted';`],
+  ['integrations-stand-apart', 'lib/integrations/one/to-testing.ts', `import '../../testing/index';`],
   ['no-nest-below-the-service', 'lib/http/to-nest.ts', `import { Injectable } from '@nestjs/common';`],
   ['no-nest-below-the-service', 'lib/http/to-nest-types.ts', `import type { Type } from '@nestjs/common';`],
   ['no-nest-below-the-service', 'lib/fhir/to-cls.ts', `import { ClsService } from 'nestjs-cls';`],
@@ -43,6 +45,7 @@ const ALLOWED: readonly (readonly [file: string, source: string])[] = [
   ['lib/testing/peers.ts', `import { MedplumClient } from '@medplum/core';\nimport '../index';`],
   ['lib/cli/planted.ts', `import { MedplumClient } from '@medplum/core';`],
   ['lib/integrations/planted.ts', `import { MedplumClient } from '@medplum/core';`],
+  ['lib/integrations/one/planted.ts', `import '../../medplum.service';\nimport './to-another';`],
   ['sample-app/by-name.ts', `import 'nestjs-medplum';\nimport 'nestjs-medplum/testing';`],
 ];
 
