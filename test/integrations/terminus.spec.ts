@@ -1,16 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { EventEmitter, once } from 'node:events';
-import type { Server } from 'node:http';
 import { inspect } from 'node:util';
-import { Controller, Get, Module } from '@nestjs/common';
-import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import { MedplumConfigError, MedplumModule, type MedplumModuleOptions } from 'nestjs-medplum';
 import { MedplumHealthIndicator, MedplumHealthModule, type MedplumHealthModuleOptions } from 'nestjs-medplum/terminus';
-import { MedplumEmulator } from 'nestjs-medplum/testing';
 import { captureLog, type CapturedLog } from '../support/captured-log';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { listen, PLATFORMS } from '../support/platforms';
 import { outcome, type WireAnswer, type WireHandler, WireServer } from '../support/wire-server';
 
 const membership = (more: object = {}) => ({ resourceType: 'ProjectMembership', id: 'm1', ...more });
@@ -54,28 +50,7 @@ async function start(
   indicator = app.module.get(MedplumHealthIndicator);
 }
 
-/** A handler that waits for an answer, and what tells that somebody asked. */
-function held(): { handler: WireHandler; arrival: Promise<void>; answer: (answer: WireAnswer) => void } {
-  const arrivals = new EventEmitter();
-  const answers = new EventEmitter();
-  return {
-    handler: async () => {
-      const answered = once(answers, 'answer');
-      arrivals.emit('arrival');
-      const [answer] = (await answered) as [WireAnswer];
-      return answer;
-    },
-    arrival: once(arrivals, 'arrival').then(() => undefined),
-    answer: (answer) => void answers.emit('answer', answer),
-  };
-}
-
 const isHealthy = () => indicator.isHealthy('medplum');
-
-async function get(url: string, signal?: AbortSignal): Promise<readonly [status: number, body: unknown]> {
-  const response = await fetch(url, { signal: signal ?? null });
-  return [response.status, await response.json()];
-}
 
 describe('A client is up', () => {
   it('when the server shows its membership, which is a project admin; /auth/me would show the secret', async () => {
@@ -251,8 +226,10 @@ describe('Many checks', () => {
   });
 
   it('that are under way are cut off when the app shuts down', async () => {
-    const { handler, arrival } = held();
-    await start(handler, undefined, { shutdownTimeout: 20 });
+    const server = new EventEmitter();
+    const arrival = once(server, 'request');
+    const silent: WireHandler = () => void server.emit('request');
+    await start(silent, undefined, { shutdownTimeout: 20 });
     const check = isHealthy();
     await arrival;
     await app.module.close();
@@ -326,86 +303,4 @@ it.each<readonly [unknown, RegExp]>([
 it('Options that are undefined are the defaults', async () => {
   await start(healthy, { ttl: undefined, timeout: undefined });
   expect(await isHealthy()).toEqual(UP);
-});
-
-@Controller('health')
-class HealthController {
-  constructor(
-    private readonly health: HealthCheckService,
-    private readonly medplum: MedplumHealthIndicator,
-  ) {}
-
-  @Get()
-  @HealthCheck()
-  check() {
-    return this.health.check([() => this.medplum.isHealthy('medplum')]);
-  }
-}
-
-@Module({ imports: [TerminusModule, MedplumHealthModule], controllers: [HealthController] })
-class HealthModule {}
-
-describe.each(PLATFORMS)('GET /health on %s', (platform) => {
-  let emulator: MedplumEmulator;
-
-  beforeEach(async () => {
-    emulator = await MedplumEmulator.start();
-  });
-
-  afterEach(() => emulator.close());
-
-  /** Calls `fn` with the address of an app that has this client. */
-  async function serve<T>(client: MedplumModuleOptions, fn: (url: string) => Promise<T>): Promise<T> {
-    const imports = [MedplumModule.forRoot(client), HealthModule];
-    const { app: served, url } = await listen(await Test.createTestingModule({ imports }).compile(), platform);
-    try {
-      return await fn(`${url}/health`);
-    } finally {
-      // A connection whose request was given up would be waited for.
-      (served.getHttpServer() as Server).closeAllConnections();
-      await served.close();
-    }
-  }
-
-  const requested = () => emulator.requests.map(({ path }) => path.replace(/\?.*/, ''));
-
-  it('is 200 for a project admin of the embedded Medplum', async () => {
-    const answer = await serve(emulator.options(), (url) => get(url));
-    expect(answer).toEqual([200, { status: 'ok', info: UP, error: {}, details: UP }]);
-    expect(requested()).toEqual(['/fhir/R4/ProjectMembership']);
-  });
-
-  it('is 200 with an access token as well', async () => {
-    const answer = await serve({ ...emulator.options(), auth: 'client-credentials' }, (url) => get(url));
-    expect(answer).toMatchObject([200, { info: UP }]);
-    expect(requested()).toEqual(['/oauth2/token', '/fhir/R4/ProjectMembership']);
-  });
-
-  it('is 503 for other clients and wrong secrets', async () => {
-    await emulator.createClient({ name: 'no admin', admin: false });
-    const down = [503, { status: 'error', info: {}, error: DOWN, details: DOWN }];
-    expect(await serve(emulator.options('no admin'), (url) => get(url))).toEqual(down);
-    expect(await serve({ ...emulator.options(), clientSecret: 'wrong' }, (url) => get(url))).toEqual(down);
-    expect(new Set(requested())).toEqual(new Set(['/fhir/R4/ProjectMembership']));
-  });
-
-  it('answers the others when the first one who asked is gone', async () => {
-    const { handler, arrival, answer } = held();
-    const wire = await WireServer.start(handler);
-    try {
-      await serve(wire.options(), async (url) => {
-        const gone = new AbortController();
-        const first = get(url, gone.signal);
-        await arrival;
-        const second = get(url);
-        gone.abort();
-        await expect(first).rejects.toThrow(/abort/);
-        answer(found(membership({ admin: true })));
-        expect(await second).toMatchObject([200, { info: UP }]);
-        expect(wire.requests).toHaveLength(1);
-      });
-    } finally {
-      await wire.close();
-    }
-  });
 });

@@ -1,0 +1,124 @@
+import { EventEmitter, once } from 'node:events';
+import type { Server } from 'node:http';
+import { Controller, Get, Module } from '@nestjs/common';
+import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { Test } from '@nestjs/testing';
+import { MedplumModule, type MedplumModuleOptions } from 'nestjs-medplum';
+import { MedplumHealthIndicator, MedplumHealthModule } from 'nestjs-medplum/terminus';
+import { MedplumEmulator } from 'nestjs-medplum/testing';
+import { captureLog, type CapturedLog } from '../support/captured-log';
+import { listen, PLATFORMS } from '../support/platforms';
+import { type WireAnswer, type WireHandler, WireServer } from '../support/wire-server';
+
+const UP = { medplum: { status: 'up' } };
+const DOWN = { medplum: { status: 'down' } };
+
+const ADMIN = { resourceType: 'ProjectMembership', id: 'm1', admin: true };
+
+@Controller('health')
+class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly medplum: MedplumHealthIndicator,
+  ) {}
+
+  @Get()
+  @HealthCheck()
+  check() {
+    return this.health.check([() => this.medplum.isHealthy('medplum')]);
+  }
+}
+
+@Module({ imports: [TerminusModule, MedplumHealthModule], controllers: [HealthController] })
+class HealthModule {}
+
+/** A handler that waits for an answer, and what tells that somebody asked. */
+function held(): { handler: WireHandler; arrival: Promise<void>; answer: (answer: WireAnswer) => void } {
+  const arrivals = new EventEmitter();
+  const answers = new EventEmitter();
+  return {
+    handler: async () => {
+      const answered = once(answers, 'answer');
+      arrivals.emit('arrival');
+      const [answer] = (await answered) as [WireAnswer];
+      return answer;
+    },
+    arrival: once(arrivals, 'arrival').then(() => undefined),
+    answer: (answer) => void answers.emit('answer', answer),
+  };
+}
+
+async function get(url: string, signal?: AbortSignal): Promise<readonly [status: number, body: unknown]> {
+  const response = await fetch(url, { signal: signal ?? null });
+  return [response.status, await response.json()];
+}
+
+describe.each(PLATFORMS)('GET /health on %s', (platform) => {
+  let emulator: MedplumEmulator;
+  let log: CapturedLog;
+
+  beforeEach(async () => {
+    log = captureLog();
+    emulator = await MedplumEmulator.start();
+  });
+
+  afterEach(async () => {
+    log.restore();
+    await emulator?.close();
+  });
+
+  /** Calls `fn` with the address of an app that has this client. */
+  async function serve<T>(client: MedplumModuleOptions, fn: (url: string) => Promise<T>): Promise<T> {
+    const imports = [MedplumModule.forRoot(client), HealthModule];
+    const { app: served, url } = await listen(await Test.createTestingModule({ imports }).compile(), platform);
+    try {
+      return await fn(`${url}/health`);
+    } finally {
+      // A connection whose request was given up would be waited for.
+      (served.getHttpServer() as Server).closeAllConnections();
+      await served.close();
+    }
+  }
+
+  const requested = () => emulator.requests.map(({ path }) => path.replace(/\?.*/, ''));
+
+  it('is 200 for a project admin of the embedded Medplum', async () => {
+    const answer = await serve(emulator.options(), (url) => get(url));
+    expect(answer).toEqual([200, { status: 'ok', info: UP, error: {}, details: UP }]);
+    expect(requested()).toEqual(['/fhir/R4/ProjectMembership']);
+  });
+
+  it('is 200 with an access token as well', async () => {
+    const answer = await serve({ ...emulator.options(), auth: 'client-credentials' }, (url) => get(url));
+    expect(answer).toMatchObject([200, { info: UP }]);
+    expect(requested()).toEqual(['/oauth2/token', '/fhir/R4/ProjectMembership']);
+  });
+
+  it('is 503 for other clients and wrong secrets', async () => {
+    await emulator.createClient({ name: 'no admin', admin: false });
+    const down = [503, { status: 'error', info: {}, error: DOWN, details: DOWN }];
+    expect(await serve(emulator.options('no admin'), (url) => get(url))).toEqual(down);
+    expect(await serve({ ...emulator.options(), clientSecret: 'wrong' }, (url) => get(url))).toEqual(down);
+    expect(new Set(requested())).toEqual(new Set(['/fhir/R4/ProjectMembership']));
+  });
+
+  it('answers the others when the first one who asked is gone', async () => {
+    const { handler, arrival, answer } = held();
+    const wire = await WireServer.start(handler);
+    try {
+      await serve(wire.options(), async (url) => {
+        const gone = new AbortController();
+        const first = get(url, gone.signal);
+        await arrival;
+        const second = get(url);
+        gone.abort();
+        await expect(first).rejects.toThrow(/abort/);
+        answer({ body: { resourceType: 'Bundle', entry: [{ resource: ADMIN }] } });
+        expect(await second).toMatchObject([200, { info: UP }]);
+        expect(wire.requests).toHaveLength(1);
+      });
+    } finally {
+      await wire.close();
+    }
+  });
+});
