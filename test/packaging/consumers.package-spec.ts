@@ -18,6 +18,18 @@ const CONSUMER_RESULT = {
   events: 2,
 };
 
+/** What terminus-consumer.ts prints. */
+const TERMINUS_RESULT = {
+  status: 200,
+  body: {
+    status: 'ok',
+    info: { medplum: { status: 'up' } },
+    error: {},
+    details: { medplum: { status: 'up' } },
+  },
+  refused: true,
+};
+
 interface Packed {
   readonly filename: string;
   readonly files: readonly { readonly path: string }[];
@@ -141,6 +153,12 @@ describe('an app on Nest 12 without any optional peer', () => {
       expect(output).toMatch(new RegExp(`npm i .*${peer}`));
     }
   }, 60_000);
+
+  it('is told what nestjs-medplum/terminus needs', () => {
+    const { code, output } = run(app.folder, process.execPath, '-e', `require('nestjs-medplum/terminus')`);
+    expect(code).toBe(1);
+    expect(output).toContain(`Cannot find module '@nestjs/terminus'`);
+  }, 60_000);
 });
 
 describe('an app on Nest 11 without any optional peer', () => {
@@ -194,4 +212,37 @@ describe('a test with the optional peers', () => {
     expect(app.run('out/testing-consumer.js')).toEqual({ gender: 'female' });
     expect(app.run('out/testing-consumer.mjs')).toEqual({ gender: 'female' });
   }, 60_000);
+});
+
+describe.each([
+  ['Nest 12', 'package-lock.json', ['nodenext']],
+  ['Nest 11', 'compat/nest11/package-lock.json', ['nodenext', 'node10']],
+] as const)('a health endpoint on %s', (nest, lock, resolutions) => {
+  let app: ConsumerProject;
+
+  beforeAll(() => {
+    const dependencies = {
+      ...tarball(),
+      ...lockedVersions(lock, [...NEST, '@nestjs/terminus']),
+      ...lockedVersions('package-lock.json', TYPINGS),
+    };
+    app = ConsumerProject.install(join(temp, `terminus-${nest.replace(' ', '')}`), dependencies, ['terminus-consumer']);
+  }, 180_000);
+
+  it.each(resolutions)(
+    'compiles without skipLibCheck under %s, but for what terminus lacks, and runs',
+    (resolution) => {
+      const [how, files] =
+        resolution === 'node10'
+          ? ([node10('5.9'), ['terminus-consumer.ts']] as const)
+          : ([nodenext('5.9'), ['terminus-consumer.ts', 'terminus-consumer.mts']] as const);
+      const errors = app.compile(files, resolution, how);
+      // The declarations of @nestjs/terminus want packages that are its optional peers.
+      expect(errors.filter((line) => !line.startsWith('node_modules/@nestjs/terminus/'))).toEqual([]);
+      for (const file of files) {
+        expect(app.run(`${resolution}/${file.replace(/ts$/, 'js')}`)).toEqual(TERMINUS_RESULT);
+      }
+    },
+    120_000,
+  );
 });
