@@ -1,13 +1,14 @@
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Pool } from 'undici';
 import { AuditTrail } from './audit/audit-trail';
-import type { MedplumAudit } from './audit/medplum-audit';
+import type { AuditedClient, MedplumAudit } from './audit/medplum-audit';
 import type { MedplumBeforeRequest } from './before-request';
 import type { CallHost } from './call-host';
 import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
 import { BasicCredentials } from './http/basic-credentials';
 import type { CallTracing } from './http/call-tracing';
+import type { Deadline } from './http/deadline';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { DispatcherWire } from './http/dispatcher-wire';
 import { MedplumTransport } from './http/medplum-transport';
@@ -26,16 +27,18 @@ import type { Identity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import { PinnedCall, type Pinning, type PinOptions } from './pinned-call';
 
-/** How long calls may take to end once their connections are gone, in ms: no more than a few turns of the event loop. */
+/** How long calls may take to end once they are cut off, in ms: no more than a few turns of the event loop. */
 const SETTLE_TIMEOUT = 1_000;
 
 /** @internal One configured client: its pool, and the one way of every call through identity, transport and audit. */
-export class MedplumConnection implements OnApplicationShutdown, CallHost {
+export class MedplumConnection implements OnApplicationShutdown, AuditedClient, CallHost {
   /** Vets identities before they are used, if the client was told to. */
   readonly membershipCheck: MembershipCheck | undefined;
   readonly #logger = new Logger('Medplum');
   /** @internal What is recorded of the calls. */
   readonly trail: AuditTrail;
+  /** @internal Calls that are under way, but not those of sinks. */
+  readonly running = new Set<Deadline>();
   readonly #transport: MedplumTransport;
   readonly #signed: SignedTransport;
   readonly #ownPool: Pool | undefined;
@@ -52,6 +55,7 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
     const { baseUrl, pool, connectTimeout, headersTimeout, bodyTimeout, retry, maxResponseBytes: maxBytes } = options;
     warnOfEnvironment(this.#logger);
     this.trail = new AuditTrail(audit, options.audit, options.auditContext);
+    audit.addClient(this);
     let dispatcher: MedplumDispatcher | undefined = options.dispatcher && quietDispatcher(options.dispatcher, tracing);
     let wire: Wire;
     if (dispatcher) {
@@ -80,6 +84,11 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
       own: this.#ownPool !== undefined,
       tracing,
     });
+  }
+
+  /** @internal How long to wait for sinks at the end, in ms. */
+  get flushTimeout(): number {
+    return this.trail.flushTimeout;
   }
 
   get timeout(): number {
@@ -122,20 +131,26 @@ export class MedplumConnection implements OnApplicationShutdown, CallHost {
   }
 
   /**
-   * Lets calls in flight finish, lets the audit write what it has, then closes the pool: a sink may write with this very
-   * client. A dispatcher that was given is left alone.
+   * Lets the calls of all clients come to an end, lets the audit write what it has, then closes the pool: a sink may
+   * write with this very client. A dispatcher that was given is left alone.
    */
   async onApplicationShutdown(): Promise<void> {
-    await this.trail.idle(this.options.shutdownTimeout);
     await this.audit.end();
     await this.#signed.close();
     const pool = this.#ownPool;
     if (pool && !pool.closed && !pool.destroyed) {
       await pool.destroy().catch(() => undefined);
-      // Calls that were cut off have yet to tell their callers, and the listeners of the audit.
+      // Whatever was begun meanwhile has yet to tell its callers, and the listeners of the audit.
       await this.trail.idle(SETTLE_TIMEOUT);
     }
-    this.audit.removeClient(this.trail);
+    this.audit.removeClient(this);
+  }
+
+  /** @internal Lets calls in flight finish, and ends those that take too long, wherever they are: also between attempts. */
+  async settle(): Promise<void> {
+    await this.trail.idle(this.options.shutdownTimeout);
+    this.running.forEach((deadline) => deadline.shutDown());
+    await this.trail.idle(SETTLE_TIMEOUT);
   }
 
   /** @internal Says once that calls for nobody are let through. */

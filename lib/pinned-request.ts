@@ -271,6 +271,7 @@ export class PinnedRequest {
       retry: options.retry,
       signal: options.signal,
       disconnect: this.#disconnectOf(request),
+      running: this.#running,
       timeout: options.timeout ?? host.timeout,
       timeLeft: this.#timeLeft,
       span: this.#span,
@@ -280,7 +281,7 @@ export class PinnedRequest {
   /** `work` that comes before the request is sent, within the limits of the call. */
   async #within<T>(work: Promise<T>, request: FhirRequest): Promise<T> {
     const { host, options } = this.#pinned;
-    const deadline = new Deadline(this.#timeLeft, options.signal, this.#disconnectOf(request));
+    const deadline = new Deadline(this.#timeLeft, options.signal, this.#disconnectOf(request), this.#running);
     try {
       return await deadline.race(work);
     } catch (cause) {
@@ -288,7 +289,7 @@ export class PinnedRequest {
         throw cause;
       }
       const late = `could not be sent within its timeout of ${options.timeout ?? host.timeout} ms.`;
-      const retryable = cause.reason === 'timeout';
+      const retryable = cause.reason === 'timeout' || cause.reason === 'shutdown';
       throw cancelledError(cause.reason, `${request.method} ${request.pathTemplate}`, late, { retryable });
     } finally {
       deadline.dispose();
@@ -299,6 +300,12 @@ export class PinnedRequest {
   get #timeLeft(): number {
     const { host, options, wholeSince } = this.#pinned;
     return Math.max(1, (options.timeout ?? host.timeout) - (performance.now() - (wholeSince ?? this.#start)));
+  }
+
+  /** Where the call is noted to be ended at shutdown. Sinks are flushed later than that. */
+  get #running(): Set<Deadline> | undefined {
+    const { host, audited } = this.#pinned;
+    return audited.fromSink ? undefined : host.running;
   }
 
   /** A write is finished whoever has gone away. */

@@ -41,8 +41,8 @@ export interface MedplumAuditOptions extends MedplumAuditSinkOptions {
   /** In the mode `require`: how long a call waits for sinks to accept one record, in ms. Default 5,000. */
   readonly writeTimeout?: number;
   /**
-   * How long the app waits, when it shuts down, for calls in flight and for sinks, in ms. Default 5,000. It waits for a
-   * sink that hangs twice: before connections are closed and after.
+   * How long the app waits for sinks when it shuts down, in ms. Default 5,000. It waits for a sink that hangs twice:
+   * before calls in flight have come to an end (option `shutdownTimeout`) and after.
    */
   readonly flushTimeout?: number;
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AuditSinkError, type AuditSinkErrorDetails } from '../errors/audit-sink.error';
 import type { MedplumAuditContext, MedplumAuditContextResolver } from './audit-context';
 import type { MedplumAuditOptions } from './audit-sink';
-import type { AuditedClient, MedplumAudit } from './medplum-audit';
+import type { MedplumAudit } from './medplum-audit';
 import type { RequestFacts } from './recorded-request-event';
 import type { SinkQueue } from './sink-queue';
 
@@ -25,7 +25,7 @@ interface Series {
 const UNKNOWN: AuditedCall = Object.freeze({ context: undefined, fromSink: false });
 
 /** What is recorded of the calls of one client, where it goes, and what waits for it. */
-export class AuditTrail implements AuditedClient {
+export class AuditTrail {
   readonly #audit: MedplumAudit;
   readonly #options: MedplumAuditOptions;
   readonly #resolver: MedplumAuditContextResolver | undefined;
@@ -41,7 +41,6 @@ export class AuditTrail implements AuditedClient {
     this.#options = options;
     this.#resolver = resolver;
     this.#own = (options.sinks ?? []).map((sink) => audit.register(sink, options));
-    audit.addClient(this);
   }
 
   /** Whether anybody wants to know: without a listener or sink, a call need not know anything about itself. */
@@ -53,7 +52,7 @@ export class AuditTrail implements AuditedClient {
     return this.#options.mode === 'require';
   }
 
-  /** How long to wait for calls and sinks at the end, in ms. */
+  /** How long to wait for sinks at the end, in ms. */
   get flushTimeout(): number {
     return this.#options.flushTimeout ?? FLUSH_TIMEOUT;
   }

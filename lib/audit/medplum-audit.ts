@@ -12,8 +12,8 @@ import { SinkQueue, type SinkQueueHost } from './sink-queue';
 export interface AuditedClient {
   /** In ms. */
   readonly flushTimeout: number;
-  /** Resolves when no call is under way, and after `timeout` ms at the latest. */
-  idle(timeout: number): Promise<void>;
+  /** Resolves when no call is under way: those that take too long are ended. */
+  settle(): Promise<void>;
 }
 
 /**
@@ -116,7 +116,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     return event;
   }
 
-  /** @internal Waits for calls under way and for the sinks, then closes these; once, whoever asks first. */
+  /** @internal Waits for the calls of all clients and for the sinks, then closes these; once, whoever asks first. */
   end(): Promise<void> {
     return (this.#end ??= this.#finish());
   }
@@ -135,13 +135,9 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   }
 
   async #finish(): Promise<void> {
-    if (this.#queues.size === 0) {
-      return;
-    }
+    await Promise.all([...this.#clients].map((client) => client.settle()));
     const timeout = this.#flushTimeout;
-    const start = performance.now();
-    await Promise.all([...this.#clients].map((client) => client.idle(timeout)));
-    await this.#flush(Math.max(0, timeout - (performance.now() - start)));
+    await this.#flush(timeout);
     // Sinks of `onFull` come last, and get what the others could not write.
     const queues = () => [...this.#queues.values()].toSorted((a, b) => Number(a.takesRest) - Number(b.takesRest));
     for (const queue of queues()) {

@@ -1,5 +1,5 @@
 import type { MedplumErrorDetails } from '../errors/medplum.error';
-import { MedplumAbortError, MedplumTimeoutError } from '../errors/transport.errors';
+import { MedplumAbortError, MedplumConnectionError, MedplumTimeoutError } from '../errors/transport.errors';
 import type { CancelReason } from './deadline';
 
 /**
@@ -13,9 +13,13 @@ export function cancelledError(
   call: string,
   late: string,
   details?: MedplumErrorDetails,
-): MedplumTimeoutError | MedplumAbortError {
+): MedplumTimeoutError | MedplumAbortError | MedplumConnectionError {
   if (reason === 'timeout') {
     return new MedplumTimeoutError(`${call} ${late}`, details);
+  }
+  if (reason === 'shutdown') {
+    const cause = { code: 'SHUTDOWN' };
+    return new MedplumConnectionError(`${call} was cut off because the app shuts down.`, { ...details, cause });
   }
   const why =
     reason === 'abort' ? 'by its signal' : 'because the client of the incoming request went away (abortOnDisconnect)';

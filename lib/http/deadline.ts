@@ -1,7 +1,7 @@
 import { EventEmitter, getMaxListeners, setMaxListeners } from 'node:events';
 
 /** Why a call was given up from our side; `disconnect`: whom it was made for had gone away. */
-export type CancelReason = 'timeout' | 'abort' | 'disconnect';
+export type CancelReason = 'timeout' | 'abort' | 'disconnect' | 'shutdown';
 
 /** Calls that may wait for one signal at once before Node warns of a leak. */
 const CALLS_PER_SIGNAL = 1_000;
@@ -32,14 +32,19 @@ export class Deadline extends EventEmitter {
   readonly #timer: NodeJS.Timeout;
   readonly #signal: AbortSignal | undefined;
   readonly #disconnect: AbortSignal | undefined;
+  readonly #running: Set<Deadline> | undefined;
   readonly #onAbort = (): void => this.#cancel('abort');
   readonly #onDisconnect = (): void => this.#cancel('disconnect');
   #reject: ((reason: Cancelled) => void) | undefined;
   #watcher: DeadlineWatcher | undefined;
 
-  /** @param disconnect aborted when whom the call is made for has gone away. */
-  constructor(timeout: number, signal: AbortSignal | undefined, disconnect?: AbortSignal) {
+  /**
+   * @param disconnect aborted when whom the call is made for has gone away.
+   * @param running holds the deadline until it is disposed of.
+   */
+  constructor(timeout: number, signal: AbortSignal | undefined, disconnect?: AbortSignal, running?: Set<Deadline>) {
     super();
+    this.#running = running?.add(this);
     this.#endsAt = performance.now() + timeout;
     this.#timer = setTimeout(() => this.#cancel('timeout'), timeout);
     this.#signal = signal;
@@ -83,14 +88,25 @@ export class Deadline extends EventEmitter {
     this.#watcher = undefined;
   }
 
-  /** Waits `delay` ms, or until the call is given up. */
-  async sleep(delay: number): Promise<void> {
+  /** Waits `delay` ms, or until the call is given up. Resolves to whether it may go on: not when the app shuts down. */
+  async sleep(delay: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     try {
       await this.race(new Promise<void>((resolve) => (timer = setTimeout(resolve, delay))));
+      return true;
+    } catch (cause) {
+      if (this.reason?.reason === 'shutdown') {
+        return false;
+      }
+      throw cause;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Gives the call up because the app shuts down. */
+  shutDown(): void {
+    this.#cancel('shutdown');
   }
 
   /** Lets go of the timer and of the caller's signal. */
@@ -98,6 +114,7 @@ export class Deadline extends EventEmitter {
     clearTimeout(this.#timer);
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#disconnect?.removeEventListener('abort', this.#onDisconnect);
+    this.#running?.delete(this);
     this.#reject = undefined;
   }
 

@@ -22,7 +22,8 @@ export class MedplumTransport {
    */
   send(request: TransportRequest, attempts: RequestAttempt[]): Promise<TransportResponse> {
     this.#budget.called();
-    const deadline = new Deadline(request.timeLeft ?? request.timeout, request.signal, request.disconnect);
+    const { timeLeft, timeout, signal, disconnect, running } = request;
+    const deadline = new Deadline(timeLeft ?? timeout, signal, disconnect, running);
     return new TransportCall(request, this.#options, this.#budget, deadline, attempts).run();
   }
 }

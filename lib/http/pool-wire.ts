@@ -170,7 +170,7 @@ function latin1(raw: Buffer | string | undefined): string {
   return typeof raw === 'object' ? raw.toString('latin1') : (raw ?? '');
 }
 
-const CANCELLED = { timeout: 'TIMEOUT', abort: 'ABORTED', disconnect: 'DISCONNECTED' } as const;
+const CANCELLED = { timeout: 'TIMEOUT', abort: 'ABORTED', disconnect: 'DISCONNECTED', shutdown: 'SHUTDOWN' } as const;
 
 /** How an attempt names what ended it. */
 export function codeOf(cause: unknown): string {

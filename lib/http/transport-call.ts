@@ -97,7 +97,8 @@ export class TransportCall {
     this.#fateUnknown ||= attempt?.sent === true && !isRefusal(attempt.status);
     const status = attempt?.status;
     const effect = this.#writes() && isSuccess(status) ? 'happened' : this.#effect();
-    const details = { effect, retryable: this.#mayBeMadeAgain(effect) && reason === 'timeout' };
+    const again = reason === 'timeout' || reason === 'shutdown';
+    const details = { effect, retryable: again && this.#mayBeMadeAgain(effect) };
     const { call, timeout } = this.request;
     const late = `was not answered within its timeout of ${timeout} ms, retries included.`;
     return cancelledError(reason, call, late, details);
@@ -216,8 +217,7 @@ export class TransportCall {
     }
     this.#retries++;
     this.request.span?.retrying(why);
-    await this.deadline.sleep(delay);
-    return true;
+    return this.deadline.sleep(delay);
   }
 
   #writes(): boolean {

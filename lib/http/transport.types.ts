@@ -1,4 +1,5 @@
 import type { CallSpan } from './call-tracing';
+import type { Deadline } from './deadline';
 import type { MedplumDispatcherRequest } from './medplum-dispatcher';
 import type { MedplumCallRetryOptions } from './retry.options';
 
@@ -38,6 +39,8 @@ export interface TransportRequest {
   readonly signal?: AbortSignal | undefined;
   /** Ends the call as well: whom it is made for has gone away. */
   readonly disconnect?: AbortSignal | undefined;
+  /** Calls that are to end when the app shuts down: those of sinks are not among them. */
+  readonly running?: Set<Deadline> | undefined;
   /** In place of the client's settings, where set. */
   readonly retry?: MedplumCallRetryOptions | undefined;
   /** For the whole call, in ms. */

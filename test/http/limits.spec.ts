@@ -1,17 +1,23 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import type { AuditEvent } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import {
+  getMedplumToken,
   MedplumConnectionError,
   type MedplumDispatcher,
+  MedplumModule,
   MedplumServerError,
+  type MedplumService,
   MedplumTimeoutError,
   MedplumTlsError,
 } from 'nestjs-medplum';
+import { Agent } from 'undici';
 import { captureLog } from '../support/captured-log';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { MemorySink } from '../support/memory-sink';
 import { realProcess } from '../support/real-process';
 import { FAULTS } from '../support/wire-faults';
-import type { WireHandler } from '../support/wire-server';
+import { type WireHandler, WireServer } from '../support/wire-server';
 
 let app: MedplumApp;
 
@@ -150,6 +156,105 @@ describe('Shutdown', () => {
       new Set(['create error unknown', 'read error none']),
     );
     expect(app.events).toHaveLength(2);
+  });
+
+  it('tells sinks of what it cut off, and does not cut them off', async () => {
+    const sink = new MemorySink();
+    const { arrived, handler } = hanging();
+    const audit = { sinks: [sink], flushTimeout: 20_000 };
+    app = await startMedplumApp(
+      { shutdownTimeout: 50, audit },
+      {
+        handler: (request, response) =>
+          request.path.endsWith('/AuditEvent')
+            ? { body: { resourceType: 'AuditEvent', id: '2' }, delay: 200 }
+            : handler(request, response),
+      },
+    );
+    sink.onWrite = () =>
+      app.medplum.asClientApplication(() =>
+        app.medplum.createResource({ resourceType: 'AuditEvent' } as AuditEvent, { timeout: 20_000 }),
+      );
+    const writing = failureOf(create());
+    await arrived;
+    await app.module.close();
+    expect(await writing).toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'unknown', cause: { code: 'SHUTDOWN' } });
+    expect(sink.events).toMatchObject([{ action: 'create', outcome: 'error', effect: 'unknown' }]);
+    expect(sink.closed).toBe(1);
+  });
+
+  it('ends a call that waits for its next attempt, with the error of its last one', async () => {
+    app = await startMedplumApp(
+      { shutdownTimeout: 50 },
+      { handler: () => ({ status: 503, headers: { 'retry-after': '9' } }) },
+    );
+    const reading = failureOf(read());
+    await app.wire.received(1);
+    await app.module.close();
+    expect(app.events).toMatchObject([{ outcome: 'error', attempts: [{ status: 503 }] }]);
+    expect(await reading).toMatchObject({ code: 'MEDPLUM_SERVER', status: 503, retryable: true });
+  });
+
+  it('ends a call that waits for its secret: nothing was sent', async () => {
+    app = await startMedplumApp({ shutdownTimeout: 50, clientSecret: () => new Promise(() => undefined) });
+    const writing = failureOf(create());
+    await app.module.close();
+    expect(app.events).toMatchObject([{ outcome: 'refused', effect: 'none', attempts: [] }]);
+    expect(await writing).toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none', retryable: true });
+  });
+
+  it('ends a call whose beforeRequest hook hangs: nothing was sent', async () => {
+    app = await startMedplumApp({ shutdownTimeout: 50, beforeRequest: () => new Promise(() => undefined) });
+    const writing = failureOf(create());
+    await app.module.close();
+    expect(app.events).toMatchObject([{ outcome: 'refused', effect: 'none', attempts: [] }]);
+    expect(await writing).toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none', retryable: true });
+  });
+
+  it('ends the calls over a dispatcher that was given, and leaves it open', async () => {
+    const dispatcher = new Agent();
+    const { arrived, handler } = hanging();
+    app = await startMedplumApp({ shutdownTimeout: 50, dispatcher }, { handler });
+    try {
+      const writing = failureOf(create());
+      await arrived;
+      await app.module.close();
+      expect(app.events).toMatchObject([{ outcome: 'error', effect: 'unknown' }]);
+      expect(await writing).toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'unknown' });
+      expect(dispatcher.destroyed).toBe(false);
+    } finally {
+      await dispatcher.destroy();
+    }
+  });
+
+  it('ends a download that nobody reads', async () => {
+    app = await startMedplumApp({ shutdownTimeout: 50 }, { handler: FAULTS['hang in the body'] });
+    const { stream } = await app.medplum.binaries.download('1', options);
+    const ended = new Promise((resolve) => stream.once('close', resolve));
+    await app.module.close();
+    await ended;
+    expect(stream.errored).toMatchObject({ code: 'MEDPLUM_CONNECTION', effect: 'none' });
+    expect(app.events).toMatchObject([{ outcome: 'error', status: 200 }]);
+  });
+
+  it('gives each client its own time, and all at once', async () => {
+    const sink = new MemorySink();
+    const { arrived, handler } = hanging();
+    const wire = await WireServer.start(handler);
+    app = await startMedplumApp(
+      { shutdownTimeout: 50, audit: { sinks: [new MemorySink()] } },
+      { imports: [MedplumModule.forRoot(wire.options({ name: 'b', shutdownTimeout: 50, audit: { sinks: [sink] } }))] },
+    );
+    try {
+      const other = app.module.get<MedplumService>(getMedplumToken('b'));
+      const reading = failureOf(other.readResource('Patient', '1', options));
+      await arrived;
+      await app.module.close();
+      await reading;
+      expect(sink.events).toMatchObject([{ client: 'b', outcome: 'error', attempts: [{ error: 'SHUTDOWN' }] }]);
+    } finally {
+      await wire.close();
+    }
   });
 
   it('leaves neither sockets nor timers, however calls have ended', async () => {

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { MedplumModuleRootOptions } from 'nestjs-medplum';
 
 /** One request as it arrived over the wire. */
@@ -49,10 +49,20 @@ export function outcome(id: string, code: string, text: string, tracing = true):
 /** A server on loopback that records what arrives and answers what a test says. It knows nothing of FHIR. */
 export class WireServer {
   readonly requests: WireRequest[] = [];
+  readonly #sockets = new Set<Socket>();
+  #waiting: (() => void)[] = [];
   /** Answers; replace it within a test. The default echoes who is asking. */
   handler: WireHandler = (request) => ({ body: { resourceType: 'Patient', id: request.path.split('/').pop() } });
 
-  private constructor(private readonly server: Server) {}
+  /** Resets the connection of a request whose head has arrived, instead of reading its body. */
+  resetsAtHead = false;
+
+  private constructor(private readonly server: Server) {
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
 
   static async start(handler?: WireHandler): Promise<WireServer> {
     const server = createServer();
@@ -84,6 +94,18 @@ export class WireServer {
     return this.requests.map((request) => request.onBehalfOf);
   }
 
+  /** Connections that are open now. */
+  get openConnections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Resolves when `count` requests have arrived, since the server was started. */
+  async received(count: number): Promise<void> {
+    while (this.requests.length < count) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
   async close(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
@@ -91,6 +113,11 @@ export class WireServer {
 
   private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
+    if (this.resetsAtHead) {
+      this.record(incoming, '');
+      incoming.socket.resetAndDestroy();
+      return;
+    }
     try {
       for await (const chunk of incoming) {
         chunks.push(chunk as Buffer);
@@ -99,15 +126,7 @@ export class WireServer {
       // The client gave up while it was sending.
       return;
     }
-    const request: WireRequest = {
-      method: incoming.method ?? '',
-      path: incoming.url ?? '',
-      headers: incoming.headers,
-      rawHeaders: incoming.rawHeaders,
-      body: Buffer.concat(chunks).toString('utf8'),
-      onBehalfOf: incoming.headers['x-medplum-on-behalf-of'] as string | undefined,
-    };
-    this.requests.push(request);
+    const request = this.record(incoming, Buffer.concat(chunks).toString('utf8'));
     const answer = await this.handler(request, response);
     if (!answer) {
       return;
@@ -125,5 +144,18 @@ export class WireServer {
       ...answer.headers,
     });
     response.end(answer.body === undefined ? undefined : body);
+  }
+  private record(incoming: IncomingMessage, body: string): WireRequest {
+    const request: WireRequest = {
+      method: incoming.method ?? '',
+      path: incoming.url ?? '',
+      headers: incoming.headers,
+      rawHeaders: incoming.rawHeaders,
+      body,
+      onBehalfOf: incoming.headers['x-medplum-on-behalf-of'] as string | undefined,
+    };
+    this.requests.push(request);
+    this.#waiting.splice(0).forEach((resolve) => resolve());
+    return request;
   }
 }
