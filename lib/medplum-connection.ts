@@ -42,16 +42,21 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient, 
   readonly #transport: MedplumTransport;
   readonly #signed: SignedTransport;
   readonly #ownPool: Pool | undefined;
+  // The secret is in them: what only TypeScript hides is shown by whatever prints a service.
+  readonly #options: ResolvedMedplumOptions;
+  readonly #audit: MedplumAudit;
   #lenientSaid = false;
 
   constructor(
     readonly name: string,
-    private readonly options: ResolvedMedplumOptions,
+    options: ResolvedMedplumOptions,
     /** The client's own rules of identity; `actingAs()` derives others. */
     readonly identity: IdentityResolver,
-    private readonly audit: MedplumAudit,
+    audit: MedplumAudit,
     readonly tracing: CallTracing,
   ) {
+    this.#options = options;
+    this.#audit = audit;
     const { baseUrl, pool, connectTimeout, headersTimeout, bodyTimeout, retry, maxResponseBytes: maxBytes } = options;
     warnOfEnvironment(this.#logger);
     this.trail = new AuditTrail(audit, options.audit, options.auditContext);
@@ -92,37 +97,37 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient, 
   }
 
   get timeout(): number {
-    return this.options.timeout;
+    return this.#options.timeout;
   }
 
   /** Where signed addresses may lead, besides the server itself. */
   get storageOrigins(): readonly string[] {
-    return this.options.storageOrigins;
+    return this.#options.storageOrigins;
   }
 
   get extended(): boolean {
-    return this.options.extended;
+    return this.#options.extended;
   }
 
   get logTag(): string | undefined {
-    return this.options.logTag;
+    return this.#options.logTag;
   }
 
   get beforeRequest(): MedplumBeforeRequest | undefined {
-    return this.options.beforeRequest;
+    return this.#options.beforeRequest;
   }
 
   get abortOnDisconnect(): boolean {
-    return this.options.abortOnDisconnect;
+    return this.#options.abortOnDisconnect;
   }
 
   get clientId(): string {
-    return this.options.clientId;
+    return this.#options.clientId;
   }
 
   /** Where the server is. */
   get baseUrl(): BaseUrl {
-    return this.options.baseUrl;
+    return this.#options.baseUrl;
   }
 
   /** Fixes the identity of a method that was called, before it does anything else. */
@@ -135,7 +140,7 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient, 
    * write with this very client. A dispatcher that was given is left alone.
    */
   async onApplicationShutdown(): Promise<void> {
-    await this.audit.end();
+    await this.#audit.end();
     await this.#signed.close();
     const pool = this.#ownPool;
     if (pool && !pool.closed && !pool.destroyed) {
@@ -143,12 +148,12 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient, 
       // Whatever was begun meanwhile has yet to tell its callers, and the listeners of the audit.
       await this.trail.idle(SETTLE_TIMEOUT);
     }
-    this.audit.removeClient(this);
+    this.#audit.removeClient(this);
   }
 
   /** @internal Lets calls in flight finish, and ends those that take too long, wherever they are: also between attempts. */
   async settle(): Promise<void> {
-    await this.trail.idle(this.options.shutdownTimeout);
+    await this.trail.idle(this.#options.shutdownTimeout);
     this.running.forEach((deadline) => deadline.shutDown());
     await this.trail.idle(SETTLE_TIMEOUT);
   }

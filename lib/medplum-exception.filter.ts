@@ -20,11 +20,13 @@ interface HttpRequest {
 @Catch(MedplumError)
 export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
   readonly #logger = new Logger('MedplumExceptionFilter');
+  readonly #adapterHost: HttpAdapterHost;
+  readonly #modules: ModulesContainer;
 
-  constructor(
-    private readonly adapterHost: HttpAdapterHost,
-    private readonly modules: ModulesContainer,
-  ) {}
+  constructor(adapterHost: HttpAdapterHost, modules: ModulesContainer) {
+    this.#adapterHost = adapterHost;
+    this.#modules = modules;
+  }
 
   /** @throws the error itself outside of HTTP. */
   catch(error: MedplumError, host: ArgumentsHost): unknown {
@@ -48,7 +50,7 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
       return;
     }
     const route = routeOf(request);
-    const handler = handlerOf(route, this.modules) ?? 'unknown handler';
+    const handler = handlerOf(route, this.#modules) ?? 'unknown handler';
     const place = `${handler} (${route}), called by ${callSite(error) ?? 'an unknown method'}`;
     const line = `${error.name} in ${place}: ${error.message}`;
     if (answer.status === 500) {
@@ -59,7 +61,7 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
   }
 
   #reply(answer: ExceptionAnswer, request: HttpRequest, response: unknown): void {
-    const adapter = this.adapterHost.httpAdapter;
+    const adapter = this.#adapterHost.httpAdapter;
     if (adapter.isHeadersSent(response) || rawHeadersSent(response)) {
       adapter.end(response);
       return;

@@ -36,12 +36,15 @@ function refused(why: string): OnBehalfOfRejectedError {
  */
 export class MembershipCheck {
   readonly #entries = new Map<string, Entry>();
+  readonly #options: Required<MembershipCheckOptions>;
+  readonly #clientId: string;
+  readonly #lookup: MembershipLookup;
 
-  constructor(
-    private readonly options: Required<MembershipCheckOptions>,
-    private readonly clientId: string,
-    private readonly lookup: MembershipLookup,
-  ) {}
+  constructor(options: Required<MembershipCheckOptions>, clientId: string, lookup: MembershipLookup) {
+    this.#options = options;
+    this.#clientId = clientId;
+    this.#lookup = lookup;
+  }
 
   /** The membership that a reference means; everybody who asks at once shares one look-up. */
   resolve(reference: string): Promise<MembershipReference> {
@@ -50,7 +53,7 @@ export class MembershipCheck {
       return known.answer;
     }
     const answer = this.#ask(reference);
-    const entry: Entry = { answer, expires: performance.now() + this.options.ttl };
+    const entry: Entry = { answer, expires: performance.now() + this.#options.ttl };
     this.#entries.delete(reference);
     this.#entries.set(reference, entry);
     answer.then(
@@ -58,7 +61,7 @@ export class MembershipCheck {
       () => this.#entries.get(reference) === entry && this.#entries.delete(reference),
     );
     for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.options.maxEntries) {
+      if (this.#entries.size <= this.#options.maxEntries) {
         break;
       }
       this.#entries.delete(oldest);
@@ -78,7 +81,7 @@ export class MembershipCheck {
   }
 
   async #ask(reference: string): Promise<MembershipReference> {
-    const found = await this.lookup(reference);
+    const found = await this.#lookup(reference);
     const active = found.filter((membership) => membership.active !== false);
     const [membership, another] = active;
     if (!membership) {
@@ -87,13 +90,13 @@ export class MembershipCheck {
     if (another) {
       throw refused('the profile has several active memberships, so name one: ProjectMembership/<id>.');
     }
-    if (membership.profile?.reference === `ClientApplication/${this.clientId}`) {
+    if (membership.profile?.reference === `ClientApplication/${this.#clientId}`) {
       throw refused('it is the membership of the client itself.');
     }
-    if (membership.admin === true && !this.options.allowAdminIdentity) {
+    if (membership.admin === true && !this.#options.allowAdminIdentity) {
       throw refused('it is a project admin (membershipCheck.allowAdminIdentity).');
     }
-    if (this.options.requirePolicy && !membership.accessPolicy && !membership.access?.length) {
+    if (this.#options.requirePolicy && !membership.accessPolicy && !membership.access?.length) {
       throw refused('it has no access policy (membershipCheck.requirePolicy).');
     }
     return `ProjectMembership/${membership.id}`;

@@ -46,6 +46,24 @@ function mockedService(moduleRef: ModuleRef, client: string | undefined): Scopes
   }
 }
 
+/**
+ * Has Nest inject the container's reference, and keeps it beside the instance: as a property of it, everything that
+ * prints the instance would go on to all providers of the app, and to their secrets.
+ */
+function injectModuleRef(target: object): void {
+  const refs = new WeakMap<object, ModuleRef>();
+  Object.defineProperty(target, MODULE_REF, {
+    configurable: true,
+    get(this: object) {
+      return refs.get(this);
+    },
+    set(this: object, moduleRef: ModuleRef) {
+      refs.set(this, moduleRef);
+    },
+  });
+  Inject(ModuleRef)(target, MODULE_REF);
+}
+
 /** Runs a method inside a scope, wherever it is called from. What other decorators noted on it is kept. */
 function runInScope<A extends readonly never[]>(
   decorator: string,
@@ -57,7 +75,7 @@ function runInScope<A extends readonly never[]>(
     if (typeof target === 'function' || !method) {
       throw new MedplumConfigError(`@${decorator}() is for methods of instances that Nest makes.`);
     }
-    Inject(ModuleRef)(target, MODULE_REF);
+    injectModuleRef(target);
     const name = `${target.constructor.name}.${String(key)}`;
     const wrapper = function (this: MadeByNest | undefined, ...args: A): unknown {
       const moduleRef = this?.[MODULE_REF];

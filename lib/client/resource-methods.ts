@@ -14,12 +14,17 @@ const { INTERACTIONS } = fhir;
 
 /** Reading and writing of single resources. */
 export abstract class MedplumResourceMethods {
-  /** @internal */
-  protected readonly calls: MedplumCalls;
+  // No field: what prints a service would go on to everything that a client is made of.
+  readonly #calls: MedplumCalls;
 
   /** @internal */
   constructor(calls: MedplumCalls) {
-    this.calls = calls;
+    this.#calls = calls;
+  }
+
+  /** @internal */
+  protected get calls(): MedplumCalls {
+    return this.#calls;
   }
 
   /** Creates a resource. The server gives its id; one in the resource is ignored. */

@@ -8,10 +8,14 @@ import { OnBehalfOfRegistry } from './on-behalf-of.registry';
 /** Turns the name of a client into the identity that is in force for it. Pipes run inside the scope. */
 @Injectable()
 export class CurrentOnBehalfOfPipe implements PipeTransform<string, OnBehalfOfReference | undefined> {
-  constructor(private readonly moduleRef: ModuleRef) {}
+  readonly #moduleRef: ModuleRef;
+
+  constructor(moduleRef: ModuleRef) {
+    this.#moduleRef = moduleRef;
+  }
 
   transform(client: string): OnBehalfOfReference | undefined {
-    return findProvider(this.moduleRef, OnBehalfOfRegistry).get(client).identity.ambient?.onBehalfOf;
+    return findProvider(this.#moduleRef, OnBehalfOfRegistry).get(client).identity.ambient?.onBehalfOf;
   }
 }
 

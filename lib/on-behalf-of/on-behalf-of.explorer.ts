@@ -10,11 +10,13 @@ import { OnBehalfOfRegistry, type RegisteredClient } from './on-behalf-of.regist
 @Injectable()
 export class OnBehalfOfExplorer implements OnModuleInit {
   readonly #logger = new Logger('OnBehalfOf');
+  readonly #modules: ModulesContainer;
+  readonly #registry: OnBehalfOfRegistry;
 
-  constructor(
-    private readonly modules: ModulesContainer,
-    private readonly registry: OnBehalfOfRegistry,
-  ) {}
+  constructor(modules: ModulesContainer, registry: OnBehalfOfRegistry) {
+    this.#modules = modules;
+    this.#registry = registry;
+  }
 
   /** @throws MedplumConfigError with every wrong decorator. */
   onModuleInit(): void {
@@ -23,7 +25,7 @@ export class OnBehalfOfExplorer implements OnModuleInit {
     for (const [place, acting] of this.#decorated()) {
       for (const [name, entry] of Object.entries(acting)) {
         try {
-          const client = this.registry.get(name);
+          const client = this.#registry.get(name);
           checkSource(entry, client);
           if (entry.as === 'on-behalf-of' && client.hasDefault) {
             shadowed.add(name);
@@ -46,7 +48,7 @@ export class OnBehalfOfExplorer implements OnModuleInit {
   *#decorated(): Iterable<readonly [place: string, acting: ActingByClient]> {
     const scanner = new MetadataScanner();
     const seen = new Set<object>();
-    for (const module of this.modules.values()) {
+    for (const module of this.#modules.values()) {
       for (const { metatype } of [...module.controllers.values(), ...module.providers.values()]) {
         if (typeof metatype !== 'function' || !metatype.prototype || seen.has(metatype)) {
           continue;

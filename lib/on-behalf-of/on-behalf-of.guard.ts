@@ -18,18 +18,20 @@ export class OnBehalfOfGuard implements CanActivate {
   #invocations: OnBehalfOfInvocations | undefined;
   /** By class and handler: the guards of a handler do not change while the app runs. */
   readonly #lastRuns = new WeakMap<object, WeakMap<object, number>>();
+  readonly #reflector: Reflector;
+  readonly #moduleRef: ModuleRef;
 
-  constructor(
-    private readonly reflector: Reflector,
-    private readonly moduleRef: ModuleRef,
-  ) {}
+  constructor(reflector: Reflector, moduleRef: ModuleRef) {
+    this.#reflector = reflector;
+    this.#moduleRef = moduleRef;
+  }
 
   /** @throws UnauthorizedException or ForbiddenException when nobody is named. */
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const invocations = (this.#invocations ??= findProvider(this.moduleRef, OnBehalfOfInvocations));
+    const invocations = (this.#invocations ??= findProvider(this.#moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
     if (invocation && ++invocation.guardRuns === this.#runsWhenLast(context)) {
-      const resolution = invocations.resolveOnce(invocation, context, this.moduleRef);
+      const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
       if (resolution instanceof Promise) {
         return resolution.then(() => true);
       }
@@ -52,11 +54,11 @@ export class OnBehalfOfGuard implements CanActivate {
   }
 
   #countRuns(targets: readonly (Type | Function)[]): number {
-    const listed = targets.flatMap((target) => this.reflector.get<unknown[] | undefined>(GUARDS, target) ?? []);
+    const listed = targets.flatMap((target) => this.#reflector.get<unknown[] | undefined>(GUARDS, target) ?? []);
     if (!isOnBehalfOfGuard(listed.at(-1))) {
       return 0;
     }
-    const config = this.moduleRef.get(ApplicationConfig, { strict: false });
+    const config = this.#moduleRef.get(ApplicationConfig, { strict: false });
     const global = [...config.getGlobalGuards(), ...config.getGlobalRequestGuards().map((wrapper) => wrapper.metatype)];
     return [...global, ...listed].filter(isOnBehalfOfGuard).length;
   }

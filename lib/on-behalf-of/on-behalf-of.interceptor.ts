@@ -24,12 +24,15 @@ interface Reply {
 @Injectable()
 export class OnBehalfOfInterceptor implements NestInterceptor {
   #invocations: OnBehalfOfInvocations | undefined;
+  readonly #moduleRef: ModuleRef;
 
-  constructor(private readonly moduleRef: ModuleRef) {}
+  constructor(moduleRef: ModuleRef) {
+    this.#moduleRef = moduleRef;
+  }
 
   /** @throws UnauthorizedException or ForbiddenException when nobody is named. */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> | Promise<Observable<unknown>> {
-    const invocations = (this.#invocations ??= findProvider(this.moduleRef, OnBehalfOfInvocations));
+    const invocations = (this.#invocations ??= findProvider(this.#moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
     if (!invocation || invocation.opened) {
       return next.handle();
@@ -39,7 +42,7 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
       forbidCaching(context.switchToHttp().getResponse<Reply>());
     }
     const inbound = inboundRequestOf(context);
-    const resolution = invocations.resolveOnce(invocation, context, this.moduleRef);
+    const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
     return resolution instanceof Promise
       ? resolution.then((resolved) => handleInside(enterAll(resolved, inbound), next))
       : handleInside(enterAll(resolution, inbound), next);

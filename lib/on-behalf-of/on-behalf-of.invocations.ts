@@ -41,8 +41,11 @@ export class OnBehalfOfInvocations {
   readonly #invocations = new WeakMap<object, Invocation>();
   readonly #plans = new WeakMap<object, WeakMap<object, HandlerPlan>>();
   readonly #created = new WeakMap<ModuleRef, Map<Type<OnBehalfOfResolver>, Promise<OnBehalfOfResolver>>>();
+  readonly #registry: OnBehalfOfRegistry;
 
-  constructor(private readonly registry: OnBehalfOfRegistry) {}
+  constructor(registry: OnBehalfOfRegistry) {
+    this.#registry = registry;
+  }
 
   /** The invocation that `context` belongs to; `undefined` for a handler that is not decorated. */
   of(context: ExecutionContext): Invocation | undefined {
@@ -80,7 +83,7 @@ export class OnBehalfOfInvocations {
     let plan = ofClass.get(handler);
     if (!plan) {
       const acting = Object.entries(actingOf(type, handler));
-      plan = acting.map(([name, one]) => ({ client: this.registry.get(name), acting: one }));
+      plan = acting.map(([name, one]) => ({ client: this.#registry.get(name), acting: one }));
       ofClass.set(handler, plan);
     }
     return plan;

@@ -4,12 +4,27 @@ import type { Identity } from './identity';
 import type { InboundRequest } from './inbound-request';
 import { type Enter, keepScope } from './keep-scope';
 
-const IDENTITY = Symbol('identity');
-const INBOUND = Symbol('inbound');
+/**
+ * Node keeps the store on each promise, timer and socket that is made inside the scope, as a property that `inspect`
+ * shows: what is in it stands behind getters.
+ */
+class IdentityStore implements ClsStore {
+  [key: symbol]: unknown;
+  readonly #identity: Identity;
+  readonly #inbound: InboundRequest | undefined;
 
-interface IdentityStore extends ClsStore {
-  readonly [IDENTITY]: Identity;
-  readonly [INBOUND]: InboundRequest | undefined;
+  constructor(identity: Identity, inbound: InboundRequest | undefined) {
+    this.#identity = identity;
+    this.#inbound = inbound;
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  get inbound(): InboundRequest | undefined {
+    return this.#inbound;
+  }
 }
 
 /**
@@ -21,12 +36,12 @@ export class OnBehalfOfScope {
 
   /** The identity of the innermost scope around the caller. */
   get identity(): Identity | undefined {
-    return this.#cls.isActive() ? this.#cls.get()[IDENTITY] : undefined;
+    return this.#cls.isActive() ? this.#cls.get().identity : undefined;
   }
 
   /** The HTTP request whose handler opened the outermost scope around the caller. */
   get inbound(): InboundRequest | undefined {
-    return this.#cls.isActive() ? this.#cls.get()[INBOUND] : undefined;
+    return this.#cls.isActive() ? this.#cls.get().inbound : undefined;
   }
 
   /**
@@ -44,6 +59,6 @@ export class OnBehalfOfScope {
    * @param inbound the HTTP request that is served, by default that of the scope around.
    */
   enter<T>(identity: Identity, fn: () => T, inbound: InboundRequest | undefined = this.inbound): T {
-    return this.#cls.runWith({ [IDENTITY]: identity, [INBOUND]: inbound }, fn);
+    return this.#cls.runWith(new IdentityStore(identity, inbound), fn);
   }
 }

@@ -1,8 +1,7 @@
 import { OnBehalfOfRequiredError } from 'nestjs-medplum';
-import { collect } from '../support/collect';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import type { WireHandler } from '../support/wire-server';
-import { ADMINISTRATIVE, SURFACE, type SurfaceRow, WITHOUT_REQUEST } from './surface';
+import { ADMINISTRATIVE, consume, SURFACE, type SurfaceRow, WITHOUT_REQUEST } from './surface';
 import { surfaceHandler } from './surface-server';
 
 let app: MedplumApp;
@@ -32,13 +31,7 @@ function members(value: object, prefix = ''): string[] {
 
 /** Uses a method to the end: iterators and streams are read. */
 async function use(row: SurfaceRow, options: object, within = (fn: () => unknown) => fn()): Promise<void> {
-  const result = await within(() => row(app.medplum, options));
-  const parts = [result, ...(typeof result === 'object' && result !== null ? Object.values(result) : [])];
-  for (const part of parts) {
-    if (typeof part === 'object' && part !== null && Symbol.asyncIterator in part) {
-      await collect(part as AsyncIterable<unknown>);
-    }
-  }
+  await consume(await within(() => row(app.medplum, options)));
 }
 
 it('has a row for every method, and no other', () => {

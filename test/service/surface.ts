@@ -1,5 +1,16 @@
 import { Readable } from 'node:stream';
 import { accessEntry, bundleEntry, type MedplumRequestOptions, type MedplumService } from 'nestjs-medplum';
+import { collect } from '../support/collect';
+
+/** Reads what a method has given to its end: iterators, streams, and those in what it has given. */
+export async function consume(result: unknown): Promise<void> {
+  const parts: unknown[] = [result, ...(typeof result === 'object' && result !== null ? Object.values(result) : [])];
+  for (const part of parts) {
+    if (typeof part === 'object' && part !== null && Symbol.asyncIterator in part) {
+      await collect(part as AsyncIterable<unknown>);
+    }
+  }
+}
 
 /** One method of the public surface, used once. */
 export type SurfaceRow = (medplum: MedplumService, options: MedplumRequestOptions) => unknown;

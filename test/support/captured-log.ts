@@ -1,19 +1,25 @@
 import { Logger } from '@nestjs/common';
 
+const LEVELS = ['verbose', 'debug', 'log', 'warn', 'error', 'fatal'] as const;
+
 /** Everything that was logged since {@link captureLog}, instead of being printed. */
 export interface CapturedLog {
-  text(level: 'log' | 'warn' | 'error'): string;
+  text(level: (typeof LEVELS)[number]): string;
+  /** What the logger was given, on every level: texts, errors and objects. */
+  readonly given: readonly unknown[];
   restore(): void;
 }
 
+const told = (spy: jest.SpyInstance): unknown[] => spy.mock.calls.flat();
+
 /** Keeps Nest's logger quiet and remembers what it was told. */
 export function captureLog(): CapturedLog {
-  const [log, warn, error] = (['log', 'warn', 'error'] as const).map((level) =>
-    jest.spyOn(Logger.prototype, level).mockImplementation(),
-  );
-  const spies = { log, warn, error };
+  const spies = LEVELS.map((level) => jest.spyOn(Logger.prototype, level).mockImplementation());
   return {
-    text: (level) => spies[level]?.mock.calls.flat().join('\n') ?? '',
-    restore: () => Object.values(spies).forEach((spy) => spy?.mockRestore()),
+    text: (level) => spies.flatMap((spy, i) => (LEVELS[i] === level ? told(spy) : [])).join('\n'),
+    get given() {
+      return spies.flatMap(told);
+    },
+    restore: () => spies.forEach((spy) => spy.mockRestore()),
   };
 }

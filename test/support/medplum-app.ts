@@ -23,13 +23,14 @@ export interface MedplumApp {
 /** Starts a recording server and an app context whose unnamed client talks to it. */
 export async function startMedplumApp(
   options: Partial<MedplumModuleOptions> = {},
-  more: { readonly handler?: WireHandler } & ModuleMetadata = {},
+  more: { readonly handler?: WireHandler; readonly basePath?: string } & ModuleMetadata = {},
 ): Promise<MedplumApp> {
-  const { handler, imports = [], ...metadata } = more;
+  const { handler, basePath = '', imports = [], ...metadata } = more;
   const wire = await WireServer.start(handler);
+  const baseUrl = wire.baseUrl + basePath;
   const module = await Test.createTestingModule({
     ...metadata,
-    imports: [MedplumModule.forRoot(wire.options(options)), ...imports],
+    imports: [MedplumModule.forRoot(wire.options({ baseUrl, ...options })), ...imports],
   })
     .compile()
     .then((compiled) => compiled.init())
