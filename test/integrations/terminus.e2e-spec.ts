@@ -1,9 +1,9 @@
 import { EventEmitter, once } from 'node:events';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Controller, Get, Module } from '@nestjs/common';
 import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
-import { MedplumModule, type MedplumModuleOptions } from 'nestjs-medplum';
+import { AsClientApplication, MedplumModule, type MedplumModuleOptions } from 'nestjs-medplum';
 import { MedplumHealthIndicator, MedplumHealthModule } from 'nestjs-medplum/terminus';
 import { MedplumEmulator } from 'nestjs-medplum/testing';
 import { captureLog, type CapturedLog } from '../support/captured-log';
@@ -26,6 +26,14 @@ class HealthController {
   @HealthCheck()
   check() {
     return this.health.check([() => this.medplum.isHealthy('medplum')]);
+  }
+
+  /** In a scope, which knows the request that it serves. */
+  @Get('decorated')
+  @HealthCheck()
+  @AsClientApplication()
+  decorated() {
+    return this.check();
   }
 }
 
@@ -67,15 +75,16 @@ describe.each(PLATFORMS)('GET /health on %s', (platform) => {
     await emulator?.close();
   });
 
-  /** Calls `fn` with the address of an app that has this client. */
-  async function serve<T>(client: MedplumModuleOptions, fn: (url: string) => Promise<T>): Promise<T> {
+  /** Calls `fn` with the address of an app that has this client, and with its server. */
+  async function serve<T>(client: MedplumModuleOptions, fn: (url: string, server: Server) => Promise<T>): Promise<T> {
     const imports = [MedplumModule.forRoot(client), HealthModule];
     const { app: served, url } = await listen(await Test.createTestingModule({ imports }).compile(), platform);
+    const server = served.getHttpServer() as Server;
     try {
-      return await fn(`${url}/health`);
+      return await fn(`${url}/health`, server);
     } finally {
       // A connection whose request was given up would be waited for.
-      (served.getHttpServer() as Server).closeAllConnections();
+      server.closeAllConnections();
       await served.close();
     }
   }
@@ -106,13 +115,17 @@ describe.each(PLATFORMS)('GET /health on %s', (platform) => {
     const { handler, arrival, answer } = held();
     const wire = await WireServer.start(handler);
     try {
-      await serve(wire.options(), async (url) => {
+      await serve(wire.options({ abortOnDisconnect: true }), async (url, server) => {
         const gone = new AbortController();
-        const first = get(url, gone.signal);
+        const asked = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
+        const first = get(`${url}/decorated`, gone.signal);
+        const [, response] = await asked;
+        const noticed = once(response, 'close');
         await arrival;
         const second = get(url);
         gone.abort();
         await expect(first).rejects.toThrow(/abort/);
+        await noticed;
         answer({ body: { resourceType: 'Bundle', entry: [{ resource: ADMIN }] } });
         expect(await second).toMatchObject([200, { info: UP }]);
         expect(wire.requests).toHaveLength(1);
