@@ -68,8 +68,9 @@ export function beforeRequest(
   // A key that is none, `onBehalfOf` for one, would be lost without a word.
   Object.seal(prepared);
   const read = (answer: unknown): DescribedRequest => {
-    if (answer !== undefined) {
-      throw refusal('returned something: it is to change the request that it gets');
+    // An assignment as the body of an arrow function returns its value; a request that is returned would be lost.
+    if (answer !== prepared && ['path', 'headers', 'body'].some((key) => key in Object(answer))) {
+      throw refusal('returned a request: it is to change the one that it gets');
     }
     return changed(described, prepared, client.baseUrl);
   };

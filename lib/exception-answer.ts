@@ -42,7 +42,7 @@ export interface ExceptionAnswer {
 }
 
 const ANSWERS = {
-  304: ['', 'informational'],
+  304: ['The resource has not changed.', 'informational'],
   400: ['The request is invalid.', 'invalid'],
   403: ['You may not do this.', 'forbidden'],
   404: ['There is no such resource.', 'not-found'],

@@ -24,6 +24,11 @@ class ChartsController {
     return this.medplum.readResource('Patient', '1');
   }
 
+  @Get('cached/:id')
+  cached(@Param('id') id: string) {
+    return this.medplum.readResource('Patient', id, { headers: { 'if-none-match': 'W/"7"' } });
+  }
+
   @Get(':id')
   read(@Param('id') id: string) {
     return this.medplum.readResource('Patient', id, { timeout: 300 });
@@ -130,6 +135,12 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     expect(answered).toBe(status);
     expect(answeredHeaders.get('content-type')).toBe('application/fhir+json; charset=utf-8');
     expect(body).toMatchObject({ resourceType: 'OperationOutcome', issue: [{ severity: 'error' }] });
+  });
+
+  it('answers 304 without a body when the handler asked whether there is something new', async () => {
+    wire.handler = () => ({ status: 304 });
+    const response = await fetch(`${url}/charts/cached/1`);
+    expect([response.status, await response.text()]).toEqual([304, '']);
   });
 
   it('answers 503 with Retry-After when the quota of the client is used up', async () => {

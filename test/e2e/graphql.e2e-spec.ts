@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { Injectable, Logger } from '@nestjs/common';
 import { ExternalContextCreator } from '@nestjs/core';
 import { fromUser, MedplumService, OnBehalfOf } from 'nestjs-medplum';
@@ -44,7 +45,7 @@ describe('Two resolvers of one GraphQL query', () => {
 
   beforeEach(async () => {
     jest.spyOn(Logger.prototype, 'warn').mockImplementation();
-    app = await startMedplumApp({}, { providers: [ChartResolver], handler });
+    app = await startMedplumApp({ abortOnDisconnect: true }, { providers: [ChartResolver], handler });
   });
 
   afterEach(async () => {
@@ -64,6 +65,15 @@ describe('Two resolvers of one GraphQL query', () => {
     for (const { path, onBehalfOf } of app.wire.requests) {
       expect(onBehalfOf).toBe(path.includes('Patient') ? 'ProjectMembership/ann' : 'Practitioner/scheduler');
     }
+  });
+
+  it('pass on the trace of its HTTP request, and end their reads when its client goes away', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const res = Object.assign(new EventEmitter(), { writableEnded: false });
+    const context = { req: { user: { membership: 'ann' }, headers: { traceparent } }, res };
+    app.wire.handler = () => void res.emit('close');
+    await expect(resolver('patient')({}, { id: '1' }, context, {})).rejects.toMatchObject({ code: 'MEDPLUM_ABORT' });
+    expect(app.wire.requests).toMatchObject([{ headers: { traceparent } }]);
   });
 
   it('refuse a query for nobody', async () => {

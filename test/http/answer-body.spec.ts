@@ -1,6 +1,7 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { Agent } from 'undici';
 import { MedplumContentTooLargeError, type MedplumModuleOptions, MedplumProtocolError } from 'nestjs-medplum';
+import { collect } from '../support/collect';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import type { WireHandler } from '../support/wire-server';
 
@@ -51,6 +52,23 @@ describe.each(WAYS)('An answer through %s', (_name, options) => {
     app = await startMedplumApp(options(), { handler: bytes(body, { 'content-encoding': encoding }) });
     await expect(read()).resolves.toEqual(PATIENT);
     expect(app.wire.requests[0]?.headers['accept-encoding']).toBeUndefined();
+  });
+
+  it('is asked for compressed with the option compression, but content that is streamed', async () => {
+    const packed = bytes(gzipSync(TEXT), { 'content-encoding': 'gzip' });
+    app = await startMedplumApp({ ...options(), compression: true }, { handler: packed });
+    await expect(read()).resolves.toEqual(PATIENT);
+    await expect(create()).resolves.toEqual(PATIENT);
+    app.wire.handler = bytes('content', { 'content-type': 'text/plain' });
+    const { stream } = await app.medplum.binaries.download('1', { onBehalfOf: 'm-1' });
+    expect(Buffer.concat(await collect<Buffer>(stream)).toString()).toBe('content');
+    await app.medplum.fetch('fhir/R4/Patient/1', { onBehalfOf: 'm-1' }).then((answer) => answer.text());
+    expect(app.wire.requests.map(({ headers }) => headers['accept-encoding'])).toEqual([
+      'gzip, br',
+      'gzip, br',
+      undefined,
+      undefined,
+    ]);
   });
 
   it.each([

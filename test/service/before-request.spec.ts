@@ -1,0 +1,303 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Readable } from 'node:stream';
+import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import * as fc from 'fast-check';
+import {
+  bundleEntry,
+  isMedplumError,
+  MedplumAbortError,
+  type MedplumBeforeRequest,
+  MedplumBeforeRequestError,
+  type MedplumModuleOptions,
+  type MedplumPreparedRequest,
+  MedplumTimeoutError,
+} from 'nestjs-medplum';
+import { collect } from '../support/collect';
+import { MemorySink } from '../support/memory-sink';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import type { WireHandler } from '../support/wire-server';
+
+const onBehalfOf = 'ProjectMembership/m-1';
+const BATCH: Bundle = { resourceType: 'Bundle', type: 'batch', entry: [bundleEntry.read('Patient', '1')] };
+const PATIENT = { resourceType: 'Patient', id: '1' } as const;
+
+const set = (change: (prepared: MedplumPreparedRequest) => void): MedplumBeforeRequest => change;
+const never: MedplumBeforeRequest = () => new Promise<void>(() => undefined);
+const failing: WireHandler = () => ({ status: 503 });
+let app: MedplumApp;
+
+afterEach(() => app.close());
+
+const start = (
+  beforeRequest: MedplumBeforeRequest,
+  options: Partial<MedplumModuleOptions> = {},
+  handler?: WireHandler,
+) => startMedplumApp({ beforeRequest, ...options }, handler ? { handler } : {}).then((started) => (app = started));
+
+async function failureOf(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+}
+
+describe('beforeRequest', () => {
+  it('sees the whole request, but neither credentials nor identity', async () => {
+    const seen: MedplumPreparedRequest[] = [];
+    await start((prepared) => void seen.push({ ...prepared, headers: { ...prepared.headers } }));
+    await app.medplum.search('Patient', { name: 'Homer' }, { onBehalfOf, headers: { 'X-Reason': 'rounds' } });
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
+    expect(seen).toEqual([
+      {
+        client: 'default',
+        method: 'GET',
+        pathTemplate: '/fhir/R4/Patient',
+        path: '/fhir/R4/Patient?name=Homer',
+        headers: { accept: 'application/fhir+json', 'x-reason': 'rounds' },
+        body: undefined,
+      },
+      {
+        client: 'default',
+        method: 'POST',
+        pathTemplate: '/fhir/R4/Patient',
+        path: '/fhir/R4/Patient',
+        headers: { accept: 'application/fhir+json', 'content-type': 'application/fhir+json' },
+        body: '{"resourceType":"Patient"}',
+      },
+    ]);
+    expect(JSON.stringify(seen)).not.toMatch(/m-1|secret|authorization/i);
+    expect(app.wire.identities).toEqual([onBehalfOf, onBehalfOf]);
+  });
+
+  it('may change body, headers and path; the event tells what was sent', async () => {
+    await start(async (prepared) => {
+      await Promise.resolve();
+      prepared.headers['x-medplum-log-tag'] = 'clinic';
+      prepared.path = prepared.path.replace('/Patient', '/Person');
+      prepared.body = prepared.body === '{"resourceType":"Patient"}' ? '{"resourceType":"Person"}' : undefined;
+    });
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
+    expect(app.wire.requests).toMatchObject([
+      {
+        path: '/fhir/R4/Person',
+        body: '{"resourceType":"Person"}',
+        onBehalfOf,
+        headers: { 'x-medplum-log-tag': 'clinic' },
+      },
+    ]);
+    expect(app.wire.requests[0]?.headers.authorization).toMatch(/^Basic /);
+    expect(app.events[0]).toMatchObject({ action: 'raw', path: '/fhir/R4/Person', pathTemplate: '/fhir/R4/Person' });
+    expect(app.events[0]?.resourceType).toBeUndefined();
+  });
+
+  it('may take a header or the body away, and send a stream', async () => {
+    await start((prepared) => {
+      delete prepared.headers['if-match'];
+      prepared.body = Readable.from(['{"resourceType":', '"Patient","id":"1"}']);
+    });
+    const patient = { ...PATIENT, meta: { versionId: '7' } };
+    await app.medplum.updateResource(patient, { onBehalfOf });
+    expect(app.wire.requests[0]?.body).toBe('{"resourceType":"Patient","id":"1"}');
+    expect(app.wire.requests[0]?.headers).not.toHaveProperty('if-match');
+  });
+
+  it('is called once for a request that is repeated, and for each request of a method', async () => {
+    const paths: string[] = [];
+    let requests = 0;
+    await start(
+      (prepared) => void paths.push(prepared.path),
+      { retry: { minTimeout: 1 } },
+      (_request) => {
+        const next = { relation: 'next', url: `${app.wire.baseUrl}fhir/R4/Patient?_cursor=2` };
+        requests++;
+        return requests === 1
+          ? { status: 503 }
+          : { body: { resourceType: 'Bundle', link: requests === 2 ? [next] : [] } };
+      },
+    );
+    await collect(app.medplum.searchResourcePages('Patient', {}, { onBehalfOf }));
+    expect(app.wire.requests).toHaveLength(3);
+    expect(paths).toEqual(['/fhir/R4/Patient?_count=1000', '/fhir/R4/Patient?_cursor=2']);
+  });
+
+  it('runs in the async context of the caller', async () => {
+    const tenant = new AsyncLocalStorage<string>();
+    await start(({ headers }) => void (headers['x-tenant'] = String(tenant.getStore())));
+    const read = (who: string) => app.medplum.readResource('Patient', who, { onBehalfOf: who });
+    await Promise.all(['a', 'b', 'c'].map((who) => tenant.run(who, () => read(who))));
+    expect(app.wire.requests.map(({ headers, path }) => `${path} ${String(headers['x-tenant'])}`).toSorted()).toEqual([
+      '/fhir/R4/Patient/a a',
+      '/fhir/R4/Patient/b b',
+      '/fhir/R4/Patient/c c',
+    ]);
+  });
+
+  it('is not called for a call for nobody', async () => {
+    const hook = jest.fn();
+    await start(hook);
+    await expect(app.medplum.readResource('Patient', '1')).rejects.toMatchObject({
+      code: 'MEDPLUM_ON_BEHALF_OF_REQUIRED',
+    });
+    expect(hook).not.toHaveBeenCalled();
+  });
+
+  it('is not called for tokens', async () => {
+    const hook = jest.fn();
+    await start(hook, { auth: 'client-credentials' }, ({ path }) => ({
+      body: path === '/oauth2/token' ? { access_token: 't', token_type: 'Bearer', expires_in: 60 } : PATIENT,
+    }));
+    await app.medplum.readResource('Patient', '1', { onBehalfOf });
+    expect(hook).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('What beforeRequest may not do is refused, with an event and nothing sent:', () => {
+  const refused: readonly [string, MedplumBeforeRequest, RegExp][] = [
+    [
+      'throw',
+      () => {
+        throw new TypeError('Homer Simpson');
+      },
+      /threw/,
+    ],
+    ['reject', () => Promise.reject(new Error('Homer Simpson')), /threw/],
+    ['set Authorization', set(({ headers }) => (headers['Authorization'] = 'Basic x')), /authorization/],
+    ['set the identity', set(({ headers }) => (headers['X-Medplum-On-Behalf-Of'] = 'Practitioner/2')), /on-behalf-of/],
+    ['clear the identity', set(({ headers }) => (headers['x-medplum-on-behalf-of'] = '')), /on-behalf-of/],
+    ['set X-Medplum', set(({ headers }) => (headers['x-medplum'] = 'extended')), /x-medplum/],
+    ['set Host', set(({ headers }) => (headers['host'] = 'elsewhere.example')), /host/],
+    ['break a header', set(({ headers }) => (headers['x-a'] = 'a\r\nx-medplum-on-behalf-of: b')), /x-a/],
+    [
+      'go to another server',
+      set((prepared) => (prepared.path = 'https://elsewhere.example/fhir/R4/Patient/1')),
+      /base URL/,
+    ],
+    ['go there without a scheme', set((prepared) => (prepared.path = '//elsewhere.example/fhir')), /base URL/],
+    ['ask for a token', set((prepared) => (prepared.path = '/oauth2/token')), /tokens/],
+    ['ask who the client is', set((prepared) => (prepared.path = '/auth/me')), /tokens/],
+    ['send an object', set((prepared) => (prepared.body = { resourceType: 'Patient' } as never)), /body/],
+    ['return another request', (prepared) => ({ ...prepared, path: '/fhir/R4/Patient/2' }) as never, /returned/],
+    ['change the method', set((prepared) => ((prepared as { method: string }).method = 'DELETE')), /threw/],
+    ['add a key', set((prepared) => ((prepared as { onBehalfOf?: string }).onBehalfOf = '')), /threw/],
+  ];
+
+  it.each(refused)('%s', async (_what, hook, message) => {
+    await start(hook);
+    const error = await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }));
+    expect(error).toBeInstanceOf(MedplumBeforeRequestError);
+    expect(error).toMatchObject({ code: 'MEDPLUM_BEFORE_REQUEST', effect: 'none', retryable: false });
+    expect((error as Error).message).toMatch(message);
+    expect((error as Error).message).toMatch(/Nothing was sent/);
+    expect((error as Error).message).not.toMatch(/Homer|Practitioner|elsewhere/);
+    expect(app.wire.requests).toHaveLength(0);
+    expect(app.events).toMatchObject([
+      { outcome: 'refused', attempts: [], onBehalfOf, error: { code: 'MEDPLUM_BEFORE_REQUEST' } },
+    ]);
+  });
+
+  it('make a bundle asynchronous, which would run it as the client', async () => {
+    await start(({ headers }) => void (headers['prefer'] = 'respond-async'));
+    const error = await failureOf(app.medplum.executeBatch(BATCH, { onBehalfOf }));
+    expect(isMedplumError(error) && error.message).toMatch(/respond-async/);
+    expect(app.wire.requests).toHaveLength(0);
+    expect(app.events).toHaveLength(1);
+  });
+
+  it('change the number of entries of a bundle', async () => {
+    await start((prepared) => {
+      prepared.body = '{"resourceType":"Bundle","type":"batch","entry":[]}';
+    });
+    await expect(app.medplum.executeBatch(BATCH, { onBehalfOf })).rejects.toThrow(/number of entries/);
+    expect(app.wire.requests).toHaveLength(0);
+  });
+
+  it('reach the identity by any name of a header', async () => {
+    await start(() => undefined);
+    const names = fc.constantFrom('authorization', 'x-medplum-on-behalf-of', 'x-medplum');
+    const spelling = fc.tuple(names, fc.infiniteStream(fc.boolean())).map(([name, upper]) =>
+      name
+        .split('')
+        .map((letter) => (upper.next().value === true ? letter.toUpperCase() : letter))
+        .join(''),
+    );
+    await fc.assert(
+      fc.asyncProperty(spelling, fc.string(), async (name, value) => {
+        const wire = app.wire.requests.length;
+        const hooked = await startMedplumApp({
+          baseUrl: app.wire.baseUrl,
+          beforeRequest: ({ headers }) => void (headers[name] = value),
+        });
+        try {
+          await expect(hooked.medplum.readResource('Patient', '1', { onBehalfOf })).rejects.toBeInstanceOf(
+            MedplumBeforeRequestError,
+          );
+          expect(app.wire.requests).toHaveLength(wire);
+        } finally {
+          await hooked.close();
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('The limits of a call hold for beforeRequest as well:', () => {
+  it('its timeout', async () => {
+    await start(never, { timeout: 40 });
+    const error = await failureOf(app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf }));
+    expect(error).toBeInstanceOf(MedplumTimeoutError);
+    expect(error).toMatchObject({ effect: 'none', retryable: true });
+    expect(app.wire.requests).toHaveLength(0);
+    expect(app.events).toMatchObject([{ outcome: 'refused', attempts: [] }]);
+  });
+
+  it('its signal', async () => {
+    await start(never);
+    const controller = new AbortController();
+    const call = failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf, signal: controller.signal }));
+    controller.abort();
+    expect(await call).toBeInstanceOf(MedplumAbortError);
+    expect(app.events).toHaveLength(1);
+  });
+});
+
+describe('A request that beforeRequest changed', () => {
+  const options = { retry: { minTimeout: 1, maxRetries: 2 } };
+  const identifier = [{ system: 'urn:mrn', value: '7' }];
+  const create = () =>
+    app.medplum.createResourceIfNoneExist({ resourceType: 'Patient', identifier }, 'identifier=urn:mrn|7', {
+      onBehalfOf,
+    });
+
+  it('is repeated as before when it only has further headers', async () => {
+    await start(({ headers }) => void (headers['x-a'] = 'b'), options, failing);
+    await failureOf(create());
+    expect(app.wire.requests).toHaveLength(3);
+  });
+
+  it.each<[string, (prepared: MedplumPreparedRequest) => void]>([
+    ['its body', (prepared) => (prepared.body = '{"resourceType":"Patient"}')],
+    ['its condition', ({ headers }) => (headers['if-none-exist'] = 'name=x')],
+    ['its path', (prepared) => (prepared.path += '?_pretty=true')],
+  ])('is not repeated when that rested on %s', async (_what, change) => {
+    await start(change, options, failing);
+    expect(await failureOf(create())).toMatchObject({ effect: 'unknown', retryable: false });
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('is not repeated when a search became a write', async () => {
+    await start((prepared) => void (prepared.path = '/fhir/R4/Patient'), options, failing);
+    await failureOf(app.medplum.searchResources('Patient', { name: 'x' }, { onBehalfOf, post: true }));
+    expect(app.wire.requests).toMatchObject([{ method: 'POST', path: '/fhir/R4/Patient' }]);
+  });
+
+  it('has its intent recorded as it is sent', async () => {
+    const sink = new MemorySink();
+    await start((prepared) => void (prepared.path = '/fhir/R4/Person'), { audit: { mode: 'require', sinks: [sink] } });
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
+    expect(sink.events.map(({ outcome, path }) => `${outcome} ${path}`)).toEqual([
+      'pending /fhir/R4/Person',
+      'success /fhir/R4/Person',
+    ]);
+  });
+});
