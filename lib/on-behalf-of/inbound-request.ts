@@ -47,8 +47,7 @@ export class InboundRequest {
 export function inboundRequestOf(context: ExecutionContext): InboundRequest | undefined {
   const type = context.getType<string>();
   if (type === 'http') {
-    const http = context.switchToHttp();
-    return new InboundRequest(http.getRequest(), http.getResponse());
+    return new InboundRequest(context.getArgByIndex(0), context.getArgByIndex(1));
   }
   if (type !== 'graphql') {
     return undefined;

@@ -16,8 +16,6 @@ const GUARDS = '__guards__';
 @Injectable()
 export class OnBehalfOfGuard implements CanActivate {
   #invocations: OnBehalfOfInvocations | undefined;
-  /** By class and handler: the guards of a handler do not change while the app runs. */
-  readonly #lastRuns = new WeakMap<object, WeakMap<object, number>>();
   readonly #reflector: Reflector;
   readonly #moduleRef: ModuleRef;
 
@@ -30,29 +28,20 @@ export class OnBehalfOfGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const invocations = (this.#invocations ??= findProvider(this.#moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
-    if (invocation && ++invocation.guardRuns === this.#runsWhenLast(context)) {
-      const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
-      if (resolution instanceof Promise) {
-        return resolution.then(() => true);
-      }
+    if (!invocation) {
+      return true;
     }
-    return true;
+    const { plan } = invocation;
+    // The guards of a handler do not change while the app runs.
+    plan.runsWhenLast ??= this.#countRuns([context.getClass(), context.getHandler()]);
+    if (invocation.guardRan() !== plan.runsWhenLast) {
+      return true;
+    }
+    const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
+    return resolution instanceof Promise ? resolution.then(() => true) : true;
   }
 
   /** How often guards of this class have run when the last guard of the handler is one; 0 when it is another. */
-  #runsWhenLast(context: ExecutionContext): number {
-    const [type, handler] = [context.getClass(), context.getHandler()];
-    let ofClass = this.#lastRuns.get(type);
-    if (!ofClass) {
-      this.#lastRuns.set(type, (ofClass = new WeakMap()));
-    }
-    let runs = ofClass.get(handler);
-    if (runs === undefined) {
-      ofClass.set(handler, (runs = this.#countRuns([type, handler])));
-    }
-    return runs;
-  }
-
   #countRuns(targets: readonly (Type | Function)[]): number {
     const listed = targets.flatMap((target) => this.#reflector.get<unknown[] | undefined>(GUARDS, target) ?? []);
     if (!isOnBehalfOfGuard(listed.at(-1))) {

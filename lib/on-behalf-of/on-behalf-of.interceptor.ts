@@ -6,11 +6,12 @@ import {
   StreamableFile,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { Observable } from 'rxjs';
+import { map, Observable } from 'rxjs';
 import { findProvider } from './find-provider';
 import { type InboundRequest, inboundRequestOf } from './inbound-request';
 import { type Enter, keepScope } from './keep-scope';
-import { OnBehalfOfInvocations, type ResolvedIdentity } from './on-behalf-of.invocations';
+import type { ResolvedIdentity } from './invocation';
+import { OnBehalfOfInvocations } from './on-behalf-of.invocations';
 
 interface Reply {
   getHeader(name: string): unknown;
@@ -34,12 +35,11 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> | Promise<Observable<unknown>> {
     const invocations = (this.#invocations ??= findProvider(this.#moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
-    if (!invocation || invocation.opened) {
+    if (!invocation?.open()) {
       return next.handle();
     }
-    invocation.opened = true;
     if (context.getType() === 'http') {
-      forbidCaching(context.switchToHttp().getResponse<Reply>());
+      forbidCaching(context.getArgByIndex<Reply>(1));
     }
     const inbound = inboundRequestOf(context);
     const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
@@ -53,11 +53,10 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
 function handleInside(enter: Enter, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) =>
     enter(() =>
-      next.handle().subscribe({
-        next: (value) => subscriber.next(keepScopeOfAnswer(value, enter)),
-        error: (error: unknown) => subscriber.error(error),
-        complete: () => subscriber.complete(),
-      }),
+      next
+        .handle()
+        .pipe(map((value: unknown) => keepScopeOfAnswer(value, enter)))
+        .subscribe(subscriber),
     ),
   );
 }

@@ -20,6 +20,7 @@ export type OnBehalfOfInput =
   | { readonly resourceType: string; readonly id?: string }
   | { readonly reference?: string };
 
+const CLIENT = 'ClientApplication/';
 const TYPES: ReadonlySet<string> = new Set(['ProjectMembership', ...PROFILE_TYPES]);
 /** FHIR R4 section 2.24.0.1, type `id`. Sent unchanged: Medplum's upper-case ids are other ids. */
 const ID = /^[A-Za-z0-9.-]{1,64}$/;
@@ -77,7 +78,7 @@ export function parseOnBehalfOf(input: unknown, where: string, clientId: string)
   if (!isOnBehalfOfReference(reference)) {
     return refuse(where, 'is not one well-formed reference to someone who can be acted for');
   }
-  if (reference.toLowerCase() === `clientapplication/${clientId.toLowerCase()}`) {
+  if (reference.startsWith(CLIENT) && reference.slice(CLIENT.length).toLowerCase() === clientId.toLowerCase()) {
     return refuse(
       where,
       'is the client itself, whose rights are those of a project admin; use asClientApplication() to say so',

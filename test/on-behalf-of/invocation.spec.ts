@@ -1,0 +1,69 @@
+import { inspect } from 'node:util';
+import type { ExecutionContext } from '@nestjs/common';
+import { DEFAULT_CLIENT } from '../../lib/on-behalf-of/acting-metadata';
+import { scopeIdentity } from '../../lib/on-behalf-of/identity';
+import { IdentityResolver } from '../../lib/on-behalf-of/identity-resolver';
+import { type HandlerPlan, invocationOf } from '../../lib/on-behalf-of/invocation';
+
+const BART = 'ProjectMembership/bart';
+
+const planOf = (name: string): HandlerPlan => ({ name, identities: [], runsWhenLast: undefined });
+
+function contextOf(type: string, args: unknown[]): ExecutionContext {
+  const context = { getType: () => type, getArgs: () => args, getArgByIndex: (index: number) => args[index] };
+  return context as unknown as ExecutionContext;
+}
+
+function resolved() {
+  const rules = { clientId: 'c', requireOnBehalfOf: true, allowEmptyClear: true, defaultOnBehalfOf: undefined };
+  const client = {
+    name: DEFAULT_CLIENT,
+    identity: new IdentityResolver(rules),
+    resolveOnBehalfOf: undefined,
+    isAuthenticated: () => true,
+    hasDefault: false,
+  };
+  return [{ client, identity: scopeIdentity(BART) }];
+}
+
+describe('The invocation of a handler', () => {
+  const plan = planOf('Charts.read');
+
+  it('is found again by the raw request that Fastify wraps anew for each layer', () => {
+    const raw = {};
+    const [guard, interceptor] = [contextOf('http', [{ raw }]), contextOf('http', [{ raw }])];
+    expect(invocationOf(interceptor, plan)).toBe(invocationOf(guard, plan));
+  });
+
+  it('is another one for the handler that a request is passed on to', () => {
+    const context = contextOf('http', [{}]);
+    const first = invocationOf(context, plan);
+    const second = invocationOf(context, planOf('Charts.readAgain'));
+    expect(second).not.toBe(first);
+    expect(invocationOf(context, plan)).not.toBe(first);
+  });
+
+  it('is one per message where a client object serves many messages', () => {
+    const socket = {};
+    const message = [socket, { id: 1 }];
+    const first = invocationOf(contextOf('ws', message), plan);
+    expect(invocationOf(contextOf('ws', message), plan)).toBe(first);
+    expect(invocationOf(contextOf('ws', [socket, { id: 2 }]), plan)).not.toBe(first);
+    expect(Reflect.ownKeys(socket)).toEqual([]);
+  });
+
+  it('opens its scopes once, and resolves once', () => {
+    const invocation = invocationOf(contextOf('http', [{}]), plan);
+    const resolve = jest.fn(resolved);
+    expect([invocation.open(), invocation.open()]).toEqual([true, false]);
+    expect(invocation.resolveOnce(resolve)).toBe(invocation.resolveOnce(resolve));
+    expect(resolve).toHaveBeenCalledTimes(1);
+  });
+
+  it('shows nobody to those who print the request', () => {
+    const request = { headers: {} };
+    void invocationOf(contextOf('http', [request]), plan).resolveOnce(resolved);
+    const printed = inspect(request, { depth: Infinity, showHidden: true }) + JSON.stringify({ ...request });
+    expect(printed).not.toContain(BART);
+  });
+});
