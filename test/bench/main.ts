@@ -2,11 +2,12 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { Pool } from 'undici';
-import { type Comparison, type Size, type Subject } from './bench.types';
+import type { Comparison, Size, Subject, Usage } from './bench.types';
 import { CLIENTS } from './client-subjects';
 import { compare, type Effort } from './compare';
+import { BARE, type HandlerCost, handlerCosts, handlerTable, PASSING, PASSING_WITH_CLS } from './handler-cost';
 import { MeasuredProcess, repeat } from './measured-process';
-import { grid, machine, table, writeJson } from './report';
+import { machine, table, writeJson } from './report';
 
 const USAGE = `npm run bench -- [options]
   --only client|nest|memory|scaling|emulator   one part; may be given several times
@@ -26,23 +27,20 @@ const { values } = parseArgs({
   },
 });
 
-const effort: Effort = values.quick ? { rounds: 3, round: 80, warmUp: 100 } : { rounds: 9, round: 250, warmUp: 2_000 };
+const effort: Effort = values.quick ? { rounds: 3, round: 80, warmUp: 100 } : { rounds: 9, round: 250, warmUp: 3_000 };
 
 const SIZES: readonly Size[] = ['1 KB', '100 KB', '1 MB'];
 const CONCURRENCIES = [1, 32, 256];
 /** Those that are measured at every size and concurrency; the others with 1 KB, 32 at a time. */
 const EVERYWHERE = ['undici request', 'ours, actingAs()', 'ours, ambient scope', 'MedplumClient', 'fetch', 'axios'];
 
-/** The first is the bare handler, the second what the others are compared with. */
-const NEST_APPS = [
-  'bare handler',
-  'guard + passing interceptor',
-  'the same, nestjs-cls loaded',
-  '@OnBehalfOf()',
-  'ClsMiddleware',
-];
+const NEST_APPS = [BARE, PASSING, PASSING_WITH_CLS, '@OnBehalfOf()', 'ClsMiddleware'];
+
+/** Processes of each subject. They take turns: what V8 made of one of them in its first second, it keeps. */
+const COPIES = values.quick ? 1 : 3;
 
 const comparisons: Comparison[] = [];
+const handlers: HandlerCost[] = [];
 const emulatorLines: string[] = [];
 const opened: MeasuredProcess[] = [];
 
@@ -63,9 +61,33 @@ async function note(title: string, subjects: readonly Subject[], concurrency: nu
   return comparison;
 }
 
+async function startCopies(script: string, ...args: string[]): Promise<MeasuredProcess[]> {
+  const copies: MeasuredProcess[] = [];
+  for (let i = 0; i < COPIES; i++) {
+    copies.push(await start(script, ...args));
+  }
+  return copies;
+}
+
+/** Each round is run by the next copy. */
+function inTurn<T>(copies: readonly T[], run: (copy: T, ...round: Parameters<Subject['run']>) => Promise<Usage>) {
+  const turns = [...copies];
+  return (count: number, concurrency: number): Promise<Usage> => {
+    const copy = turns.shift();
+    if (copy === undefined) {
+      throw new Error('There is nothing to run.');
+    }
+    turns.push(copy);
+    return run(copy, count, concurrency);
+  };
+}
+
 async function clientSubject(name: string, baseUrl: string): Promise<(size: Size) => Subject> {
-  const measured = await start('client.process.js', name, baseUrl);
-  return (size) => ({ name, run: (count, concurrency) => measured.ask({ do: 'run', size, count, concurrency }) });
+  const copies = await startCopies('client.process.js', name, baseUrl);
+  return (size) => ({
+    name,
+    run: inTurn(copies, (copy, count, concurrency) => copy.ask({ do: 'run', size, count, concurrency })),
+  });
 }
 
 async function clients(baseUrl: string): Promise<void> {
@@ -82,17 +104,12 @@ async function clients(baseUrl: string): Promise<void> {
   }
 }
 
-/** A server that is measured while this process asks it. */
-function served(name: string, measured: MeasuredProcess, ask: () => Promise<unknown>): Subject {
-  return {
-    name,
-    run: async (count, concurrency) => {
-      const before = await measured.ask({ do: 'usage' });
-      await repeat(count, concurrency, ask);
-      const after = await measured.ask({ do: 'usage' });
-      return { cpu: after.cpu - before.cpu, wall: after.wall - before.wall };
-    },
-  };
+/** What a server uses while this process asks it. */
+async function served(measured: MeasuredProcess, ask: () => Promise<unknown>, count: number, concurrency: number) {
+  const before = await measured.ask({ do: 'usage' });
+  await repeat(count, concurrency, ask);
+  const after = await measured.ask({ do: 'usage' });
+  return { cpu: after.cpu - before.cpu, wall: after.wall - before.wall };
 }
 
 async function get(pool: Pool, path: string, headers: Record<string, string> = {}): Promise<void> {
@@ -108,21 +125,20 @@ async function nest(): Promise<void> {
     const subjects: Subject[] = [];
     const pools: Pool[] = [];
     for (const name of NEST_APPS) {
-      const measured = await start('nest.process.js', name, platform);
-      const pool = new Pool(measured.ready, { connections: 32 });
-      pools.push(pool);
-      subjects.push(served(name, measured, () => get(pool, '/patient')));
+      const copies = (await startCopies('nest.process.js', name, platform)).map((measured) => {
+        const pool = new Pool(measured.ready, { connections: 32 });
+        pools.push(pool);
+        return { measured, pool };
+      });
+      const run = inTurn(copies, ({ measured, pool }, count, concurrency) =>
+        served(measured, () => get(pool, '/patient'), count, concurrency),
+      );
+      subjects.push({ name, run });
     }
-    const { figures } = await note(`${platform}, one request`, subjects, 32);
-    const [bare, passing, ...others] = figures;
-    if (bare && passing) {
-      const rows = [passing, ...others].map(({ name, cpu }) => [
-        name,
-        (cpu - bare.cpu).toFixed(1),
-        ((cpu - bare.cpu) / (passing.cpu - bare.cpu)).toFixed(2),
-      ]);
-      console.log([`${platform}, above the bare handler:`, '', ...grid(['', 'CPU, µs', 'ratio'], rows), ''].join('\n'));
-    }
+    const comparison = await note(`${platform}, one request`, subjects, 32);
+    const costs = handlerCosts(platform, comparison);
+    handlers.push(...costs);
+    console.log(handlerTable(platform, costs));
     await Promise.all(pools.map((pool) => pool.close()));
     await closeAll();
   }
@@ -169,7 +185,15 @@ async function main(): Promise<void> {
         await closeAll();
       }
     }
-    writeJson(values.out, { started, machine: machine(), effort, comparisons, heapGrowth, emulator: emulatorLines });
+    writeJson(values.out, {
+      started,
+      machine: machine(),
+      effort,
+      comparisons,
+      handlers,
+      heapGrowth,
+      emulator: emulatorLines,
+    });
     console.log(`Written to ${values.out}.`);
   } finally {
     await closeAll();
