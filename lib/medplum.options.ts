@@ -29,6 +29,12 @@ export interface MedplumModuleOptions {
    * `http:` is accepted for loopback only, unless `allowInsecureHttp` is set.
    */
   readonly baseUrl?: string;
+  /**
+   * Address that the server writes into its answers (its own `baseUrl` setting), when the app reaches it under another
+   * one, behind a proxy or in a container network: links to next pages and jobs then lead to `baseUrl`. Nothing is ever
+   * sent to it. Default: `baseUrl`.
+   */
+  readonly publicUrl?: string;
   /** Id of the ClientApplication, whose membership is a project admin. */
   readonly clientId: string;
   /** Its secret, or a function that gives it; the function is asked again when the server refuses the last answer. */
@@ -172,6 +178,11 @@ const areOrigins = (value: unknown): boolean =>
     const base = typeof origin === 'string' ? parseBaseUrl(origin, false) : { problem: '' };
     return !('problem' in base) && base.origin === origin;
   });
+const isAddress: Check = (value) => {
+  // Nothing is sent there, in clear or otherwise.
+  const url = isText(value) ? parseBaseUrl(value as string, true) : { problem: 'must be an absolute URL' };
+  return 'problem' in url ? url.problem : undefined;
+};
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
 const aBoolean = is('a boolean', (value) => typeof value === 'boolean');
@@ -211,6 +222,7 @@ const AUDIT_CHECKS: Readonly<Record<keyof MedplumAuditOptions, Check>> = {
 
 const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   baseUrl: is('text', isText),
+  publicUrl: isAddress,
   clientId: is(
     'the id of a ClientApplication (text without a colon or blanks)',
     (value) => isText(value) && !/[:\s]/.test(value as string),
@@ -271,6 +283,11 @@ function membershipCheckOf(
   return given ? Object.freeze({ ...defaults, ...defined(given === true ? {} : given) }) : undefined;
 }
 
+function publicUrlOf({ publicUrl }: Partial<MedplumModuleOptions>): Pick<BaseUrl, 'publicUrl'> {
+  const url = publicUrl === undefined ? { problem: '' } : parseBaseUrl(publicUrl, true);
+  return 'problem' in url ? {} : { publicUrl: Object.freeze(url) };
+}
+
 function storageOf({ origin }: BaseUrl): string[] {
   return origin === 'https://api.medplum.com' ? ['https://storage.medplum.com'] : [];
 }
@@ -314,7 +331,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Res
     );
   }
   return Object.freeze({
-    baseUrl: Object.freeze(baseUrl),
+    baseUrl: Object.freeze({ ...baseUrl, ...publicUrlOf(options) }),
     clientId,
     clientSecret: options.clientSecret,
     auth: options.auth ?? 'basic',

@@ -123,6 +123,14 @@ describe('The options of a client', () => {
 
   it.each<readonly [keyof MedplumModuleOptions, readonly unknown[]]>([
     ['baseUrl', ['', ' ', 5, null, {}, new URL('https://medplum.example/'), 'medplum.example']],
+    [
+      'publicUrl',
+      ['', ' ', 5, null, {}, 'medplum.example', 'https://user:pw@medplum.example/', 'ftp://medplum.example/'],
+    ],
+    ['beforeRequest', ['hook', null, {}, true]],
+    ['abortOnDisconnect', [1, 'true', null]],
+    ['compression', [1, 'gzip', null]],
+    ['logTag', ['', ' ', 'a'.repeat(129), 'a\nb', 'ü', 5, null]],
     ['clientId', ['', ' ', 'a:b', 'a b', 'a\n', 5, null]],
     ['clientSecret', ['', ' ', 5, null, {}, Promise.resolve('secret')]],
     ['auth', ['Basic', '', null, true]],

@@ -3,7 +3,8 @@ import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response
 import { type BaseUrl, pathWithin } from '../http/base-url';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ROOT } from './interactions';
-import { checkId, checkResourceType, isFhirId } from './path-segments';
+import { checkId, checkResourceType } from './path-segments';
+import { isFhirId } from '../http/fhir-id';
 
 /** What is exported. */
 export interface ExportInput {

@@ -5,7 +5,7 @@ import type {
   Reference,
 } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { isFhirId } from './path-segments';
+import { isFhirId } from '../http/fhir-id';
 
 /** A value of a policy's parameter: `Type/id` and references are references, other text is text. */
 export type AccessParameterValue = string | Reference;

@@ -1,13 +1,7 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
+import { isFhirId } from '../http/fhir-id';
 
-/** FHIR R4 section 2.24.0.1, type `id`; `.` and `..` are taken out because a URL resolves them. */
-const ID = /^[A-Za-z0-9.-]{1,64}$/;
 const RESOURCE_TYPE = /^[A-Z][A-Za-z]{1,63}$/;
-
-/** Whether `value` may stand as an id in a path. */
-export function isFhirId(value: unknown): value is string {
-  return typeof value === 'string' && ID.test(value) && value !== '.' && value !== '..';
-}
 
 /** @throws MedplumBadRequestError unless `value` is a resource id; `what` names the argument. */
 export function checkId(value: unknown, what: string): string {

@@ -1,5 +1,5 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { isFhirId } from './path-segments';
+import { isFhirId } from '../http/fhir-id';
 
 /** Characters that mean something in a search value (FHIR R4 section 3.1.1.4.0.1). */
 const SYNTAX = /[\\,|$]/g;

@@ -99,7 +99,7 @@ export function nextPage(
   const [, type, query] = /^fhir\/R4\/([A-Z][A-Za-z]*)(?:\/_search)?\?(.+)$/.exec(path ?? '') ?? [];
   if (type === undefined || query === undefined || (resourceType !== undefined && type !== resourceType)) {
     throw new MedplumProtocolError(
-      'The link to the next page leads to another place than this search on the server of the client: it was not followed.',
+      'The link to the next page leads to another place than this search on the server of the client, so it was not followed. If it is the address that your server has for itself, set the option publicUrl.',
     );
   }
   return { resourceType: type, query, post };

@@ -4,6 +4,8 @@ export interface BaseUrl {
   readonly origin: string;
   /** Path with a slash at both ends, e.g. `/` or `/projects/<id>/`. */
   readonly path: string;
+  /** The same server under the address that it writes into its answers, where that is another one. */
+  readonly publicUrl?: BaseUrl;
 }
 
 const LOOPBACK = /^http:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?#]|$)/i;
@@ -47,7 +49,14 @@ const ENCODED_SLASH = /%(?:2f|5c)/i;
  * address leads elsewhere. A relative address is read as one below the base URL. What counts is the address after
  * resolution: `\\`, line breaks and `%2e%2e` are other spellings of `/`, nothing and `..` (WHATWG URL, sections 4.4, 4.5).
  */
-export function pathWithin({ origin, path }: BaseUrl, address: string): string | undefined {
+export function pathWithin(base: BaseUrl, address: string): string | undefined {
+  const { publicUrl } = base;
+  return (
+    pathBelow(base, address) ?? (publicUrl && /^https?:/i.test(address) ? pathBelow(publicUrl, address) : undefined)
+  );
+}
+
+function pathBelow({ origin, path }: BaseUrl, address: string): string | undefined {
   let url: URL;
   try {
     url = new URL(address, origin + path);

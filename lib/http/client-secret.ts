@@ -9,15 +9,13 @@ export async function askForSecret(secret: ClientSecret): Promise<string> {
   try {
     given = typeof secret === 'string' ? secret : await secret();
   } catch (cause) {
-    throw new MedplumUnauthorizedError('The clientSecret function failed, so nothing was sent.', {
+    throw new MedplumUnauthorizedError('The clientSecret function failed.', {
       cause,
       retryable: true,
     });
   }
   if (typeof given !== 'string' || given === '') {
-    throw new MedplumUnauthorizedError(
-      'The clientSecret function gave no secret (expected a string), so nothing was sent.',
-    );
+    throw new MedplumUnauthorizedError('The clientSecret function gave no secret (expected a string).');
   }
   return given;
 }

@@ -121,14 +121,14 @@ export class OAuthClientCredentials implements Credentials {
 function readToken(status: number, text: string): Token {
   const details = { status, retryable: status === 429 || status >= 500 };
   if (status === 429) {
-    throw new MedplumRateLimitError('The token endpoint was asked too often. Nothing was sent for this call.', details);
+    throw new MedplumRateLimitError('The token endpoint was asked too often.', details);
   }
   if (status >= 500) {
-    throw new MedplumServerError(`The token endpoint failed with ${status}. Nothing was sent for this call.`, details);
+    throw new MedplumServerError(`The token endpoint failed with ${status}.`, details);
   }
   if (status !== 200) {
     throw new MedplumUnauthorizedError(
-      `The token endpoint answered ${status}: check clientId and clientSecret. Nothing was sent for this call.`,
+      `The token endpoint answered ${status}: check clientId and clientSecret.`,
       details,
     );
   }

@@ -120,7 +120,9 @@ export class TransportCall {
       const { status, cause } = error;
       const wait = error instanceof MedplumRateLimitError ? error.retryAfter : undefined;
       const details = { status, cause, effect, retryable, retryAfter: wait };
-      throw new (error.constructor as ErrorClass)(error.message, details);
+      const { message } = error;
+      const text = this.attempts.length === 0 ? `${message} Nothing was sent for this call.` : message;
+      throw new (error.constructor as ErrorClass)(text, details);
     }
   }
 

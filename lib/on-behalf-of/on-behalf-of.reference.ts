@@ -1,4 +1,5 @@
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
+import { isFhirId } from '../http/fhir-id';
 
 /** The types that a person, a device or a program can be acted for as. */
 const PROFILE_TYPES = ['Practitioner', 'Patient', 'RelatedPerson', 'Bot', 'ClientApplication'] as const;
@@ -22,12 +23,6 @@ export type OnBehalfOfInput =
 
 const CLIENT = 'ClientApplication/';
 const TYPES: ReadonlySet<string> = new Set(['ProjectMembership', ...PROFILE_TYPES]);
-/** FHIR R4 section 2.24.0.1, type `id`. Sent unchanged: Medplum's upper-case ids are other ids. */
-const ID = /^[A-Za-z0-9.-]{1,64}$/;
-
-function isId(value: string): boolean {
-  return ID.test(value) && value !== '.' && value !== '..';
-}
 
 function refuse(where: string, problem: string): never {
   throw new OnBehalfOfReferenceError(
@@ -56,7 +51,7 @@ function textOf(input: unknown, where: string): string {
 /** Whether `value` is already the full form, such as a string in a decorator must be. */
 export function isOnBehalfOfReference(value: string): value is OnBehalfOfReference {
   const slash = value.indexOf('/');
-  return slash > 0 && TYPES.has(value.slice(0, slash)) && isId(value.slice(slash + 1));
+  return slash > 0 && TYPES.has(value.slice(0, slash)) && isFhirId(value.slice(slash + 1));
 }
 
 /**

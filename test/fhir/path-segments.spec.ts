@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { MedplumBadRequestError } from 'nestjs-medplum';
-import { checkId, checkResourceType, isFhirId } from '../../lib/fhir/path-segments';
+import { checkId, checkResourceType } from '../../lib/fhir/path-segments';
+import { isFhirId } from '../../lib/http/fhir-id';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 
 /** FHIR R4 section 2.24.0.1: letters, digits, `-` and `.`, 64 of them at most. */

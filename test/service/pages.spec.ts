@@ -56,6 +56,34 @@ it('A link may be relative', async () => {
   expect(app.wire.requests[1]?.path).toBe('/fhir/R4/Patient?_offset=1');
 });
 
+describe('A server that calls itself by another address', () => {
+  const publicUrl = 'https://fhir.example.com/medplum/';
+  const start = (link: string, options = {}) =>
+    startMedplumApp(options, { handler: (request, response) => linked(link)(request, response) });
+
+  it('is paged through at the address that the client has for it', async () => {
+    app = await start(`${publicUrl}fhir/R4/Patient?_offset=1`, { publicUrl });
+    expect(await readAll()).toBe(2);
+    expect(app.wire.requests[1]?.path).toBe('/fhir/R4/Patient?_offset=1');
+  });
+
+  it.each([
+    'https://fhir.example.com/fhir/R4/Patient?_offset=1',
+    'https://fhir.example.com.evil.example/medplum/fhir/R4/Patient?_offset=1',
+    'https://evil.example/medplum/fhir/R4/Patient?_offset=1',
+    '//fhir.example.com/medplum/fhir/R4/Patient?_offset=1',
+  ])('does not make other addresses its own: %s', async (link) => {
+    app = await start(link, { publicUrl });
+    await expect(readAll()).rejects.toThrow(MedplumProtocolError);
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('is told from another server only when the client knows', async () => {
+    app = await start(`${publicUrl}fhir/R4/Patient?_offset=1`);
+    await expect(readAll()).rejects.toThrow(/publicUrl/);
+  });
+});
+
 it('Pages that go round in a circle are an error', async () => {
   const links = ['fhir/R4/Patient?_offset=1', 'fhir/R4/Patient?_offset=2', 'fhir/R4/Patient?_offset=1'];
   app = await startMedplumApp({}, { handler: (request, response) => linked(...links)(request, response) });
