@@ -18,7 +18,7 @@ export interface CallToTrace {
 
 /** @internal Makes a request under a span of its own, which ends when the caller gets what came of it. */
 export async function traced(start: CallSpanStart, call: CallToTrace): Promise<TransportResponse> {
-  const { client, origin, identitySource, interaction } = call;
+  const { client, identitySource, interaction } = call;
   let request: FhirRequest | undefined;
   let describe: () => FhirRequest;
   // A span needs to know from its first moment what it is about: samplers decide then.
@@ -32,6 +32,7 @@ export async function traced(start: CallSpanStart, call: CallToTrace): Promise<T
   }
   const { method, pathTemplate, action } = request ?? interaction;
   const { resourceType, operation } = request ?? {};
+  const origin = request?.signedUrl?.origin ?? call.origin;
   const span = start({ client, origin, method, pathTemplate, action, resourceType, operation, identitySource });
   const done = request?.repeatability === 'safe' ? 'none' : 'happened';
   const end = (answer: number | undefined, error?: unknown): void => {
