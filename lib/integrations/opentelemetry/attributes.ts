@@ -1,0 +1,66 @@
+import type { Attributes } from '@opentelemetry/api';
+import type { TracedCall } from '../../http/call-tracing';
+import { knownType, safeTemplate } from './resource-types';
+
+/**
+ * What spans and metrics say. The first group are names of OpenTelemetry's semantic conventions for HTTP (1.23 and later);
+ * addresses (`url.full`, `url.path`, `url.query`) are left out on purpose, because they name records.
+ */
+export const ATTRIBUTE = {
+  method: 'http.request.method',
+  status: 'http.response.status_code',
+  resends: 'http.request.resend_count',
+  error: 'error.type',
+  server: 'server.address',
+  port: 'server.port',
+  scheme: 'url.scheme',
+  template: 'url.template',
+
+  client: 'medplum.client',
+  action: 'medplum.action',
+  resourceType: 'medplum.resource_type',
+  operation: 'medplum.operation',
+  identitySource: 'medplum.identity_source',
+  effect: 'medplum.effect',
+  attempt: 'medplum.attempt',
+  retryReason: 'medplum.retry.reason',
+} as const;
+
+/** Ports of addresses that name none (RFC 9110 section 4.2). */
+const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+
+/** `attributes` without those that have no value. */
+export function present(attributes: Attributes): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+}
+
+/** What a call is called: its method and its template, never its address. */
+export function nameOf({ method, pathTemplate }: TracedCall): string {
+  return `${method} ${safeTemplate(pathTemplate)}`;
+}
+
+/** What the span of a call says from the beginning. */
+export function spanAttributes(call: TracedCall): Attributes {
+  const { protocol, hostname, port } = new URL(call.origin);
+  return present({
+    [ATTRIBUTE.method]: call.method,
+    [ATTRIBUTE.template]: safeTemplate(call.pathTemplate),
+    [ATTRIBUTE.server]: hostname,
+    [ATTRIBUTE.port]: port === '' ? PORTS[protocol] : Number(port),
+    [ATTRIBUTE.scheme]: protocol.slice(0, -1),
+    [ATTRIBUTE.client]: call.client,
+    [ATTRIBUTE.action]: call.action,
+    [ATTRIBUTE.resourceType]: knownType(call.resourceType),
+    [ATTRIBUTE.operation]: call.operation,
+    [ATTRIBUTE.identitySource]: call.identitySource,
+  });
+}
+
+/** What the metrics of a call are told apart by: few values each. */
+export function metricAttributes(call: TracedCall): Attributes {
+  return present({
+    [ATTRIBUTE.client]: call.client,
+    [ATTRIBUTE.action]: call.action,
+    [ATTRIBUTE.resourceType]: knownType(call.resourceType),
+  });
+}

@@ -1,0 +1,37 @@
+import { type Attributes, type Context, type Counter, type Histogram, type Meter, ValueType } from '@opentelemetry/api';
+import type { TracedCall, TracedEnd } from '../../http/call-tracing';
+import { ATTRIBUTE, metricAttributes, present } from './attributes';
+
+/** In seconds: those that the semantic conventions advise for HTTP requests. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+/** How long calls take, and how often they are tried again. */
+export class CallMetrics {
+  readonly #durations: Histogram;
+  readonly #retries: Counter;
+
+  constructor(meter: Meter) {
+    this.#durations = meter.createHistogram('medplum.client.operation.duration', {
+      description: 'Duration of calls to Medplum, retries included.',
+      unit: 's',
+      valueType: ValueType.DOUBLE,
+      advice: { explicitBucketBoundaries: BUCKETS },
+    });
+    this.#retries = meter.createCounter('medplum.client.operation.retries', {
+      description: 'How often calls to Medplum were tried again.',
+      unit: '{retry}',
+      valueType: ValueType.INT,
+    });
+  }
+
+  /** @param seconds from the calling of the method to its result. */
+  ended(call: TracedCall, { status, error }: TracedEnd, seconds: number, context: Context): void {
+    const how = present({ [ATTRIBUTE.status]: status, [ATTRIBUTE.error]: error });
+    this.#durations.record(seconds, { ...metricAttributes(call), ...how }, context);
+  }
+
+  retrying(call: TracedCall, reason: string, context: Context): void {
+    const attributes: Attributes = { ...metricAttributes(call), [ATTRIBUTE.retryReason]: reason };
+    this.#retries.add(1, attributes, context);
+  }
+}

@@ -1,0 +1,66 @@
+import { type Context, defaultTextMapSetter, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import type { CallSpan, TracedCall, TracedEnd } from '../../http/call-tracing';
+import type { RequestAttempt } from '../../http/request-attempt';
+import { ATTRIBUTE, present } from './attributes';
+import type { CallMetrics } from './call-metrics';
+
+/** Medplum reads W3C Trace Context, whatever an app uses elsewhere. Baggage holds what apps put there: PHI, maybe. */
+const PROPAGATOR = new W3CTraceContextPropagator();
+
+/** RFC 9110 section 5.5. A tracestate that is no header, or empty, must not fail a call. */
+const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+
+/** Given up by the caller: no error as far as the conventions go. */
+const ABORTED = 'MEDPLUM_ABORT';
+
+/** The span of one call, and what the metrics learn of it. */
+export class OpenTelemetrySpan implements CallSpan {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly #began = performance.now();
+  #attempts = 0;
+
+  /** @param parent where the method was called. */
+  constructor(
+    private readonly call: TracedCall,
+    private readonly span: Span,
+    private readonly metrics: CallMetrics,
+    private readonly parent: Context,
+  ) {
+    const headers: Record<string, string> = {};
+    PROPAGATOR.inject(trace.setSpan(ROOT_CONTEXT, span), headers, defaultTextMapSetter);
+    this.headers = Object.fromEntries(Object.entries(headers).filter(([, value]) => HEADER_VALUE.test(value)));
+  }
+
+  attempted({ attempt, status, error }: Pick<RequestAttempt, 'attempt' | 'status' | 'error'>): void {
+    this.#attempts = attempt;
+    this.span.addEvent(
+      'medplum.attempt',
+      present({ [ATTRIBUTE.attempt]: attempt, [ATTRIBUTE.status]: status, [ATTRIBUTE.error]: error }),
+    );
+  }
+
+  retrying(reason: string): void {
+    this.span.addEvent('medplum.retry', { [ATTRIBUTE.retryReason]: reason });
+    this.metrics.retrying(this.call, reason, this.parent);
+  }
+
+  ended(end: TracedEnd): void {
+    const { status, effect, error } = end;
+    const resends = this.#attempts > 1 ? this.#attempts - 1 : undefined;
+    this.span.setAttributes(
+      present({
+        [ATTRIBUTE.status]: status,
+        [ATTRIBUTE.error]: error,
+        [ATTRIBUTE.effect]: effect,
+        [ATTRIBUTE.resends]: resends,
+      }),
+    );
+    // No message and no recorded exception: both would be text.
+    if (error !== undefined && error !== ABORTED) {
+      this.span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    this.span.end();
+    this.metrics.ended(this.call, end, (performance.now() - this.#began) / 1000, this.parent);
+  }
+}

@@ -1,0 +1,46 @@
+import {
+  context,
+  type MeterProvider,
+  ROOT_CONTEXT,
+  SpanKind,
+  type Tracer,
+  type TracerProvider,
+} from '@opentelemetry/api';
+import { suppressTracing } from '@opentelemetry/core';
+import type { CallSpanStart, CallTracer } from '../../http/call-tracing';
+import { nameOf, spanAttributes } from './attributes';
+import { CallMetrics } from './call-metrics';
+import { OpenTelemetrySpan } from './open-telemetry.span';
+
+/** Name of the instrumentation scope. */
+const SCOPE = 'nestjs-medplum';
+
+/**
+ * Where requests are handed over: no instrumentation makes a span here or sends a header, and there is neither a span nor
+ * baggage that a propagator could send that does not know of suppression.
+ */
+const QUIET = suppressTracing(ROOT_CONTEXT);
+
+/** Traces calls with OpenTelemetry. */
+export class OpenTelemetryTracer implements CallTracer {
+  readonly #tracer: Tracer;
+  readonly #metrics: CallMetrics;
+
+  constructor(tracers: TracerProvider, meters: MeterProvider) {
+    this.#tracer = tracers.getTracer(SCOPE);
+    this.#metrics = new CallMetrics(meters.getMeter(SCOPE));
+  }
+
+  pin(): CallSpanStart {
+    const parent = context.active();
+    return (call) => {
+      const options = { kind: SpanKind.CLIENT, attributes: spanAttributes(call) };
+      const span = this.#tracer.startSpan(nameOf(call), options, parent);
+      return new OpenTelemetrySpan(call, span, this.#metrics, parent);
+    };
+  }
+
+  quietly<T>(fn: () => T): T {
+    return context.with(QUIET, fn);
+  }
+}

@@ -1,0 +1,316 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { text } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
+import type { Patient } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { isMedplumError, type MedplumModuleOptions, type MedplumService } from 'nestjs-medplum';
+import { ignoreRequestsTo, MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
+import { MedplumHealthIndicator, MedplumHealthModule } from 'nestjs-medplum/terminus';
+import { Agent, type Dispatcher } from 'undici';
+import { closeAll } from '../support/close-all';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { Telemetry } from '../support/telemetry';
+import { outcome, type WireAnswer, type WireHandler, type WireRequest, WireServer } from '../support/wire-server';
+
+/** What must not leave the process: whatever stands in addresses, headers, bodies and answers. */
+const PLANTED = [
+  'planted-id',
+  'PlantedType',
+  'planted-value',
+  'planted-member',
+  'planted-profile',
+  'planted-secret',
+  'planted-signature',
+  'planted-token',
+  'planted-body',
+  'planted-server-text',
+  'planted-baggage',
+  'planted-header',
+];
+
+const AS_MEMBER = { onBehalfOf: 'ProjectMembership/planted-member' };
+const PATIENT: Patient = { resourceType: 'Patient', id: 'planted-id', name: [{ family: 'planted-body' }] };
+
+/** Every way by which the library makes requests. Their results do not matter here, nor whether they fail. */
+const CALLS: Readonly<Record<string, (medplum: MedplumService) => Promise<unknown>>> = {
+  'GET /fhir/R4/Patient/{id}': (medplum) => medplum.readResource('Patient', 'planted-id', AS_MEMBER),
+  'GET /fhir/R4/Patient': (medplum) => medplum.search('Patient', 'name=planted-value', AS_MEMBER),
+  'POST /fhir/R4/Patient/_search': (medplum) =>
+    medplum.search('Patient', 'name=planted-value', { ...AS_MEMBER, post: true }),
+  'PUT /fhir/R4/Patient/{id}': (medplum) => medplum.updateResource(PATIENT, AS_MEMBER),
+  'DELETE /fhir/R4/Patient/{id}': (medplum) => medplum.deleteResource('Patient', 'planted-id', AS_MEMBER),
+  'GET /fhir/R4/{type}/{id}': (medplum) => medplum.readResource('PlantedType' as 'Patient', 'planted-id', AS_MEMBER),
+  'POST /fhir/R4': (medplum) =>
+    medplum.executeBatch(
+      { resourceType: 'Bundle', type: 'batch', entry: [{ request: { method: 'GET', url: 'Patient/planted-id' } }] },
+      AS_MEMBER,
+    ),
+  'POST /fhir/R4/$graphql': (medplum) => medplum.graphql('{ Patient(id: "planted-id") { id } }', AS_MEMBER),
+  'GET /fhir/R4/Patient/{id}/$everything': (medplum) => medplum.operations.everything('planted-id', {}, AS_MEMBER),
+  'GET /fhir/R4/{type}/{id}/{id}/{id}': (medplum) =>
+    medplum.get('fhir/R4/PlantedType/planted-id/x/planted-value?name=planted-value', {
+      ...AS_MEMBER,
+      headers: { 'x-note': 'planted-header' },
+    }),
+  'GET /{id}/{id}': (medplum) => medplum.fetch('planted-id/planted-value', AS_MEMBER).then((answer) => answer.text()),
+  'POST /fhir/R4/Binary': (medplum) =>
+    medplum.binaries.upload(Readable.from(['planted-body']), { contentType: 'text/plain' }, AS_MEMBER),
+  'GET /fhir/R4/Binary/{id}': (medplum) =>
+    medplum.binaries.download('planted-id', AS_MEMBER).then(({ stream }) => text(stream)),
+  'GET /fhir/R4/DocumentReference/{id}': (medplum) =>
+    medplum.binaries
+      .downloadAttachment('DocumentReference/planted-id', 'content[0].attachment', AS_MEMBER)
+      .then(({ stream }) => text(stream)),
+  'GET /fhir/R4/Media/{id}': (medplum) =>
+    medplum.binaries.downloadAttachment('Media/planted-id', 'content', AS_MEMBER).then(({ stream }) => text(stream)),
+  'GET /fhir/R4/Observation/{id}': (medplum) =>
+    medplum.readResource('Observation', 'planted-id', { onBehalfOf: 'Practitioner/planted-profile' }),
+  'GET /fhir/R4/Encounter/{id}': (medplum) => medplum.readResource('Encounter', 'planted-id', AS_MEMBER),
+  'GET /fhir/R4/Task/{id}': (medplum) => medplum.readResource('Task', 'planted-id', AS_MEMBER),
+};
+
+let telemetry: Telemetry;
+let app: MedplumApp;
+let storage: WireServer;
+let agent: Agent | undefined;
+
+beforeEach(async () => {
+  storage = await WireServer.start(() => ({ headers: { 'content-type': 'text/plain' }, body: 'planted-body' }));
+});
+
+afterEach(async () => {
+  await closeAll(app, storage, agent, telemetry);
+  agent = undefined;
+});
+
+const bundle = (...resources: readonly object[]): WireAnswer => ({
+  body: { resourceType: 'Bundle', type: 'searchset', entry: resources.map((resource) => ({ resource })) },
+});
+
+const signed = (origin: string): string => `${origin}planted-id/file?Signature=planted-signature`;
+
+/** A server for all of {@link CALLS}; tasks are in the way of a gateway once, and encounters are not to be had. */
+function answers(): WireHandler {
+  let hiccups = 1;
+  return ({ path, method }) => {
+    if (path.startsWith('/oauth2/token')) {
+      return { body: { access_token: 'planted-token', token_type: 'Bearer', expires_in: 3600 } };
+    }
+    if (path.includes('/ProjectMembership')) {
+      const membership = { resourceType: 'ProjectMembership', id: 'planted-member' };
+      return path.includes('?') ? bundle(membership) : { body: membership };
+    }
+    if (path.includes('/DocumentReference/')) {
+      return {
+        body: { resourceType: 'DocumentReference', content: [{ attachment: { url: signed(storage.baseUrl) } }] },
+      };
+    }
+    if (path.includes('/Media/')) {
+      return { body: { resourceType: 'Media', content: { url: signed(app.wire.baseUrl) } } };
+    }
+    if (path.includes('/Encounter/')) {
+      return { status: 404, body: outcome('not-found', 'not-found', 'planted-server-text') };
+    }
+    if (path.includes('/Task/') && hiccups-- > 0) {
+      return { destroy: true };
+    }
+    return method === 'GET' && path.includes('Patient?') ? bundle(PATIENT) : { body: PATIENT };
+  };
+}
+
+interface Connections {
+  readonly options?: () => Partial<MedplumModuleOptions>;
+  readonly hook?: boolean;
+}
+
+const dispatcher = (made: Agent): Partial<MedplumModuleOptions> => ({ dispatcher: (agent = made) });
+
+/** By which connections calls go out. */
+const CONNECTIONS: Readonly<Record<string, Connections>> = {
+  'the pool of the library': {},
+  'a pool with one connection': { options: () => ({ pool: { connections: 1 } }) },
+  "an app's own agent": { options: () => dispatcher(new Agent()) },
+  'a composed one': {
+    options: () => ({
+      dispatcher: (agent = new Agent()).compose((next) => (options, handler) => next(options, handler)),
+    }),
+  },
+  'one with two connections, and the hook': { options: () => dispatcher(new Agent({ connections: 2 })), hook: true },
+};
+
+async function start({ options, hook = false }: Connections, traced = true): Promise<void> {
+  const known: string[] = [storage.baseUrl];
+  telemetry = new Telemetry(hook ? { ignoreRequestHook: (request) => ignoreRequestsTo(...known)(request) } : {});
+  const own: Partial<MedplumModuleOptions> = {
+    auth: 'client-credentials',
+    clientSecret: 'planted-secret',
+    membershipCheck: true,
+    storageOrigins: [new URL(storage.baseUrl).origin],
+    retry: { minTimeout: 1, maxRetries: 2, budget: 100 },
+    ...options?.(),
+  };
+  const imports = [MedplumHealthModule, ...(traced ? [MedplumOpenTelemetryModule.forRoot()] : [])];
+  app = await startMedplumApp(own, { imports, handler: answers() });
+  known.push(app.wire.baseUrl);
+}
+
+/** Whether a call is answered does not matter here. */
+async function tryCall(call: () => Promise<unknown>): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    if (!isMedplumError(error)) {
+      throw error;
+    }
+  }
+}
+
+/** All calls at once, each in a trace of its own, and a health check. */
+async function callAll() {
+  const calls = Object.entries(CALLS).map(async ([name, call]) => {
+    const around = { note: 'planted-baggage' };
+    return { name, ...(await telemetry.inTrace('request', () => tryCall(() => call(app.medplum)), around)) };
+  });
+  const outcomes = await Promise.all(calls);
+  await app.module.get(MedplumHealthIndicator, { strict: false }).isHealthy('medplum');
+  return outcomes;
+}
+
+/** Has the app itself open the connections of its agent: what waits for one is sent in the context that opened it. */
+async function openConnections(count: number): Promise<void> {
+  const requests = Array.from({ length: count }, async () => {
+    const answer = await agent?.request({ origin: new URL(app.wire.baseUrl).origin, path: '/app', method: 'GET' });
+    await answer?.body.dump();
+  });
+  await telemetry.inTrace('the app itself', () => Promise.all(requests));
+  app.wire.requests.length = 0;
+}
+
+/** How much of an answer undici reads before somebody wants it, in bytes: its connection is busy until then. */
+const READ_AHEAD = 65_536;
+
+/** Resolves when undici has taken so many bytes of an answer. */
+function bodyArrived(bytes: number): Promise<void> {
+  let rest = bytes;
+  return new Promise((resolve) => {
+    const count = (message: unknown): void => {
+      rest -= (message as { readonly chunk: Uint8Array }).chunk.byteLength;
+      if (rest === 0) {
+        unsubscribe('undici:request:bodyChunkReceived', count);
+        resolve();
+      }
+    };
+    subscribe('undici:request:bodyChunkReceived', count);
+  });
+}
+
+/** Values of a header as they arrived, however often it came. */
+function sent({ rawHeaders }: { readonly rawHeaders: readonly string[] }, name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
+}
+
+/** Requests for tokens and of signed addresses belong to no call that the server may know of. */
+function isForNobody({ path }: { readonly path: string }): boolean {
+  return path === '/oauth2/token' || path.includes('Signature=');
+}
+
+/** What a request tells the server of its trace. */
+function tracingOf(request: WireRequest) {
+  const { method, path } = request;
+  return { method, path, baggage: sent(request, 'baggage'), parents: sent(request, 'traceparent') };
+}
+
+describe.each(Object.entries(CONNECTIONS))('Over %s', (_, connections) => {
+  beforeEach(async () => {
+    await start(connections);
+    if (connections.hook) {
+      await openConnections(2);
+    }
+  });
+
+  it('no request leaves a span but ours, and none of them says anything of anybody', async () => {
+    await callAll();
+    expect(telemetry.undicis).toEqual([]);
+    const exported = await telemetry.everything();
+    expect(PLANTED.filter((planted) => exported.includes(planted))).toEqual([]);
+    // Everything was really made, and is there.
+    const names = new Set(telemetry.ours.map(({ name }) => name));
+    expect([...names]).toEqual(
+      expect.arrayContaining([...Object.keys(CALLS), 'GET /{signed}', 'GET /fhir/R4/ProjectMembership']),
+    );
+    const arrived = JSON.stringify([...app.wire.requests, ...storage.requests]);
+    const inAnswers = ['planted-server-text', 'planted-token', 'planted-profile', 'planted-baggage'];
+    expect(PLANTED.filter((planted) => !inAnswers.includes(planted) && !arrived.includes(planted))).toEqual([]);
+  });
+
+  it('every request carries the trace of its own call, once, and no baggage', async () => {
+    const roots = await callAll();
+    const spans = new Map(telemetry.spans.map((span) => [span.spanContext().spanId, span]));
+    const [strangers, own] = [storage.requests, app.wire.requests].map((requests) => requests.map(tracingOf));
+    const forNobody = [...(strangers ?? []), ...(own ?? []).filter(isForNobody)];
+    expect(forNobody.length).toBeGreaterThanOrEqual(3);
+    expect(forNobody.filter(({ baggage, parents }) => baggage.length + parents.length > 0)).toEqual([]);
+    for (const { baggage, parents, method } of (own ?? []).filter((request) => !isForNobody(request))) {
+      const span = spans.get(parents[0]?.split('-')[2] ?? '');
+      expect([baggage.length, parents.length, span?.instrumentationScope.name]).toEqual([0, 1, 'nestjs-medplum']);
+      expect(span?.name.split(' ')[0]).toBe(method);
+    }
+    for (const { spanId, traceId, name } of roots) {
+      const ours = telemetry.ours.filter((span) => span.spanContext().traceId === traceId);
+      expect(ours.map((span) => span.name)).toContain(name);
+      expect(ours.filter((span) => span.parentSpanContext?.spanId !== spanId)).toEqual([]);
+    }
+  });
+});
+
+it('a request that waited for a connection is not part of the one that made room for it', async () => {
+  await start({ options: () => ({ auth: 'basic', membershipCheck: false, pool: { connections: 1 } }) });
+  app.wire.handler = ({ path }) => ({ body: path.includes('Binary') ? 'x'.repeat(READ_AHEAD) : PATIENT });
+  const arrived = bodyArrived(READ_AHEAD);
+  const { result: download } = await telemetry.inTrace('first', () =>
+    app.medplum.binaries.download('planted-id', AS_MEMBER),
+  );
+  await arrived;
+  const waiting = telemetry.inTrace('second', () => app.medplum.readResource('Patient', 'planted-id', AS_MEMBER));
+  // The end of the download is noticed by its reader, who thereby makes room.
+  await telemetry.inTrace('third', () => text(download.stream), { note: 'planted-baggage' });
+  const { traceId } = await waiting;
+  expect(telemetry.undicis).toEqual([]);
+  const [, request] = app.wire.requests;
+  expect(request && sent(request, 'traceparent').map((value) => value.split('-')[1])).toEqual([traceId]);
+  expect(request && sent(request, 'baggage')).toEqual([]);
+});
+
+describe('What these tests would see', () => {
+  it('without the module, are addresses', async () => {
+    await start({}, false);
+    await callAll();
+    expect(telemetry.undicis.length).toBeGreaterThan(Object.keys(CALLS).length);
+    const exported = await telemetry.everything();
+    for (const planted of ['planted-id', 'planted-value', 'planted-signature']) {
+      expect(exported).toContain(planted);
+    }
+    expect(app.wire.requests.some((request) => sent(request, 'baggage').length > 0)).toBe(true);
+  });
+
+  it('of an agent that keeps requests waiting, without the hook, are addresses too', async () => {
+    await start({ options: () => dispatcher(new Agent({ connections: 2 })) });
+    await openConnections(2);
+    await callAll();
+    expect(telemetry.undicis.length).toBeGreaterThan(2);
+    expect(await telemetry.everything()).toContain('planted-id');
+  });
+});
+
+it("a dispatcher of the app's own is asked as ever", async () => {
+  const asked: Dispatcher[] = [];
+  class Counted extends Agent {
+    override dispatch(options: Agent.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      asked.push(this);
+      return super.dispatch(options, handler);
+    }
+  }
+  await start({ options: () => dispatcher(new Counted()) });
+  await app.medplum.readResource('Patient', 'planted-id', AS_MEMBER);
+  expect(asked.every((one) => one === agent)).toBe(true);
+  expect(asked).toHaveLength(app.wire.requests.length);
+});
