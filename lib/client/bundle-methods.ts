@@ -36,7 +36,7 @@ export abstract class MedplumBundleMethods extends MedplumSearchMethods {
    * Runs a GraphQL document, and returns its `data`. Fields that are not granted are errors there, not refusals.
    *
    * @typeParam T of the data, as the document selects it.
-   * @throws MedplumGraphqlError when the answer names errors; what was readable is its `data`.
+   * @throws MedplumGraphqlError when the answer names errors; what was readable is its `partialData`.
    */
   async graphql<T = unknown>(query: string, options: MedplumGraphqlOptions = {}): Promise<T> {
     const describe = () => graphql(query, options.operationName, options.variables);

@@ -10,28 +10,30 @@ export interface GraphqlErrorEntry {
 
 /**
  * The server answered a GraphQL request with errors: fields that are not granted or not found, an invalid document, or a
- * used-up quota. What could be read all the same stands in {@link MedplumGraphqlError.data}.
+ * used-up quota. What could be read all the same stands in {@link MedplumGraphqlError.partialData}.
  */
 export class MedplumGraphqlError extends MedplumError {
-  readonly #errors: readonly GraphqlErrorEntry[];
-  readonly #data: unknown;
+  readonly #graphqlErrors: readonly GraphqlErrorEntry[];
+  readonly #partialData: unknown;
 
   constructor(
     message: string,
     details: MedplumErrorDetails & { readonly errors?: readonly GraphqlErrorEntry[]; readonly data?: unknown } = {},
   ) {
     super('MEDPLUM_GRAPHQL', message, details);
-    this.#errors = details.errors ?? [];
-    this.#data = details.data;
+    this.#graphqlErrors = details.errors ?? [];
+    this.#partialData = details.data;
   }
 
+  // Not `errors`: console.log, pino and Nest's logger print the list of that name of any error. Nor `data`, which servers
+  // of sockets and JSON-RPC send to the client.
   /** The errors as they were answered: PHI. */
-  get errors(): readonly GraphqlErrorEntry[] {
-    return this.#errors;
+  get graphqlErrors(): readonly GraphqlErrorEntry[] {
+    return this.#graphqlErrors;
   }
 
   /** The data that was answered beside the errors; fields that failed are `null`. PHI. */
-  get data(): unknown {
-    return this.#data;
+  get partialData(): unknown {
+    return this.#partialData;
   }
 }

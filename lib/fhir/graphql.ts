@@ -43,7 +43,7 @@ function errorsOf(body: unknown, writes: boolean): MedplumGraphqlError | undefin
     return undefined;
   }
   return new MedplumGraphqlError(
-    `The GraphQL request was answered with ${list.length} errors; error.errors and error.data hold what was answered.`,
+    `The GraphQL request was answered with ${list.length} errors; error.graphqlErrors and error.partialData hold what was answered.`,
     { status: 200, effect: writes ? 'unknown' : 'none', errors: list, data },
   );
 }

@@ -140,9 +140,9 @@ describe('graphql()', () => {
       .graphql(`{ mine: Patient(id: "${mine.id}") { id } other: Patient(id: "${other.id}") { id } }`)
       .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(MedplumGraphqlError);
-    const { errors, data } = failure as MedplumGraphqlError;
-    expect(errors).toMatchObject([{ path: ['other'] }]);
-    expect(data).toEqual({ mine: { id: mine.id }, other: null });
+    const { graphqlErrors, partialData } = failure as MedplumGraphqlError;
+    expect(graphqlErrors).toMatchObject([{ path: ['other'] }]);
+    expect(partialData).toEqual({ mine: { id: mine.id }, other: null });
     expect(JSON.stringify(failure)).not.toContain(mine.id);
     expect(server.events.at(-1)).toMatchObject({ outcome: 'error', error: { code: 'MEDPLUM_GRAPHQL' } });
   });
