@@ -1,5 +1,6 @@
 import { isMilliseconds, MAX_MILLISECONDS } from './http/milliseconds';
 import { MedplumBadRequestError } from './errors/response.errors';
+import { shownName } from './errors/shown';
 import type { IfMatch } from './fhir/interactions';
 import type { MedplumHeaders } from './http/caller-headers';
 import type { MedplumCallRetryOptions } from './http/retry.options';
@@ -47,7 +48,7 @@ export function checkRequestOptions(options: MedplumRequestOptions, further: rea
   for (const key in options) {
     if (!KEYS.includes(key) && !further.includes(key)) {
       throw new MedplumBadRequestError(
-        `${key} is not an option of this call (known: ${[...KEYS, ...further].join(', ')}).`,
+        `${shownName(key)} is not an option of this call (known: ${[...KEYS, ...further].join(', ')}).`,
       );
     }
   }

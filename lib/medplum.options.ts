@@ -4,6 +4,7 @@ import type { MedplumAuditOptions, MedplumAuditSink } from './audit/audit-sink';
 import type { MedplumBeforeRequest } from './before-request';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import { isMedplumError } from './errors/medplum.error';
+import { shownName } from './errors/shown';
 import { type BaseUrl, parseBaseUrl } from './http/base-url';
 import { isLogTag } from './http/caller-headers';
 import type { ClientSecret } from './http/client-secret';
@@ -263,7 +264,7 @@ function* problemsOf(values: object, checks: Readonly<Record<string, Check>>): I
       ? value !== undefined && check(value)
       : `is not an option (known: ${Object.keys(checks).join(', ')})`;
     if (problem) {
-      yield `${key} ${problem}`;
+      yield `${shownName(key)} ${problem}`;
     }
   }
 }

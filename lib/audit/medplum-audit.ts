@@ -1,6 +1,7 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { type Observable, Subject } from 'rxjs';
+import { shownError } from '../errors/shown';
 import { type MedplumAuditContext, type MedplumAuditContextResolver, readAuditContext } from './audit-context';
 import type { MedplumAuditSink, MedplumAuditSinkOptions, MedplumAuditSinkStats } from './audit-sink';
 import { GuardedObservable } from './guarded-observable';
@@ -44,7 +45,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
    * are plain ones again, so handle errors there.
    */
   readonly events$: Observable<RequestEvent> = new GuardedObservable(this.#subject, (error) =>
-    this.#logger.warn(`A listener of MedplumAudit.events$ failed: ${errorName(error)}.`),
+    this.#logger.warn(`A listener of MedplumAudit.events$ failed: ${shownError(error).name}.`),
   );
 
   /**
@@ -99,7 +100,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     try {
       return readAuditContext(resolver?.());
     } catch (error) {
-      this.#logger.warn(`The auditContext of the Medplum options failed: ${errorName(error)}.`);
+      this.#logger.warn(`The auditContext of the Medplum options failed: ${shownError(error).name}.`);
       return undefined;
     }
   }
@@ -147,7 +148,9 @@ export class MedplumAudit implements BeforeApplicationShutdown {
       queue.abandon();
     }
     for (const queue of queues()) {
-      await queue.close().catch((error: unknown) => this.#logger.warn(`Closing a sink failed: ${errorName(error)}.`));
+      await queue
+        .close()
+        .catch((error: unknown) => this.#logger.warn(`Closing a sink failed: ${shownError(error).name}.`));
     }
   }
 
@@ -158,8 +161,4 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   get #flushTimeout(): number {
     return Math.max(0, ...[...this.#clients].map((client) => client.flushTimeout));
   }
-}
-
-function errorName(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error;
 }

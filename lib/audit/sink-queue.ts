@@ -4,6 +4,7 @@ import {
   type MedplumAuditSinkStats,
   sinkName,
 } from './audit-sink';
+import { shownError } from '../errors/shown';
 import type { RequestEvent } from './request-event';
 
 const MAX_QUEUED = 10_000;
@@ -188,8 +189,9 @@ export class SinkQueue {
   async #refused(batch: readonly Waiting[], error: unknown): Promise<void> {
     this.#failures++;
     if (this.#failing++ === 0) {
-      const what = error instanceof Error ? error.name : typeof error;
-      this.#host.warn(`The audit sink ${this.#name} failed: ${what}. Its events wait and are tried again.`);
+      this.#host.warn(
+        `The audit sink ${this.#name} failed: ${shownError(error).name}. Its events wait and are tried again.`,
+      );
     }
     for (const item of batch) {
       item.settle?.(error ?? new Error('refused'));

@@ -1,4 +1,5 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { shownError } from './shown';
 
 /**
  * What a failed call did on the server: `none`, nothing was written; `happened`, the write took effect although the call
@@ -38,25 +39,6 @@ export interface MedplumErrorDetails {
 
 const BRAND = Symbol.for('nestjs-medplum:MedplumError');
 
-/** What names and codes of errors look like. Anything else might be a text that quotes something. */
-const WORD = /^\w{1,64}$/;
-
-function isWord(value: unknown): value is string {
-  return typeof value === 'string' && WORD.test(value);
-}
-
-/** `cause` as it may be shown: messages of foreign errors quote bodies, hosts and values, so they are dropped. */
-function scrub(cause: unknown): { readonly name: string; readonly code?: string } | undefined {
-  if (cause === undefined || cause === null) {
-    return undefined;
-  }
-  const { name, code } = Object(cause) as { name?: unknown; code?: unknown };
-  return Object.freeze({
-    name: isWord(name) ? name : 'Error',
-    ...(isWord(code) ? { code } : {}),
-  });
-}
-
 /**
  * Base of every error that this library throws. Neither its message nor its enumerable fields, its JSON form or
  * `util.inspect` carry ids, values, identities, credentials or text of the server; what may be needed to act on the
@@ -77,8 +59,8 @@ export class MedplumError extends Error {
   #requestId: string | undefined;
 
   constructor(code: string, message: string, details: MedplumErrorDetails = {}) {
-    const cause = scrub(details.cause);
-    super(message, cause && { cause });
+    const { cause } = details;
+    super(message, cause === undefined || cause === null ? undefined : { cause: Object.freeze(shownError(cause)) });
     Object.defineProperty(this, 'name', { value: new.target.name, configurable: true, writable: true });
     Object.defineProperty(this, BRAND, { value: true });
     this.code = code;

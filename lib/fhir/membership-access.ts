@@ -5,6 +5,7 @@ import type {
   Reference,
 } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
+import { shownName } from '../errors/shown';
 import { isFhirId } from '../http/fhir-id';
 
 /** A value of a policy's parameter: `Type/id` and references are references, other text is text. */
@@ -57,7 +58,9 @@ export function accessEntry(
     if (typeof value === 'object' && value !== null && typeof value.reference === 'string' && value.reference !== '') {
       return { name, valueReference: { reference: value.reference } };
     }
-    throw new MedplumBadRequestError(`The parameter ${name} of an access policy must be text or a reference.`);
+    throw new MedplumBadRequestError(
+      `The parameter ${shownName(name)} of an access policy must be text or a reference.`,
+    );
   });
   const entry: ProjectMembershipAccess = { policy: { reference: `AccessPolicy/${policyId(policy)}` } };
   return parameter.length === 0 ? entry : { ...entry, parameter };

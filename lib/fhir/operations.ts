@@ -1,5 +1,6 @@
 import type { Parameters, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
+import { shownName } from '../errors/shown';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ACCEPT_AND_CONTENT_TYPE, checkResource, json, onInstance, onType, ROOT } from './interactions';
 import { type OperationInput, toParameters } from './parameters';
@@ -58,7 +59,7 @@ function queryOf(input: OperationInput | Parameters | undefined): string {
   for (const [name, given] of Object.entries(input ?? {})) {
     for (const one of [given].flat()) {
       if (one !== undefined && typeof one !== 'string' && typeof one !== 'number' && typeof one !== 'boolean') {
-        throw new MedplumBadRequestError(`The parameter ${name} cannot stand in a query: use method POST.`);
+        throw new MedplumBadRequestError(`The parameter ${shownName(name)} cannot stand in a query: use method POST.`);
       }
       if (one !== undefined) {
         query.append(name, String(one));

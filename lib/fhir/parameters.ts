@@ -2,6 +2,7 @@ import type { CodeableConcept, Coding, Parameters, ParametersParameter } from '@
   'resolution-mode': 'import',
 };
 import { MedplumBadRequestError } from '../errors/response.errors';
+import { shownName } from '../errors/shown';
 
 /**
  * Input of an operation as a plain object. Text becomes `valueString`, whole numbers `valueInteger`, others
@@ -28,7 +29,7 @@ function value(name: string, given: unknown): Omit<ParametersParameter, 'name'> 
       }
       break;
   }
-  throw new MedplumBadRequestError(`The parameter ${name} of the operation has a value of no known type.`);
+  throw new MedplumBadRequestError(`The parameter ${shownName(name)} of the operation has a value of no known type.`);
 }
 
 function complexValue(name: string, given: object): Omit<ParametersParameter, 'name'> {
@@ -49,7 +50,7 @@ function complexValue(name: string, given: object): Omit<ParametersParameter, 'n
     return { valueCoding: given as Coding };
   }
   throw new MedplumBadRequestError(
-    `The type of the parameter ${name} of the operation cannot be told: name it, as in { valueUri: … }.`,
+    `The type of the parameter ${shownName(name)} of the operation cannot be told: name it, as in { valueUri: … }.`,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { ResourceType } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
+import { shownName } from '../errors/shown';
 import type { SearchParameterNames } from './search-parameter-names';
 import { SearchAnd, type SearchInput, SearchTerm, type SearchValue } from './search-values';
 
@@ -74,7 +75,7 @@ function text(name: string, value: unknown): string {
   }
   if (value === '') {
     throw new MedplumBadRequestError(
-      `The search parameter ${name} is empty: leave it out, or the search would match everything.`,
+      `The search parameter ${shownName(name)} is empty: leave it out, or the search would match everything.`,
     );
   }
   if (
@@ -84,7 +85,9 @@ function text(name: string, value: unknown): string {
   ) {
     return String(value);
   }
-  throw new MedplumBadRequestError(`The search parameter ${name} must be text, a finite number or a boolean.`);
+  throw new MedplumBadRequestError(
+    `The search parameter ${shownName(name)} must be text, a finite number or a boolean.`,
+  );
 }
 
 /** FHIR R4 section 3.1.1.4.0.1: a comma in a value is escaped, or it would mean OR; so is the escape itself. */
@@ -95,7 +98,7 @@ function alternative(name: string, value: unknown): string {
 function alternatives(name: string, values: readonly unknown[]): string {
   if (values.length === 0) {
     throw new MedplumBadRequestError(
-      `The search parameter ${name} has no values: leave it out, or the search would match everything.`,
+      `The search parameter ${shownName(name)} has no values: leave it out, or the search would match everything.`,
     );
   }
   return values.map((value) => alternative(name, value)).join(',');

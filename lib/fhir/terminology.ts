@@ -2,6 +2,7 @@ import type { CodeableConcept, Coding, ParametersParameter } from '@medplum/fhir
   'resolution-mode': 'import',
 };
 import { MedplumBadRequestError } from '../errors/response.errors';
+import { shownName } from '../errors/shown';
 import type { OperationCall } from './operations';
 
 /** Input of `$expand` (FHIR R4 section 4.9.18.1). */
@@ -135,7 +136,7 @@ function checked(name: keyof typeof TYPES, value: unknown): unknown {
           ? typeof value === 'object' && value !== null
           : typeof value === 'string' && value !== '' && (!CANONICAL.has(name) || URI.test(value));
   if (!isRight) {
-    throw new MedplumBadRequestError(`The parameter ${name} is not of the type that the operation takes.`);
+    throw new MedplumBadRequestError(`The parameter ${shownName(name)} is not of the type that the operation takes.`);
   }
   return value;
 }
@@ -149,7 +150,7 @@ export function terminologyOperation(
   const parameter: ParametersParameter[] = [];
   for (const [given, values] of Object.entries(input)) {
     if (!Object.hasOwn(TYPES, given)) {
-      throw new MedplumBadRequestError(`${given} is no parameter of ${operation}.`);
+      throw new MedplumBadRequestError(`${shownName(given)} is no parameter of ${operation}.`);
     }
     const name = given as keyof typeof TYPES;
     for (const value of [values].flat()) {
