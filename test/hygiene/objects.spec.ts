@@ -29,7 +29,7 @@ import { consume, SURFACE } from '../service/surface';
 import { type CapturedLog, captureLog } from '../support/captured-log';
 import type { MedplumApp } from '../support/medplum-app';
 import { evaluated, leaksOf, PLANTED } from '../support/planted';
-import { FOR_SOMEBODY, startPlantedApp } from '../support/planted-app';
+import { FOR_SOMEBODY, startTaintedApp } from '../support/tainted-app';
 
 /** A provider of an app, which one of our decorators gets hold of the container for. */
 @Injectable()
@@ -47,7 +47,7 @@ let log: CapturedLog;
 /** One app for all tests: its client has been used for everything, so that whatever is kept is there. */
 beforeAll(async () => {
   log = captureLog();
-  app = await startPlantedApp({ auth: 'client-credentials', membershipCheck: true });
+  app = await startTaintedApp({ auth: 'client-credentials', membershipCheck: true });
   for (const use of Object.values(SURFACE)) {
     await consume(await app.medplum.onBehalfOf(PLANTED.membership, () => use(app.medplum, {})));
   }

@@ -52,7 +52,7 @@ export function obligingly({ path, ...request }: WireRequest, { wire }: Pick<Med
 }
 
 /** An app whose client, users and records are full of what must not get out. What it logs is the caller's to capture. */
-export async function startPlantedApp(
+export async function startTaintedApp(
   options: Partial<MedplumModuleOptions> = {},
   handler?: WireHandler,
 ): Promise<MedplumApp> {
