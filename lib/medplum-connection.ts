@@ -22,9 +22,9 @@ import type { RequestAttempt } from './http/request-attempt';
 import { MembershipCheck } from './membership-check';
 import { lookUpMemberships } from './membership-lookup';
 import type { MedplumRequestOptions } from './medplum-request.options';
-import type { ResolvedMedplumOptions } from './medplum.options';
 import type { Identity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
+import type { ResolvedMedplumOptions } from './resolved-options';
 import { PinnedCall, type Pinning, type PinOptions } from './pinned-call';
 
 /** How long calls may take to end once they are cut off, in ms: no more than a few turns of the event loop. */

@@ -22,6 +22,9 @@ const linked =
     },
   });
 
+const start = (link: string, options = {}): Promise<MedplumApp> =>
+  startMedplumApp(options, { handler: (request, response) => linked(link)(request, response) });
+
 async function readAll(options: MedplumPageOptions = {}): Promise<number> {
   const pages = await collect(app.medplum.searchResourcePages('Patient', '', { onBehalfOf: 'm-1', ...options }));
   return pages.length;
@@ -58,8 +61,6 @@ it('A link may be relative', async () => {
 
 describe('A server that calls itself by another address', () => {
   const publicUrl = 'https://fhir.example.com/medplum/';
-  const start = (link: string, options = {}) =>
-    startMedplumApp(options, { handler: (request, response) => linked(link)(request, response) });
 
   it('is paged through at the address that the client has for it', async () => {
     app = await start(`${publicUrl}fhir/R4/Patient?_offset=1`, { publicUrl });
