@@ -26,14 +26,17 @@ export function readAnswer(request: TransportRequest, answer: WireAnswer, deadli
   if (status === 304) {
     return { status, body: undefined, requestId, header };
   }
-  if (request.answer === 'any' && !JSON_TYPE.test(header('content-type') ?? '')) {
+  const saysJson = JSON_TYPE.test(header('content-type') ?? '');
+  if (request.answer === 'any' && !saysJson) {
     return { status, body: text === '' ? undefined : text, requestId, header };
   }
   const writes = request.repeatability !== 'safe';
+  // A page may come from a proxy or from another server: its status says nothing of the write.
+  const done = saysJson ? 'happened' : 'unknown';
   const problem = (what: string, cause?: unknown): MedplumProtocolError =>
     new MedplumProtocolError(`${request.call} was answered with ${status}, but the body is ${what}.`, {
       status,
-      effect: writes ? 'happened' : 'none',
+      effect: writes ? done : 'none',
       cause,
     });
   let body: unknown;
