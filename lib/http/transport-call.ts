@@ -159,8 +159,8 @@ export class TransportCall {
         return;
       }
     }
-    // A server or gateway that failed does not say how far a write came.
-    this.#fateUnknown ||= status >= 500;
+    // A server or gateway that failed does not say how far a write came, and one that redirects may have done it.
+    this.#fateUnknown ||= !isRefusal(status);
     const gateway = status === 502 || status === 503 || status === 504;
     const wait = status === 429 || gateway ? retryAfter((name) => answer.header(name), outcome) : undefined;
     const conflict = status === 409 && isSerializationConflict(outcome);
@@ -258,9 +258,12 @@ function isSuccess(status: number | undefined): boolean {
   return status !== undefined && status >= 200 && status < 300;
 }
 
+/** Where to look for the result of a request that was carried out (RFC 9110 section 15.4.4). */
+const SEE_OTHER = 303;
+
 /** Whether the server said that it does not do what was asked. */
 function isRefusal(status: number | undefined): boolean {
-  return status !== undefined && status >= 300 && status < 500;
+  return status !== undefined && status >= 300 && status < 500 && status !== SEE_OTHER;
 }
 
 function parseOutcome(text: string): OperationOutcome | undefined {
