@@ -98,7 +98,7 @@ export class TransportCall {
     const status = attempt?.status;
     const effect = this.#writes() && isSuccess(status) ? 'happened' : this.#effect();
     const again = reason === 'timeout' || reason === 'shutdown';
-    const details = { effect, retryable: again && this.#mayBeMadeAgain(effect) };
+    const details = { status, effect, retryable: again && this.#mayBeMadeAgain(effect) };
     const { call, timeout } = this.request;
     const late = `was not answered within its timeout of ${timeout} ms, retries included.`;
     return cancelledError(reason, call, late, details);

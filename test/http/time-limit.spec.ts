@@ -44,6 +44,13 @@ describe('The timeout of a call', () => {
     expect(app.events.at(-1)?.attempts).toMatchObject([{ status: 503 }, { error: 'TIMEOUT' }]);
   });
 
+  it('may end in the midst of an answer: its status is known', async () => {
+    app = await startMedplumApp({ timeout: 800 }, { handler: FAULTS['hang in the body'] });
+    const error = await failureOf(app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf: 'm-1' }));
+    expect(error).toMatchObject({ code: 'MEDPLUM_TIMEOUT', status: 200, effect: 'happened' });
+    expect(app.events).toMatchObject([{ status: 200, attempts: [{ status: 200, error: 'TIMEOUT' }] }]);
+  });
+
   it('is the one of the call, else the one of the client', async () => {
     app = await startMedplumApp({ timeout: 100 }, { handler: () => ({ ...OK, delay: 300 }) });
     const options = { onBehalfOf: 'm-1' };
