@@ -4,8 +4,8 @@ import type { MedplumAuditContext } from './audit-context';
 import type { RequestEventEntries, RequestEventReturned } from './bundle-summary';
 
 /**
- * How a call ended: `refused` means that nothing was sent. `pending` is that of an intent (`audit.mode: 'require'`), a
- * record that a sink gets before a write is sent.
+ * How a call ended: `refused` means that no attempt was made to send it. `pending` is that of an intent
+ * (`audit.mode: 'require'`), a record that a sink gets before a write is sent.
  */
 export type RequestOutcome = 'success' | 'error' | 'refused' | 'pending';
 
@@ -79,7 +79,7 @@ export interface RequestEvent {
   readonly endedAt: Date;
   /** By the monotonic clock, in ms. */
   readonly durationMs: number;
-  /** Every wire attempt; empty when nothing was sent. */
+  /** Every attempt, also those that got no connection; empty when none was made. */
   readonly attempts: readonly RequestAttempt[];
   /** HTTP status of the last answer, if there was one. */
   readonly status?: number;
