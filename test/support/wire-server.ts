@@ -51,6 +51,7 @@ export class WireServer {
   readonly requests: WireRequest[] = [];
   readonly #sockets = new Set<Socket>();
   #waiting: (() => void)[] = [];
+  #unanswered = 0;
   /** Answers; replace it within a test. The default echoes who is asking. */
   handler: WireHandler = (request) => ({ body: { resourceType: 'Patient', id: request.path.split('/').pop() } });
 
@@ -99,6 +100,11 @@ export class WireServer {
     return this.#sockets.size;
   }
 
+  /** Requests that have arrived, and were neither answered to the end nor given up. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
   /** Resolves when `count` requests have arrived, since the server was started. */
   async received(count: number): Promise<void> {
     while (this.requests.length < count) {
@@ -113,6 +119,8 @@ export class WireServer {
 
   private async answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
+    this.#unanswered++;
+    response.once('close', () => this.#unanswered--);
     if (this.resetsAtHead) {
       this.record(incoming, '');
       incoming.socket.resetAndDestroy();
