@@ -9,7 +9,8 @@ import { checkRequestOptions, type MedplumRequestOptions } from './medplum-reque
 import type { Identity } from './on-behalf-of/identity';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import type { InboundRequest } from './on-behalf-of/inbound-request';
-import { PinnedRequest, type PinnedState } from './pinned-request';
+import { PinnedRequest } from './pinned-request';
+import type { PinnedState } from './pinned-state';
 import { traced } from './traced-call';
 
 /** @internal Says whom a method is called for, and which HTTP request that serves. */

@@ -1,42 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { traceIdOf } from './audit/audit-context';
-import type { AuditedCall } from './audit/audit-trail';
 import { requestedEntries, type RequestedEntry } from './audit/bundle-summary';
 import type { RequestFacts } from './audit/recorded-request-event';
 import { beforeRequest, type DescribedRequest } from './before-request';
 import { callFacts } from './call-facts';
-import type { CallHost } from './call-host';
+import { disconnectOf, runningCalls, timeLeft, withinLimits } from './call-limits';
 import { isMedplumError, type MedplumError } from './errors/medplum.error';
 import { MedplumBadRequestError } from './errors/response.errors';
+import { refuseAsyncBundle } from './fhir/bundles';
 import type { FhirInteraction, FhirRequest } from './fhir/fhir-request';
 import type { CallSpan } from './http/call-tracing';
-import { callerHeaders } from './http/caller-headers';
-import { cancelledError } from './http/cancelled-error';
-import { Cancelled, Deadline } from './http/deadline';
 import { DownloadStream } from './http/download-stream';
 import type { RequestAttempt } from './http/request-attempt';
 import type { TransportRequest, TransportResponse } from './http/transport.types';
-import type { MedplumRequestOptions } from './medplum-request.options';
 import type { Identity } from './on-behalf-of/identity';
-import type { InboundRequest } from './on-behalf-of/inbound-request';
-
-/** @internal What was fixed when a method was called, for all requests that it makes. */
-export interface PinnedState {
-  readonly host: CallHost;
-  readonly options: MedplumRequestOptions;
-  /** Those of the caller, with lower-case names. */
-  readonly headers: Readonly<Record<string, string>> | undefined;
-  /** The HTTP request that the caller serves. */
-  readonly inbound: InboundRequest | undefined;
-  readonly audited: AuditedCall;
-  /** When the method was called, by the monotonic clock, if its timeout is for all of its requests together. */
-  readonly wholeSince: number | undefined;
-  /** Why no request of the method is made. */
-  readonly refusal: unknown;
-  /** Whom the requests are made for; `undefined`: for nobody, which is refused. */
-  identity: Identity | undefined;
-  readonly operationId: string;
-}
+import type { PinnedState } from './pinned-state';
+import { requestHeaders, traceHeaders } from './request-headers';
 
 /** @internal One request of a pinned call, from its description to its event. */
 export class PinnedRequest {
@@ -73,7 +51,7 @@ export class PinnedRequest {
       const described = this.#describe(describe);
       const prepared = this.#prepare(described);
       return prepared instanceof Promise
-        ? this.#within(prepared, described.request).then(
+        ? withinLimits(prepared, described.request, this.#pinned, this.#start).then(
             (changed) => this.#proceed(changed),
             (cause: unknown) => this.#refused(cause),
           )
@@ -91,7 +69,7 @@ export class PinnedRequest {
       refuse(this.#identity, this.#pinned.refusal);
     }
     const request = this.#request as FhirRequest;
-    return { request, headers: this.#headersOf(request) };
+    return { request, headers: requestHeaders(request, this.#pinned, this.#span) };
   }
 
   /** Keeps what the event says of the request. */
@@ -99,32 +77,6 @@ export class PinnedRequest {
     const { entries } = request;
     this.#request = request;
     this.#entries = entries && this.#pinned.host.trail.isActive ? requestedEntries(entries) : undefined;
-  }
-
-  /** All headers but those of the library. Those of the client and of the inbound request give way to the others. */
-  #headersOf(request: FhirRequest): Readonly<Record<string, string>> {
-    const { host, headers } = this.#pinned;
-    const trace = this.#traceHeaders();
-    if (host.logTag === undefined && !trace && !headers) {
-      return request.headers;
-    }
-    return {
-      ...(host.logTag === undefined ? undefined : { 'x-medplum-log-tag': host.logTag }),
-      ...trace,
-      ...request.headers,
-      ...(headers && callerHeaders(headers, request.headers)),
-    };
-  }
-
-  /** What tells the server which trace, and which inbound request, it serves. A trace that the caller names is left alone. */
-  #traceHeaders(): Readonly<Record<string, string>> | undefined {
-    const { inbound, headers } = this.#pinned;
-    const known = inbound?.trace;
-    if (headers && ('traceparent' in headers || traceIdOf(headers) !== undefined)) {
-      const { traceparent: _named, ...others } = known ?? {};
-      return others;
-    }
-    return this.#span ? { ...known, ...this.#span.headers } : known;
   }
 
   /** What the option `beforeRequest` makes of it. Signed addresses are credentials: they are not shown to it. */
@@ -144,11 +96,11 @@ export class PinnedRequest {
       }
       this.#headers = headers;
       refuse(this.#identity, undefined);
-      refuseAsyncBundle(request, headers, this.#identity);
+      refuseAsyncBundle(request, headers, this.#identity.onBehalfOf);
       host.sending(this.#identity);
       const vetted = host.vet(this.#identity);
       return vetted
-        ? this.#within(vetted, request).then(
+        ? withinLimits(vetted, request, this.#pinned, this.#start).then(
             (found) => this.#sendAs(found, request, headers),
             (error: unknown) => this.#refused(error),
           )
@@ -241,7 +193,7 @@ export class PinnedRequest {
       interaction: this.#interaction,
       request: this.#request,
       identity: this.#identity,
-      headers: this.#headers ?? { ...this.#traceHeaders(), ...this.#pinned.headers },
+      headers: this.#headers ?? { ...traceHeaders(this.#pinned, this.#span), ...this.#pinned.headers },
       inboundRequestId: inbound?.trace?.['x-request-id'],
       attempts: this.#attempts,
       entries: this.#entries,
@@ -270,48 +222,12 @@ export class PinnedRequest {
       extended: host.extended && request.extended !== false,
       retry: options.retry,
       signal: options.signal,
-      disconnect: this.#disconnectOf(request),
-      running: this.#running,
+      disconnect: disconnectOf(request, this.#pinned),
+      running: runningCalls(this.#pinned),
       timeout: options.timeout ?? host.timeout,
-      timeLeft: this.#timeLeft,
+      timeLeft: timeLeft(this.#pinned, this.#start),
       span: this.#span,
     };
-  }
-
-  /** `work` that comes before the request is sent, within the limits of the call. */
-  async #within<T>(work: Promise<T>, request: FhirRequest): Promise<T> {
-    const { host, options } = this.#pinned;
-    const deadline = new Deadline(this.#timeLeft, options.signal, this.#disconnectOf(request), this.#running);
-    try {
-      return await deadline.race(work);
-    } catch (cause) {
-      if (!(cause instanceof Cancelled)) {
-        throw cause;
-      }
-      const late = `could not be sent within its timeout of ${options.timeout ?? host.timeout} ms.`;
-      const retryable = cause.reason === 'timeout' || cause.reason === 'shutdown';
-      throw cancelledError(cause.reason, `${request.method} ${request.pathTemplate}`, late, { retryable });
-    } finally {
-      deadline.dispose();
-    }
-  }
-
-  /** In ms. All waiting counts. */
-  get #timeLeft(): number {
-    const { host, options, wholeSince } = this.#pinned;
-    return Math.max(1, (options.timeout ?? host.timeout) - (performance.now() - (wholeSince ?? this.#start)));
-  }
-
-  /** Where the call is noted to be ended at shutdown. Sinks are flushed later than that. */
-  get #running(): Set<Deadline> | undefined {
-    const { host, audited } = this.#pinned;
-    return audited.fromSink ? undefined : host.running;
-  }
-
-  /** A write is finished whoever has gone away. */
-  #disconnectOf({ repeatability }: FhirRequest): AbortSignal | undefined {
-    const { host, inbound } = this.#pinned;
-    return host.abortOnDisconnect && repeatability === 'safe' ? inbound?.disconnect : undefined;
   }
 }
 
@@ -324,16 +240,5 @@ async function fail(recorded: Promise<void> | undefined, error: unknown): Promis
 function refuse(identity: Identity | undefined, refusal: unknown): asserts identity {
   if (!identity || refusal !== undefined) {
     throw refusal;
-  }
-}
-
-/** Medplum runs the entries of an asynchronous bundle as the client, whatever identity the request carries. */
-function refuseAsyncBundle(request: FhirRequest, headers: Readonly<Record<string, string>>, identity: Identity): void {
-  const isBundle = request.action === 'batch' || request.action === 'transaction';
-  if (isBundle && identity.onBehalfOf !== undefined && /respond-async/i.test(headers['prefer'] ?? '')) {
-    throw new MedplumBadRequestError(
-      'Prefer: respond-async on a bundle makes Medplum run its entries with the rights of the client instead of those of the user. ' +
-        'Send the bundle without it, or as the client itself in asClientApplication(). Nothing was sent.',
-    );
   }
 }

@@ -129,3 +129,24 @@ function partial(response: Bundle, sent: readonly BundleEntry[]): MedplumTransac
     { status: 200, effect: writes ? 'happened' : 'none', response },
   );
 }
+
+/**
+ * Refuses a bundle that Medplum would work off later: it runs the entries as the client, whatever identity the request
+ * carries.
+ *
+ * @param headers of the request, with lower-case names.
+ * @throws MedplumBadRequestError
+ */
+export function refuseAsyncBundle(
+  { action }: FhirRequest,
+  headers: Readonly<Record<string, string>>,
+  onBehalfOf: string | undefined,
+): void {
+  const isBundle = action === 'batch' || action === 'transaction';
+  if (isBundle && onBehalfOf !== undefined && /respond-async/i.test(headers['prefer'] ?? '')) {
+    throw new MedplumBadRequestError(
+      'Prefer: respond-async on a bundle makes Medplum run its entries with the rights of the client instead of those of the user. ' +
+        'Send the bundle without it, or as the client itself in asClientApplication(). Nothing was sent.',
+    );
+  }
+}
