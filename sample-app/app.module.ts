@@ -6,6 +6,7 @@ import { AuthModule } from './auth/auth.module';
 import { BackendModule } from './backend/backend.module';
 import { ClinicBackend } from './backend/clinic.backend';
 import { clinicConfig } from './config/clinic.config';
+import { HealthModule } from './health/health.module';
 import { ObservationsModule } from './observations/observations.module';
 import { PatientsModule } from './patients/patients.module';
 import { StatusModule } from './status/status.module';
@@ -24,6 +25,7 @@ import { UndecoratedModule } from './undecorated/undecorated.module';
     PatientsModule,
     ObservationsModule,
     StatusModule,
+    HealthModule,
     UndecoratedModule,
   ],
 })

@@ -58,6 +58,14 @@ describe('the API of the clinic', () => {
     expect(await heartRates(paula)).toEqual([62]);
   });
 
+  it('tells whoever asks whether Medplum can be worked with, and nothing else', async () => {
+    const { status, body } = await clinic.browser().get('/health');
+    expect([status, body]).toEqual([
+      200,
+      { status: 'ok', info: { medplum: { status: 'up' } }, error: {}, details: { medplum: { status: 'up' } } },
+    ]);
+  });
+
   it('keeps identities apart when everybody asks at once', async () => {
     const visitors = [nora, hugo, paula];
     const expected = await Promise.all(visitors.map((browser) => families(browser)));
