@@ -46,13 +46,22 @@ interface Entry {
   readonly resource?: unknown;
 }
 
-/** What `value` is as a resource: its type and id, if they are written as such. */
-export function resourceKey(value: unknown): { type?: string; id?: string; version?: string } {
+/** What a value is as a resource, as far as it is written as such. */
+interface ResourceKey {
+  readonly type: string | undefined;
+  readonly id: string | undefined;
+  readonly version: string | undefined;
+}
+
+/**
+ * What `value` is as a resource. An id without a type names nothing. It is asked for each entry of a bundle, which is why
+ * nothing is spread here.
+ */
+export function resourceKey(value: unknown): ResourceKey {
   const resource = Object(value) as { resourceType?: unknown; id?: unknown; meta?: { versionId?: unknown } };
   const type = matching(TYPE, resource.resourceType);
-  const id = matching(ID, resource.id);
-  const version = matching(ID, resource.meta?.versionId);
-  return { ...(type ? { type } : {}), ...(type && id ? { id } : {}), ...(version ? { version } : {}) };
+  const id = type === undefined ? undefined : matching(ID, resource.id);
+  return { type, id, version: matching(ID, resource.meta?.versionId) };
 }
 
 /** What the entries of a bundle ask for; bodies are not kept. */

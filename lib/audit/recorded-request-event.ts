@@ -53,6 +53,15 @@ export interface RequestFacts {
   readonly answer?: unknown;
 }
 
+/** What an event has behind getters: PHI, or not for logs. */
+interface HiddenFacts extends Pick<
+  RequestFacts,
+  'clientId' | 'baseUrl' | 'path' | 'query' | 'resourceId' | 'onBehalfOf' | 'reason' | 'context' | 'startedAt'
+> {
+  readonly resourceVersion: string | undefined;
+  readonly references: readonly string[];
+}
+
 /** Where an event stands among all events. */
 export interface RequestEventPlace {
   readonly instanceId: string;
@@ -83,12 +92,10 @@ export class RecordedRequestEvent implements RequestEvent {
   readonly traceId?: string;
   readonly entries?: readonly RequestEventEntries[];
   readonly returned?: RequestEventReturned;
-  readonly #facts: RequestFacts;
-  readonly #references: readonly string[];
-  readonly #resource: { readonly id?: string; readonly version?: string };
+  readonly #hidden: HiddenFacts;
 
-  constructor({ answer, ...facts }: RequestFacts, { instanceId, seq }: RequestEventPlace) {
-    this.#facts = facts;
+  constructor(facts: RequestFacts, { instanceId, seq }: RequestEventPlace) {
+    const { answer } = facts;
     this.id = facts.id ?? randomUUID();
     this.instanceId = instanceId;
     this.seq = seq;
@@ -118,71 +125,87 @@ export class RecordedRequestEvent implements RequestEvent {
     const found = facts.entries ? undefined : returnedResources(answer);
     this.entries = facts.entries && groupedEntries(facts.entries, answer);
     this.returned = found?.returned;
-    this.#references = facts.entries ? entryReferences(facts.entries, answer) : (found?.references ?? []);
-    const { type, ...resource } = resourceKey(answer);
-    this.#resource = type !== undefined && type === facts.resourceType ? resource : {};
+    const resource = resourceKey(answer);
+    const isOwn = resource.type !== undefined && resource.type === facts.resourceType;
+    // Field by field: without the answer, and cheaper than a rest of the facts.
+    this.#hidden = {
+      clientId: facts.clientId,
+      baseUrl: facts.baseUrl,
+      path: facts.path,
+      query: facts.query,
+      resourceId: facts.resourceId ?? (isOwn ? resource.id : undefined),
+      resourceVersion: isOwn ? resource.version : undefined,
+      references: facts.entries ? entryReferences(facts.entries, answer) : (found?.references ?? []),
+      onBehalfOf: facts.onBehalfOf,
+      reason: facts.reason,
+      context: facts.context,
+      startedAt: facts.startedAt,
+    };
     Object.freeze(this);
   }
 
   get clientId(): string {
-    return this.#facts.clientId;
+    return this.#hidden.clientId;
   }
 
   get baseUrl(): string {
-    return this.#facts.baseUrl;
+    return this.#hidden.baseUrl;
   }
 
   get path(): string {
-    return this.#facts.path;
+    return this.#hidden.path;
   }
 
   get query(): Readonly<Record<string, readonly string[]>> | undefined {
-    if (this.#facts.query === '') {
+    if (this.#hidden.query === '') {
       return undefined;
     }
-    const parameters = new URLSearchParams(this.#facts.query);
+    const parameters = new URLSearchParams(this.#hidden.query);
     return Object.fromEntries([...new Set(parameters.keys())].map((name) => [name, parameters.getAll(name)]));
   }
 
   get resourceId(): string | undefined {
-    return this.#facts.resourceId ?? this.#resource.id;
+    return this.#hidden.resourceId;
   }
 
   get resourceVersion(): string | undefined {
-    return this.#resource.version;
+    return this.#hidden.resourceVersion;
   }
 
   get references(): readonly string[] {
-    return this.#references;
+    return this.#hidden.references;
   }
 
   get context(): MedplumAuditContext | undefined {
-    return this.#facts.context;
+    return this.#hidden.context;
   }
 
   get onBehalfOf(): string | undefined {
-    return this.#facts.onBehalfOf;
+    return this.#hidden.onBehalfOf;
   }
 
   get reason(): string | undefined {
-    return this.#facts.reason;
+    return this.#hidden.reason;
   }
 
   get startedAt(): Date {
-    return new Date(this.#facts.startedAt);
+    return new Date(this.#hidden.startedAt);
   }
 
   get endedAt(): Date {
-    return new Date(this.#facts.startedAt + this.durationMs);
+    return new Date(this.#hidden.startedAt + this.durationMs);
   }
 
   toJSON(): Record<string, unknown> {
-    const said = Object.entries(this).filter(([, value]) => value !== undefined);
-    return {
-      ...Object.fromEntries(said),
-      startedAt: this.startedAt.toISOString(),
-      endedAt: this.endedAt.toISOString(),
-    };
+    const json: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(this)) {
+      if (value !== undefined) {
+        json[name] = value;
+      }
+    }
+    json['startedAt'] = this.startedAt.toISOString();
+    json['endedAt'] = this.endedAt.toISOString();
+    return json;
   }
 
   toPhiAudit(options: { readonly includeQuery?: boolean } = {}): Record<string, unknown> {
