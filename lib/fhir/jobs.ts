@@ -92,7 +92,7 @@ export function jobStatus(path: string): FhirRequest {
   return {
     ...JOB.status,
     path,
-    pathTemplate: `/${path.replace(id, '{id}')}`,
+    pathTemplate: `/${path.replace(/(job|export)\/[^/]+/, '$1/{id}')}`,
     query: '',
     resourceId: id,
     headers: ACCEPT,

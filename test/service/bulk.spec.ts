@@ -47,6 +47,14 @@ describe('A job', () => {
   const ended: WireAnswer = { body: { resourceType: 'AsyncJob', id: 'j1', status: 'error' } };
   const running: WireAnswer = { status: 202, body: { resourceType: 'OperationOutcome', issue: [] } };
 
+  it.each(['job/R4', 'job/job', 'bulkdata/export/f'])('%s is no part of the template of its path', async (job) => {
+    app.wire.handler = () => ended;
+    await medplum.bulk.waitForJob(`${app.wire.baseUrl}fhir/R4/${job}/status`, { interval: 1 });
+    expect(app.events.map(({ pathTemplate }) => pathTemplate)).toEqual([
+      `/fhir/R4/${job.replace(/[^/]+$/, '{id}')}/status`,
+    ]);
+  });
+
   it('is waited for until it ends, however it ends', async () => {
     app.wire.handler = () => (app.wire.requests.length < 4 ? running : ended);
     expect(await medplum.bulk.waitForJob('j1', { interval: 1 })).toMatchObject({ status: 'error' });
