@@ -1,28 +1,45 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Controller, Get, type ModuleMetadata, Param } from '@nestjs/common';
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { Test } from '@nestjs/testing';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
-import { type MedplumModuleOptions, MedplumModule, MedplumService } from 'nestjs-medplum';
+import { MedplumModule, type MedplumModuleOptions, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { ignoreRequestsTo, MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
 import { safeTemplate } from '../../lib/integrations/opentelemetry/resource-types';
 import { closeAll } from '../support/close-all';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { listen } from '../support/platforms';
 import { outcome, type WireHandler } from '../support/wire-server';
 import { Telemetry } from '../support/telemetry';
 
 const AS_MARGE = { onBehalfOf: 'ProjectMembership/marge' };
+
+@Controller('patients')
+@OnBehalfOf('ProjectMembership/marge')
+class PatientsController {
+  constructor(private readonly medplum: MedplumService) {}
+
+  @Get(':id')
+  read(@Param('id') id: string) {
+    return this.medplum.readResource('Patient', id);
+  }
+}
 
 let telemetry: Telemetry;
 let app: MedplumApp;
 
 afterEach(() => closeAll(app, telemetry));
 
-async function start(options: Partial<MedplumModuleOptions> = {}, handler?: WireHandler): Promise<void> {
+async function start(
+  options: Partial<MedplumModuleOptions> = {},
+  handler?: WireHandler,
+  more: ModuleMetadata = {},
+): Promise<void> {
   telemetry = new Telemetry();
   const imports = [MedplumOpenTelemetryModule.forRoot()];
   const retry = { minTimeout: 1, maxRetries: 2, budget: 100 };
-  app = await startMedplumApp({ retry, ...options }, { imports, ...(handler ? { handler } : {}) });
+  app = await startMedplumApp({ retry, ...options }, { ...more, imports, ...(handler ? { handler } : {}) });
 }
 
 /** The one span of the library. */
@@ -69,6 +86,21 @@ describe('A call', () => {
     const [request] = app.wire.requests;
     expect(request?.headers).toMatchObject({ traceparent: `00-${traceId}-${spanId}-01` });
     expect(request?.headers).not.toHaveProperty('baggage');
+    expect(app.events[0]).toMatchObject({ traceId });
+  });
+
+  it('of a handler sends its own span instead of the traceparent of the inbound request', async () => {
+    await start({}, undefined, { controllers: [PatientsController] });
+    const { app: nest, url } = await listen(app.module, 'express');
+    const inbound = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, 'x-request-id': 'request-1' };
+    try {
+      expect(await fetch(`${url}/patients/homer`, { headers: inbound })).toMatchObject({ status: 200 });
+    } finally {
+      await nest.close();
+    }
+    const { traceId, spanId } = theSpan().spanContext();
+    const traceparent = `00-${traceId}-${spanId}-01`;
+    expect(app.wire.requests[0]?.headers).toMatchObject({ traceparent, 'x-request-id': 'request-1' });
     expect(app.events[0]).toMatchObject({ traceId });
   });
 
