@@ -52,7 +52,10 @@ export async function verifyAuditFiles(
         unchained.push(bytes);
         continue;
       }
-      const record = JSON.parse(line.record) as Beginning;
+      const record = beginningOf(line.record);
+      if (!record) {
+        return end(`${where}: record ${line.n} is not as it was written`);
+      }
       const previous = head ?? (record.type === 'start' ? record.previous : undefined);
       if (!previous) {
         return end(`${where}: the chain has no beginning; records before ${line.n} are missing`);
@@ -84,6 +87,15 @@ export async function verifyAuditFiles(
   const last = head?.n ?? 0;
   const missing = heads.filter(({ n }) => n > last).map(({ n }) => n);
   return missing.length > 0 ? end(`records ${last + 1} to ${Math.max(...missing)} are missing at the end`) : end();
+}
+
+/** `undefined` for what is no JSON: the error of the parser would quote the record. */
+function beginningOf(record: string): Beginning | undefined {
+  try {
+    return JSON.parse(record) as Beginning;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether the record accounts for the lines before it: they were there when its writer began. */

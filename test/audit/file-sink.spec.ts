@@ -159,6 +159,11 @@ describe('A chained file', () => {
       (text) => text.with(4, (text[4] ?? '').replace('"resourceId":"4"', '"resourceId":"5"')),
       /line 5: record 5 is not as it was written/,
     ],
+    [
+      'changed into what is no JSON, of which nothing is quoted',
+      (text) => text.with(4, (text[4] ?? '').replace('"resourceId":"4"', '"resourceId":')),
+      /audit\.log, line 5: record 5 is not as it was written$/,
+    ],
     ['left out', (text) => text.toSpliced(4, 1), /line 5: records 5 to 5 are missing before it/],
     ['left out at the beginning', (text) => text.slice(2), /line 1: the chain has no beginning/],
     ['exchanged', (text) => [...text.slice(0, 4), text[5] ?? '', text[4] ?? '', ...text.slice(6)], /line 5/],
