@@ -62,6 +62,14 @@ describe('A job', () => {
     expect(new Set(app.events.map(({ operationId }) => operationId)).size).toBe(1);
   });
 
+  it.each(['4', 'R4', 'job', 'f', 'j1'])('%s has no part in how its events name it', async (id) => {
+    app.wire.handler = () => ended;
+    await medplum.bulk.waitForJob(id).catch(() => undefined);
+    expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}/status');
+    await medplum.bulk.cancelJob(id).catch(() => undefined);
+    expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}');
+  });
+
   it('is not waited for longer than is said, nor when the signal ends', async () => {
     app.wire.handler = () => running;
     await expect(medplum.bulk.waitForJob('j1', { interval: 5, maxWait: 20 })).rejects.toThrow(MedplumTimeoutError);
