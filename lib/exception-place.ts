@@ -8,13 +8,9 @@ const METHOD = 'method';
 
 /** `METHOD /route/:parameter`, as the router knows it: without the values of this request. */
 export function routeOf(request: { readonly method: string }): string {
-  const { route, baseUrl, routeOptions } = request as {
-    route?: { path?: unknown };
-    baseUrl?: unknown;
-    routeOptions?: { url?: unknown };
-  };
-  const path =
-    typeof route?.path === 'string' ? `${typeof baseUrl === 'string' ? baseUrl : ''}${route.path}` : routeOptions?.url;
+  // Not `baseUrl` of Express: where the app is mounted below a parameter, that is its value.
+  const { route, routeOptions } = request as { route?: { path?: unknown }; routeOptions?: { url?: unknown } };
+  const path = typeof route?.path === 'string' ? route.path : routeOptions?.url;
   return `${request.method} ${typeof path === 'string' ? path : '(unknown route)'}`;
 }
 

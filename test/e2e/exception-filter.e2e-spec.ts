@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { Controller, Get, type INestApplication, Param, Patch, Put, Res } from '@nestjs/common';
+import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
+import express from 'express';
 import { AsClientApplication, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
 import { closeAll } from '../support/close-all';
@@ -184,6 +188,30 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     const response = await fetch(`${url}/charts/late`);
     expect([response.status, await response.text()]).toEqual([200, 'begun']);
   });
+});
+
+it('leaves out of the log where an app is mounted, which may be below the id of somebody', async () => {
+  const wire = await WireServer.start(() => refused(401, 'unauthorized', 'login'));
+  const log = captureLog();
+  const module = await Test.createTestingModule({
+    imports: [MedplumModule.forRoot(wire.options())],
+    controllers: [ChartsController],
+  }).compile();
+  const inner = express();
+  const app = await module.createNestApplication(new ExpressAdapter(inner)).init();
+  const outer = express().use('/patients/:patient', inner).listen(0, '127.0.0.1');
+  await once(outer, 'listening');
+  const { port } = outer.address() as AddressInfo;
+  const { status } = await fetch(`http://127.0.0.1:${port}/patients/homer-42/charts/1`);
+  expect([status, log.text('error')]).toEqual([
+    500,
+    expect.stringContaining('ChartsController.read (GET /charts/:id)'),
+  ]);
+  expect(log.text('error')).not.toContain('homer');
+  outer.closeAllConnections();
+  outer.close();
+  await closeAll(app, wire);
+  log.restore();
 });
 
 it('is left out with exceptionFilter: false', async () => {
