@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { Attachment, Binary, DocumentReference, Resource } from '@medplum/fhirtypes' with {
   'resolution-mode': 'import',
 };
+import { MedplumProtocolError } from '../errors/response.errors';
 import { MedplumContentTooLargeError } from '../errors/transport.errors';
 import { attachmentAt, checkAttachmentPath, contentRequest, SIGNED } from '../fhir/attachments';
 import {
@@ -120,7 +121,10 @@ export class MedplumBinaries {
   }
 }
 
-function inline(data: string, contentType: string | undefined, maxBytes: number): MedplumDownload {
+function inline(data: unknown, contentType: string | undefined, maxBytes: number): MedplumDownload {
+  if (typeof data !== 'string') {
+    throw new MedplumProtocolError('The attachment has data that is no text.');
+  }
   const bytes = Buffer.from(data, 'base64');
   if (bytes.length > maxBytes) {
     throw new MedplumContentTooLargeError(

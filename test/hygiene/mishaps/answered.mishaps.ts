@@ -129,6 +129,11 @@ export const ANSWERED: Mishaps = {
             },
           },
   },
+  'an attachment whose content is no text': {
+    error: MedplumProtocolError,
+    call: (m) => m.binaries.downloadAttachment(`DocumentReference/${record}`, 'content[0].attachment', who),
+    handler: handing({ resourceType: 'DocumentReference', content: [{ attachment: { data: { [record]: server } } }] }),
+  },
   'an attachment without content': {
     error: MedplumBadRequestError,
     call: (m) => m.binaries.downloadAttachment(`DocumentReference/${record}`, 'content[0].attachment', who),
