@@ -225,6 +225,17 @@ it('a hundred calls at once keep their traces', async () => {
   });
 });
 
+it('what a sink of the audit trail asks of Medplum is no part of the trace that it writes about', async () => {
+  const sink = { write: async () => void (await app.medplum.readResource('Basic', 'b1', { onBehalfOf: '' })) };
+  await start({ audit: { sinks: [sink] } });
+  const { spanId } = await telemetry.inTrace('request', () => app.medplum.readResource('Patient', 'homer', AS_MARGE));
+  await app.module.close();
+  expect(telemetry.ours.map((span) => [span.name, parentOf(span)])).toEqual([
+    ['GET /fhir/R4/Patient/{id}', spanId],
+    ['GET /fhir/R4/Basic/{id}', undefined],
+  ]);
+});
+
 describe('Metrics', () => {
   it('are durations in seconds and retries, told apart by few values', async () => {
     const answers = [{ status: 429 }, { body: {} }, { body: {} }];
