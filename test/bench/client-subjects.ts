@@ -1,5 +1,8 @@
-import { Agent, request, WebSocket } from 'undici';
-import type { MedplumModuleOptions, MedplumService } from 'nestjs-medplum';
+import { EventEmitter } from 'node:events';
+import type { ExecutionContext } from '@nestjs/common';
+import { defer, lastValueFrom } from 'rxjs';
+import { Agent, Pool, request, WebSocket } from 'undici';
+import type { MedplumModuleOptions, MedplumPreparedRequest, MedplumService } from 'nestjs-medplum';
 import type { Size } from './bench.types';
 
 /** One operation for an answer of each size. */
@@ -40,7 +43,7 @@ export async function service(baseUrl: string, more: Partial<MedplumModuleOption
     MedplumModule.forRoot({ baseUrl, clientId: 'client', clientSecret: 'secret', ...more }),
     { logger: ['error', 'warn'] },
   );
-  return { medplum: app.get(Service), audit: app.get(MedplumAudit) };
+  return { app, medplum: app.get(Service), audit: app.get(MedplumAudit) };
 }
 
 function rawUndici(baseUrl: string): Operation {
@@ -51,6 +54,65 @@ function rawUndici(baseUrl: string): Operation {
   };
 }
 
+/** The layer below `request()`: what nobody who uses undici gets below. */
+function rawDispatch(baseUrl: string): Operation {
+  const pool = new Pool(baseUrl, { connections: CONNECTIONS });
+  const headers = Object.entries(HEADERS).flat();
+  return (size) =>
+    new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      pool.dispatch(
+        { path: `/${pathOf(size)}`, method: 'GET', headers },
+        {
+          onConnect: () => undefined,
+          onHeaders: () => true,
+          onData: (chunk) => chunks.push(chunk) > 0,
+          onComplete: () => resolve(JSON.parse(Buffer.concat(chunks).toString())),
+          onError: reject,
+        },
+      );
+    });
+}
+
+/** Calls that a decorated handler makes: what guard and interceptor do is measured as well. */
+async function inHandler(baseUrl: string, more: Partial<MedplumModuleOptions>): Promise<Operation> {
+  const { ModuleRef, Reflector } = await import('@nestjs/core');
+  const { OnBehalfOf, OnBehalfOfGuard, OnBehalfOfInterceptor } = await import('nestjs-medplum');
+  const { app, medplum } = await service(baseUrl, more);
+  class Charts {}
+  OnBehalfOf(MEMBERSHIP)(Charts);
+  const handler = ours(medplum);
+  const guard = new OnBehalfOfGuard(new Reflector(), app.get(ModuleRef));
+  const interceptor = new OnBehalfOfInterceptor(app.get(ModuleRef));
+  return async (size) => {
+    const args = [{ headers: {} }, new InboundResponse()];
+    const context = {
+      getType: () => 'http',
+      getClass: () => Charts,
+      getHandler: () => handler,
+      getArgs: () => args,
+      getArgByIndex: (index: number) => args[index],
+    } as unknown as ExecutionContext;
+    await guard.canActivate(context);
+    const answer = await interceptor.intercept(context, { handle: () => defer(() => handler(size)) });
+    return lastValueFrom(answer);
+  };
+}
+
+/** As much of a response as the interceptor looks at. */
+class InboundResponse extends EventEmitter {
+  getHeader(): undefined {
+    return undefined;
+  }
+  header(): this {
+    return this;
+  }
+}
+
+function addHeader({ headers }: MedplumPreparedRequest): void {
+  headers['x-request-id'] = 'bench';
+}
+
 /** Subjects by name. The first is the limit. */
 export const CLIENTS: Readonly<Record<string, (baseUrl: string) => Operation | Promise<Operation>>> = {
   'undici request': rawUndici,
@@ -58,6 +120,7 @@ export const CLIENTS: Readonly<Record<string, (baseUrl: string) => Operation | P
     await import('nestjs-cls');
     return rawUndici(baseUrl);
   },
+  'undici dispatch': rawDispatch,
   'ours, actingAs()': async (baseUrl) => ours((await service(baseUrl)).medplum.actingAs(MEMBERSHIP)),
   'ours, per call': async (baseUrl) => ours((await service(baseUrl)).medplum, { onBehalfOf: MEMBERSHIP }),
   'ours, ambient scope': async (baseUrl) => {
@@ -89,6 +152,13 @@ export const CLIENTS: Readonly<Record<string, (baseUrl: string) => Operation | P
     const dispatcher = new Agent({ connections: CONNECTIONS });
     return ours((await service(baseUrl, { dispatcher })).medplum.actingAs(MEMBERSHIP));
   },
+  'ours, beforeRequest': async (baseUrl) => {
+    return ours((await service(baseUrl, { beforeRequest: addHeader })).medplum.actingAs(MEMBERSHIP));
+  },
+  'ours, compression': async (baseUrl) =>
+    ours((await service(baseUrl, { compression: true })).medplum.actingAs(MEMBERSHIP)),
+  'ours, in a handler': (baseUrl) => inHandler(baseUrl, {}),
+  'ours, in a handler, abortOnDisconnect': (baseUrl) => inHandler(baseUrl, { abortOnDisconnect: true }),
   MedplumClient: async (baseUrl) => {
     // It reads the global when it loads, and Node 20 has none.
     Reflect.set(globalThis, 'WebSocket', WebSocket);

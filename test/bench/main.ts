@@ -27,12 +27,20 @@ const { values } = parseArgs({
   },
 });
 
-const effort: Effort = values.quick ? { rounds: 3, round: 80, warmUp: 100 } : { rounds: 9, round: 250, warmUp: 3_000 };
+const effort: Effort = values.quick ? { rounds: 3, round: 80, warmUp: 100 } : { rounds: 9, round: 250, warmUp: 2_000 };
 
 const SIZES: readonly Size[] = ['1 KB', '100 KB', '1 MB'];
 const CONCURRENCIES = [1, 32, 256];
 /** Those that are measured at every size and concurrency; the others with 1 KB, 32 at a time. */
-const EVERYWHERE = ['undici request', 'ours, actingAs()', 'ours, ambient scope', 'MedplumClient', 'fetch', 'axios'];
+const EVERYWHERE = [
+  'undici request',
+  'ours, actingAs()',
+  'ours, audited',
+  'ours, compression',
+  'MedplumClient',
+  'fetch',
+  'axios',
+];
 
 const NEST_APPS = [BARE, PASSING, PASSING_WITH_CLS, '@OnBehalfOf()', 'ClsMiddleware'];
 

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Size } from './bench.types';
+import { gzipSync } from 'node:zlib';
 import { serve } from './measured-process';
 
 /** A Medplum that answers at once: what is measured is who asks. */
@@ -33,22 +34,32 @@ const BODIES: Readonly<Record<Size, Buffer>> = {
   '1 MB': Buffer.from(JSON.stringify(bundle(1024))),
 };
 
-function bodyOf(path: string): Buffer {
+const PACKED: Readonly<Record<Size, Buffer>> = {
+  '1 KB': gzipSync(BODIES['1 KB']),
+  '100 KB': gzipSync(BODIES['100 KB']),
+  '1 MB': gzipSync(BODIES['1 MB']),
+};
+/** As the option `compression` writes it. fetch and axios always ask for packed answers: here they do not get them. */
+const ASKS_FOR_PACKED = 'gzip, br';
+
+function sizeOf(path: string): Size {
   if (path.includes('_count=1000')) {
-    return BODIES['1 MB'];
+    return '1 MB';
   }
-  return path.includes('_count=100') ? BODIES['100 KB'] : BODIES['1 KB'];
+  return path.includes('_count=100') ? '100 KB' : '1 KB';
 }
 
 const TOKEN = Buffer.from(JSON.stringify({ access_token: 'token', token_type: 'Bearer', expires_in: 3600 }));
 
 const server = createServer((request, response) => {
   const path = request.url ?? '';
-  const body = path.includes('oauth2/token') ? TOKEN : bodyOf(path);
+  const packed = request.headers['accept-encoding'] === ASKS_FOR_PACKED;
+  const body = path.includes('oauth2/token') ? TOKEN : (packed ? PACKED : BODIES)[sizeOf(path)];
   request.resume().once('end', () => {
     response.writeHead(200, {
       'content-type': 'application/fhir+json; charset=utf-8',
       'content-length': body.length,
+      ...(packed ? { 'content-encoding': 'gzip' } : {}),
       etag: 'W/"1"',
       ratelimit: ['"requests";r=59998;t=60', '"fhirInteractions";r=48497;t=4'],
     });
