@@ -7,39 +7,13 @@ import {
   type MedplumTransactionError,
 } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
-import type { MedplumApp } from '../support/medplum-app';
 import { evaluated, leaksOf } from '../support/planted';
-import { startTaintedApp } from '../support/tainted-app';
-import { ANSWERED } from './mishaps/answered.mishaps';
-import { BROKEN } from './mishaps/broken.mishaps';
-import type { Mishap, Mishaps } from './mishaps/mishap';
-import { OWN } from './mishaps/own.mishaps';
-import { REFUSED } from './mishaps/refused.mishaps';
-
-const MISHAPS: Mishaps = { ...ANSWERED, ...BROKEN, ...OWN, ...REFUSED };
+import { have, MISHAPS } from './mishaps/all.mishaps';
 
 let log: CapturedLog;
 
 beforeEach(() => (log = captureLog()));
 afterEach(() => log.restore());
-
-/** What a mishap ends with, and everything that was told about it elsewhere. */
-async function have({
-  call,
-  handler,
-  options,
-}: Mishap): Promise<{ readonly app: MedplumApp; readonly error: unknown }> {
-  const app = await startTaintedApp(options, handler);
-  try {
-    const error: unknown = await (async () => call(app.medplum))().then(
-      () => undefined,
-      (reason: unknown) => reason,
-    );
-    return { app, error };
-  } finally {
-    await app.close();
-  }
-}
 
 describe.each(Object.entries(MISHAPS))('%s', (_name, mishap) => {
   it('is told by an error of its class that shows nothing, and so are its events and the log', async () => {

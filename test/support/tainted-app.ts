@@ -1,3 +1,4 @@
+import type { ModuleMetadata } from '@nestjs/common';
 import type { MedplumModuleOptions } from 'nestjs-medplum';
 import { surfaceHandler } from '../service/surface-server';
 import { type MedplumApp, startMedplumApp } from './medplum-app';
@@ -55,6 +56,7 @@ export function obligingly({ path, ...request }: WireRequest, { wire }: Pick<Med
 export async function startTaintedApp(
   options: Partial<MedplumModuleOptions> = {},
   handler?: WireHandler,
+  more: ModuleMetadata = {},
 ): Promise<MedplumApp> {
   const { clientId, clientSecret, subject, actor, address } = PLANTED;
   const app = await startMedplumApp(
@@ -65,7 +67,7 @@ export async function startTaintedApp(
       auditContext: () => ({ subject, actor, address, purposeOfUse: 'TREAT' }),
       ...options,
     },
-    { basePath: BASE_PATH },
+    { ...more, basePath: BASE_PATH },
   );
   app.wire.handler = handler ?? ((request) => obligingly(request, app));
   return app;

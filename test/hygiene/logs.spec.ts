@@ -1,0 +1,116 @@
+import { Controller, Get, Injectable } from '@nestjs/common';
+import { map } from 'rxjs';
+import { MedplumAudit, type MedplumAuditSink, OnBehalfOf } from 'nestjs-medplum';
+import { type CapturedLog, captureLog } from '../support/captured-log';
+import { MemorySink, until } from '../support/memory-sink';
+import { leaksOf, PLANTED, taintedError } from '../support/planted';
+import { startTaintedApp } from '../support/tainted-app';
+import { read, throwing, update } from './mishaps/mishap';
+
+let log: CapturedLog;
+
+beforeEach(() => (log = captureLog()));
+afterEach(() => log.restore());
+
+const nothing = (): void => undefined;
+
+/** A sink that takes nothing, and fails to close as well. */
+const refusing = (name: string): MedplumAuditSink => ({
+  name,
+  write: () => Promise.reject(taintedError()),
+  close: () => Promise.reject(taintedError()),
+});
+
+@Controller()
+@Injectable()
+class Decorated {
+  @Get()
+  @OnBehalfOf()
+  read(): void {}
+}
+
+/** Lines that were to be logged and were not, and what is planted in any that was. */
+function wrongIn(...lines: readonly RegExp[]): readonly string[] {
+  const logged = log.given.join('\n');
+  return [...lines.filter((line) => !line.test(logged)).map(String), ...leaksOf(log.given)];
+}
+
+describe('The log', () => {
+  it('of a start with settings that want a warning shows nothing', async () => {
+    const settings = { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_DEBUG: `undici,${PLANTED.clientSecret}` };
+    const replaced = jest.replaceProperty(process, 'env', { ...process.env, ...settings });
+    const app = await startTaintedApp(
+      { defaultOnBehalfOf: PLANTED.membership, resolveOnBehalfOf: throwing, requireOnBehalfOf: false },
+      undefined,
+      { controllers: [Decorated] },
+    ).finally(() => replaced.restore());
+    await app.close();
+    expect(wrongIn(/NODE_TLS_REJECT_UNAUTHORIZED/, /NODE_DEBUG/, /defaultOnBehalfOf/)).toEqual([]);
+  });
+
+  it('of a call for nobody that is let through shows nothing', async () => {
+    const app = await startTaintedApp({ requireOnBehalfOf: false });
+    await app.medplum.searchResources('Patient', { name: PLANTED.query });
+    await app.close();
+    expect(wrongIn(/runs with the rights of a project admin/)).toEqual([]);
+  });
+
+  it('of sinks that fail, and of what they lose, shows nothing', async () => {
+    const full = new MemorySink('Full');
+    full.isDown = true;
+    const app = await startTaintedApp({
+      audit: { sinks: [refusing('Refusing'), full], maxQueued: 2, flushTimeout: 1, onFull: refusing('Spill') },
+    });
+    await Promise.allSettled(Array.from({ length: 5 }, () => read(app.medplum)));
+    await until(() => app.module.get(MedplumAudit).sinkStats.some(({ failures }) => failures > 1));
+    full.isDown = false;
+    await app.close();
+    expect(
+      wrongIn(
+        /Refusing failed: Error/,
+        /Full failed: TypeError/,
+        /queue is full/,
+        /never reached/,
+        /Closing a sink failed/,
+      ),
+    ).toEqual([]);
+    expect(leaksOf(app.module.get(MedplumAudit).sinkStats)).toEqual([]);
+  });
+
+  it.each<readonly [string, () => unknown]>([
+    ['an error', throwing],
+    [
+      'a text',
+      () => {
+        // oxlint-disable-next-line typescript/only-throw-error -- somebody else's code
+        throw PLANTED.thrown;
+      },
+    ],
+    ['a promise', () => Promise.reject(taintedError())],
+  ])('of listeners that throw %s, and of an audit context that does, shows nothing', async (_what, listen) => {
+    const app = await startTaintedApp({ auditContext: throwing });
+    const { events$ } = app.module.get(MedplumAudit);
+    events$.subscribe(listen);
+    events$.pipe(map(throwing)).subscribe({ next: nothing });
+    await read(app.medplum);
+    await app.close();
+    expect(
+      wrongIn(/A listener of MedplumAudit.events\$ failed: /, /auditContext of the Medplum options failed: Error/),
+    ).toEqual([]);
+  });
+
+  it('of an app that shuts down in the midst of calls shows nothing', async () => {
+    const app = await startTaintedApp({ shutdownTimeout: 1, audit: { sinks: [refusing('Sink')], flushTimeout: 1 } });
+    const arrived = new Promise<void>((resolve) => {
+      app.wire.handler = () => {
+        resolve();
+        return undefined;
+      };
+    });
+    const calls = [read(app.medplum), update(app.medplum)].map((call) => call.catch((error: unknown) => error));
+    await arrived;
+    await app.close();
+    expect(leaksOf(await Promise.all(calls))).toEqual([]);
+    expect(wrongIn(/never reached the sink Sink/)).toEqual([]);
+  });
+});
