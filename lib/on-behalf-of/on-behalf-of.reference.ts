@@ -1,5 +1,5 @@
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
-import { isFhirId } from '../http/fhir-id';
+import { FHIR_ID } from '../http/fhir-id';
 
 /** The types that a person, a device or a program can be acted for as. */
 const PROFILE_TYPES = ['Practitioner', 'Patient', 'RelatedPerson', 'Bot', 'ClientApplication'] as const;
@@ -22,7 +22,7 @@ export type OnBehalfOfInput =
   | { readonly reference?: string };
 
 const CLIENT = 'ClientApplication/';
-const TYPES: ReadonlySet<string> = new Set(['ProjectMembership', ...PROFILE_TYPES]);
+const REFERENCE = new RegExp(`^(?:${['ProjectMembership', ...PROFILE_TYPES].join('|')})/${FHIR_ID}$`);
 
 function refuse(where: string, problem: string): never {
   throw new OnBehalfOfReferenceError(
@@ -50,8 +50,7 @@ function textOf(input: unknown, where: string): string {
 
 /** Whether `value` is already the full form, such as a string in a decorator must be. */
 export function isOnBehalfOfReference(value: string): value is OnBehalfOfReference {
-  const slash = value.indexOf('/');
-  return slash > 0 && TYPES.has(value.slice(0, slash)) && isFhirId(value.slice(slash + 1));
+  return REFERENCE.test(value);
 }
 
 /**
