@@ -2,6 +2,8 @@
 export interface Usage {
   /** CPU time of the process, all threads, in µs. */
   readonly cpu: number;
+  /** The part of it outside the kernel, which has the sockets. */
+  readonly user: number;
   /** In µs. */
   readonly wall: number;
 }

@@ -42,8 +42,8 @@ export async function compare(
     // Every other round goes backwards, so that none always runs after the same one.
     for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
       const count = counts.get(subject) ?? concurrency;
-      const { cpu, wall } = await subject.run(count, concurrency);
-      rounds.get(subject)?.push({ cpu: cpu / count, wall: wall / count });
+      const { cpu, user, wall } = await subject.run(count, concurrency);
+      rounds.get(subject)?.push({ cpu: cpu / count, user: user / count, wall: wall / count });
     }
   }
   const figures = subjects.map((subject): Figure => {
@@ -53,6 +53,7 @@ export async function compare(
       name: subject.name,
       count: counts.get(subject) ?? 0,
       cpu: median(cpus),
+      user: median(usages.map(({ user }) => user)),
       wall: median(usages.map(({ wall }) => wall)),
       range: [Math.min(...cpus), Math.max(...cpus)],
     };

@@ -117,7 +117,7 @@ async function served(measured: MeasuredProcess, ask: () => Promise<unknown>, co
   const before = await measured.ask({ do: 'usage' });
   await repeat(count, concurrency, ask);
   const after = await measured.ask({ do: 'usage' });
-  return { cpu: after.cpu - before.cpu, wall: after.wall - before.wall };
+  return { cpu: after.cpu - before.cpu, user: after.user - before.user, wall: after.wall - before.wall };
 }
 
 async function get(pool: Pool, path: string, headers: Record<string, string> = {}): Promise<void> {

@@ -47,7 +47,12 @@ export class MeasuredProcess {
 export function serve(ready: string, answer: (command: Command) => Promise<Answer>): void {
   process.on('message', (command: Command) => {
     void answer(command)
-      .catch((error: unknown) => ({ cpu: 0, wall: 0, problem: error instanceof Error ? error.stack : String(error) }))
+      .catch((error: unknown) => ({
+        cpu: 0,
+        user: 0,
+        wall: 0,
+        problem: error instanceof Error ? error.stack : String(error),
+      }))
       .then((result) => process.send?.(result));
   });
   process.once('disconnect', () => process.exit());
@@ -59,7 +64,7 @@ export async function usageOf(work: () => Promise<unknown>): Promise<Answer> {
   const [cpu, wall] = [process.cpuUsage(), process.hrtime.bigint()];
   await work();
   const { user, system } = process.cpuUsage(cpu);
-  return { cpu: user + system, wall: Number(process.hrtime.bigint() - wall) / 1000 };
+  return { cpu: user + system, user, wall: Number(process.hrtime.bigint() - wall) / 1000 };
 }
 
 /** Does `work` `count` times, `concurrency` at a time. */

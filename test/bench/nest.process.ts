@@ -133,7 +133,7 @@ async function main(): Promise<void> {
 
 function total() {
   const { user, system } = process.cpuUsage();
-  return { cpu: user + system, wall: Number(process.hrtime.bigint()) / 1000 };
+  return { cpu: user + system, user, wall: Number(process.hrtime.bigint()) / 1000 };
 }
 
 void main();
