@@ -3,7 +3,7 @@ import type { MedplumBeforeRequest } from './before-request';
 import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
 import type { CallTracing } from './http/call-tracing';
-import type { Deadline } from './http/deadline';
+import type { RunningCalls } from './http/running-calls';
 import type { RequestAttempt } from './http/request-attempt';
 import type { TransportRequest, TransportResponse } from './http/transport.types';
 import type { Identity } from './on-behalf-of/identity';
@@ -16,7 +16,7 @@ export interface CallHost {
   readonly trail: AuditTrail;
   readonly tracing: CallTracing;
   /** Calls that are under way, but not those of sinks. */
-  readonly running: Set<Deadline>;
+  readonly running: RunningCalls;
   /** Default time limit of a call, in ms. */
   readonly timeout: number;
   readonly extended: boolean;

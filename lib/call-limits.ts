@@ -1,6 +1,8 @@
 import type { FhirRequest } from './fhir/fhir-request';
 import { cancelledError } from './http/cancelled-error';
 import { Cancelled, Deadline } from './http/deadline';
+import { MAX_MILLISECONDS } from './http/milliseconds';
+import type { RunningCalls } from './http/running-calls';
 import type { PinnedState } from './pinned-state';
 
 /**
@@ -18,7 +20,7 @@ export function disconnectOf({ repeatability }: FhirRequest, { host, inbound }: 
 }
 
 /** @internal Where a call is noted to be ended at shutdown; those of sinks are not, as sinks are flushed later than that. */
-export function runningCalls({ host, audited }: PinnedState): Set<Deadline> | undefined {
+export function runningCalls({ host, audited }: PinnedState): RunningCalls | undefined {
   return audited.fromSink ? undefined : host.running;
 }
 
@@ -34,17 +36,44 @@ export async function withinLimits<T>(
   start: number,
 ): Promise<T> {
   const { host, options } = pinned;
-  const left = timeLeft(pinned, start);
-  const deadline = new Deadline(left, options.signal, disconnectOf(request, pinned), runningCalls(pinned));
+  const deadline = new Deadline(
+    timeLeft(pinned, start),
+    options.signal,
+    disconnectOf(request, pinned),
+    runningCalls(pinned),
+  );
+  const late = `could not be sent within its timeout of ${options.timeout ?? host.timeout} ms.`;
+  return within(deadline, deadline.race(work), `${request.method} ${request.pathTemplate}`, late);
+}
+
+/**
+ * @internal Waits between two requests of a call, for `ms`.
+ *
+ * @param what how error texts name it.
+ * @throws MedplumAbortError, MedplumConnectionError when the call is given up meanwhile.
+ */
+export function pauseWithin(ms: number, what: string, pinned: PinnedState): Promise<void> {
+  const { host, options, inbound } = pinned;
+  const disconnect = host.abortOnDisconnect ? inbound?.disconnect : undefined;
+  const deadline = new Deadline(MAX_MILLISECONDS, options.signal, disconnect, runningCalls(pinned));
+  return within(deadline, sleep(deadline, ms), what, '');
+}
+
+async function sleep(deadline: Deadline, ms: number): Promise<void> {
+  if (!(await deadline.sleep(ms))) {
+    throw new Cancelled('shutdown');
+  }
+}
+
+async function within<T>(deadline: Deadline, work: Promise<T>, what: string, late: string): Promise<T> {
   try {
-    return await deadline.race(work);
+    return await work;
   } catch (cause) {
     if (!(cause instanceof Cancelled)) {
       throw cause;
     }
-    const late = `could not be sent within its timeout of ${options.timeout ?? host.timeout} ms.`;
     const retryable = cause.reason === 'timeout' || cause.reason === 'shutdown';
-    throw cancelledError(cause.reason, `${request.method} ${request.pathTemplate}`, late, { retryable });
+    throw cancelledError(cause.reason, what, late, { retryable });
   } finally {
     deadline.dispose();
   }

@@ -8,7 +8,7 @@ import type { FhirRequest } from './fhir/fhir-request';
 import type { BaseUrl } from './http/base-url';
 import { BasicCredentials } from './http/basic-credentials';
 import type { CallTracing } from './http/call-tracing';
-import type { Deadline } from './http/deadline';
+import { RunningCalls } from './http/running-calls';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import { DispatcherWire } from './http/dispatcher-wire';
 import { MedplumTransport } from './http/medplum-transport';
@@ -38,7 +38,7 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient, 
   /** @internal What is recorded of the calls. */
   readonly trail: AuditTrail;
   /** @internal Calls that are under way, but not those of sinks. */
-  readonly running = new Set<Deadline>();
+  readonly running = new RunningCalls();
   readonly #transport: MedplumTransport;
   readonly #signed: SignedTransport;
   readonly #ownPool: Pool | undefined;
@@ -154,7 +154,7 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient, 
   /** @internal Lets calls in flight finish, and ends those that take too long, wherever they are: also between attempts. */
   async settle(): Promise<void> {
     await this.trail.idle(this.#options.shutdownTimeout);
-    this.running.forEach((deadline) => deadline.shutDown());
+    this.running.end();
     await this.trail.idle(SETTLE_TIMEOUT);
   }
 

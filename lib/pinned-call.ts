@@ -11,6 +11,7 @@ import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import type { InboundRequest } from './on-behalf-of/inbound-request';
 import { PinnedRequest } from './pinned-request';
 import type { PinnedState } from './pinned-state';
+import { pauseWithin } from './call-limits';
 import { traced } from './traced-call';
 
 /** @internal Says whom a method is called for, and which HTTP request that serves. */
@@ -58,9 +59,14 @@ export class PinnedCall implements PinnedState {
     }
   }
 
-  /** The signal of the caller. */
-  get signal(): AbortSignal | undefined {
-    return this.options.signal;
+  /**
+   * Waits between two requests, for `ms`.
+   *
+   * @param what how error texts name it.
+   * @throws MedplumAbortError, MedplumConnectionError when the call is given up meanwhile.
+   */
+  pause(ms: number, what: string): Promise<void> {
+    return pauseWithin(ms, what, this);
   }
 
   get operationId(): string {

@@ -1,8 +1,7 @@
 import { isMilliseconds } from '../http/milliseconds';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AsyncJob } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
-import { MedplumAbortError, MedplumTimeoutError } from '../errors/transport.errors';
+import { MedplumTimeoutError } from '../errors/transport.errors';
 import { contentRequest, SIGNED } from '../fhir/attachments';
 import {
   cancelJob,
@@ -115,8 +114,6 @@ async function poll(call: PinnedCall, path: string, options: MedplumPollOptions)
         retryable: true,
       });
     }
-    await delay(pause, undefined, call.signal ? { signal: call.signal } : {}).catch(() => {
-      throw new MedplumAbortError('Waiting for the job was aborted by the signal. The job goes on.');
-    });
+    await call.pause(pause, 'Waiting for the job, which goes on,');
   }
 }

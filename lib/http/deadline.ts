@@ -1,4 +1,5 @@
 import { EventEmitter, getMaxListeners, setMaxListeners } from 'node:events';
+import type { RunningCalls } from './running-calls';
 
 /** Why a call was given up from our side; `disconnect`: whom it was made for had gone away. */
 export type CancelReason = 'timeout' | 'abort' | 'disconnect' | 'shutdown';
@@ -32,7 +33,7 @@ export class Deadline extends EventEmitter {
   readonly #timer: NodeJS.Timeout;
   readonly #signal: AbortSignal | undefined;
   readonly #disconnect: AbortSignal | undefined;
-  readonly #running: Set<Deadline> | undefined;
+  readonly #running: RunningCalls | undefined;
   readonly #onAbort = (): void => this.#cancel('abort');
   readonly #onDisconnect = (): void => this.#cancel('disconnect');
   #reject: ((reason: Cancelled) => void) | undefined;
@@ -42,9 +43,8 @@ export class Deadline extends EventEmitter {
    * @param disconnect aborted when whom the call is made for has gone away.
    * @param running holds the deadline until it is disposed of.
    */
-  constructor(timeout: number, signal: AbortSignal | undefined, disconnect?: AbortSignal, running?: Set<Deadline>) {
+  constructor(timeout: number, signal: AbortSignal | undefined, disconnect?: AbortSignal, running?: RunningCalls) {
     super();
-    this.#running = running?.add(this);
     this.#endsAt = performance.now() + timeout;
     this.#timer = setTimeout(() => this.#cancel('timeout'), timeout);
     this.#signal = signal;
@@ -55,6 +55,8 @@ export class Deadline extends EventEmitter {
     if (disconnect) {
       listen(disconnect, this.#onDisconnect);
     }
+    this.#running = running;
+    running?.add(this);
   }
 
   /** Time left, in ms. */

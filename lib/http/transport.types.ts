@@ -1,5 +1,5 @@
 import type { CallSpan } from './call-tracing';
-import type { Deadline } from './deadline';
+import type { RunningCalls } from './running-calls';
 import type { MedplumDispatcherRequest } from './medplum-dispatcher';
 import type { MedplumCallRetryOptions } from './retry.options';
 
@@ -40,7 +40,7 @@ export interface TransportRequest {
   /** Ends the call as well: whom it is made for has gone away. */
   readonly disconnect?: AbortSignal | undefined;
   /** Calls that are to end when the app shuts down: those of sinks are not among them. */
-  readonly running?: Set<Deadline> | undefined;
+  readonly running?: RunningCalls | undefined;
   /** In place of the client's settings, where set. */
   readonly retry?: MedplumCallRetryOptions | undefined;
   /** For the whole call, in ms. */

@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import { MedplumProtocolError, type MedplumService, MedplumTimeoutError } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
+import { until } from '../support/memory-sink';
 import type { WireAnswer } from '../support/wire-server';
 
 describe('On a Medplum server', () => {
@@ -82,6 +83,19 @@ describe('A job', () => {
     await expect(medplum.bulk.waitForJob('j1', { interval: 60_000, signal })).rejects.toMatchObject({
       code: 'MEDPLUM_ABORT',
     });
+  });
+
+  it('is not waited for when the app shuts down', async () => {
+    const other = await startMedplumApp({}, { handler: () => running });
+    try {
+      const waiting = other.medplum.bulk.waitForJob('j1', { onBehalfOf: 'm-1', interval: 60_000 });
+      const refused = waiting.catch((error: unknown) => error);
+      await until(() => other.events.length === 1);
+      await other.module.close();
+      expect(await refused).toMatchObject({ cause: { code: 'SHUTDOWN' }, effect: 'none' });
+    } finally {
+      await other.close();
+    }
   });
 
   it.each([
