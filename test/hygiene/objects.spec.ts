@@ -20,6 +20,10 @@ import {
   OnBehalfOfInterceptor,
   RunOnBehalfOf,
 } from 'nestjs-medplum';
+import * as opentelemetry from 'nestjs-medplum/opentelemetry';
+import { MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
+import * as terminus from 'nestjs-medplum/terminus';
+import { MedplumHealthIndicator, MedplumHealthModule } from 'nestjs-medplum/terminus';
 import { getConnectionToken } from '../../lib/medplum.tokens';
 import { CurrentOnBehalfOfPipe } from '../../lib/on-behalf-of/current-on-behalf-of.decorator';
 import { OnBehalfOfExplorer } from '../../lib/on-behalf-of/on-behalf-of.explorer';
@@ -47,7 +51,9 @@ let log: CapturedLog;
 /** One app for all tests: its client has been used for everything, so that whatever is kept is there. */
 beforeAll(async () => {
   log = captureLog();
-  app = await startTaintedApp({ auth: 'client-credentials', membershipCheck: true });
+  const imports = [MedplumHealthModule.forRoot(), MedplumOpenTelemetryModule.forRoot()];
+  app = await startTaintedApp({ auth: 'client-credentials', membershipCheck: true }, undefined, { imports });
+  await app.module.get(MedplumHealthIndicator, { strict: false }).isHealthy('medplum');
   for (const use of Object.values(SURFACE)) {
     await consume(await app.medplum.onBehalfOf(PLANTED.membership, () => use(app.medplum, {})));
   }
@@ -85,6 +91,9 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
     return storage;
   },
   MedplumModule: () => app.module.get(MedplumModule),
+  MedplumHealthIndicator: () => app.module.get(MedplumHealthIndicator, { strict: false }),
+  MedplumHealthModule: () => app.module.get(MedplumHealthModule),
+  MedplumOpenTelemetryModule: () => app.module.get(MedplumOpenTelemetryModule),
   MedplumAudit: () => app.module.get(MedplumAudit),
   'the events, filtered': () => app.module.get(MedplumAudit).events$.pipe(filter(() => true)),
   'a subscription to the events': () => app.module.get(MedplumAudit).events$.subscribe(() => undefined),
@@ -149,7 +158,8 @@ const GETTERS = [
 const isError = (type: { prototype: unknown }) => type === MedplumError || type.prototype instanceof Error;
 
 describe('These tests', () => {
-  const classes = Object.entries(library as object).filter(([, value]) => /^class\b/.test(String(value)));
+  const exported: object = { ...library, ...opentelemetry, ...terminus };
+  const classes = Object.entries(exported).filter(([, value]) => /^class\b/.test(String(value)));
 
   it('know every class that the package exports: a new one belongs into OBJECTS, or into VALUES', () => {
     const others = classes.filter(([, type]) => !isError(type as { prototype: unknown })).map(([name]) => name);

@@ -46,6 +46,13 @@ describe('Spans and measurements', () => {
 });
 
 describe('The health of a client', () => {
+  it('is not asked for with options whose names are not to be repeated', () => {
+    const wrong = { [`${PLANTED.clientSecret}-4711`]: 1, ttl: PLANTED.record } as object;
+    expect(() => MedplumHealthModule.forRoot(wrong)).toThrow(
+      expect.objectContaining({ code: 'MEDPLUM_CONFIG', message: expect.not.stringContaining('planted') }),
+    );
+  });
+
   it.each([
     ['is up', undefined],
     ['is refused', refusal(401)],

@@ -1,4 +1,5 @@
 import { MedplumConfigError } from '../../errors/medplum-config.error';
+import { shownName } from '../../errors/shown';
 import { isMilliseconds } from '../../http/milliseconds';
 
 /** Options of `MedplumHealthModule.forRoot()`. */
@@ -29,7 +30,7 @@ export function resolveHealthOptions(given: MedplumHealthModuleOptions): Require
   const said = Object.entries(given).filter(([, value]) => value !== undefined);
   const problems = said.flatMap(([key, value]) => {
     if (!Object.hasOwn(DEFAULTS, key)) {
-      return [`${key} is not an option (known: ${Object.keys(DEFAULTS).join(', ')})`];
+      return [`${shownName(key)} is not an option (known: ${Object.keys(DEFAULTS).join(', ')})`];
     }
     return isMilliseconds(value) ? [] : [`${key} must be a number of milliseconds between 1 and 2147483647`];
   });
