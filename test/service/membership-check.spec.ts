@@ -133,3 +133,26 @@ it.each([
 ])('cannot be %j', async (check) => {
   await expect(startMedplumApp({ membershipCheck: check as never })).rejects.toThrow(/membershipCheck/);
 });
+
+it('is waited for no longer than the call may take; who is more patient gets its answer', async () => {
+  await start([membership('m1')]);
+  const { handler } = app.wire;
+  let release: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  app.wire.handler = async (request, response) => {
+    await gate;
+    return handler(request, response);
+  };
+  const patient = read('Practitioner/p1');
+  const hasty = app.medplum.readResource('Patient', '1', { onBehalfOf: 'Practitioner/p1', timeout: 40 });
+  await expect(hasty).rejects.toMatchObject({ code: 'MEDPLUM_TIMEOUT', effect: 'none', retryable: true });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const aborted = app.medplum.readResource('Patient', '1', { onBehalfOf: 'Practitioner/p1', signal });
+  controller.abort();
+  await expect(aborted).rejects.toMatchObject({ code: 'MEDPLUM_ABORT' });
+  release();
+  await expect(patient).resolves.toMatchObject({ id: '1' });
+  expect(lookUps()).toBe(1);
+  expect(app.wire.requests).toHaveLength(2);
+});
