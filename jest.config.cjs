@@ -7,6 +7,8 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts', '**/*.e2e-spec.ts'],
   globals: { NEST_MAJOR: 12 },
+  // For machines that do other things as well: nothing here waits that long unless it hangs.
+  testTimeout: 20_000,
   setupFiles: ['<rootDir>/jest.setup.cjs'],
   moduleNameMapper: {
     '^nestjs-medplum$': '<rootDir>/lib/index.ts',
