@@ -3,7 +3,7 @@ import type { Comparison, Figure, Subject, Usage } from './bench.types';
 /** How long is measured. */
 export interface Effort {
   readonly rounds: number;
-  /** How long each subject runs before anything counts, in ms: until its code is compiled. */
+  /** How long each subject runs before anything counts, in ms: until its code is compiled, in each of its processes. */
   readonly warmUp: number;
   /** Length of one round of one subject, in ms. */
   readonly round: number;

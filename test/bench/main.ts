@@ -27,10 +27,18 @@ const { values } = parseArgs({
   },
 });
 
-const effort: Effort = values.quick ? { rounds: 3, round: 80, warmUp: 100 } : { rounds: 9, round: 250, warmUp: 2_000 };
+/** Processes of each subject. They take turns: what V8 made of one of them in its first second, it keeps. */
+const COPIES = values.quick ? 1 : 3;
+
+const effort: Effort = values.quick
+  ? { rounds: 3, round: 80, warmUp: 100 }
+  : { rounds: 9, round: 250, warmUp: 1_500 * COPIES };
+/** For subjects that have been measured before. */
+const warmEffort: Effort = { ...effort, warmUp: effort.warmUp / 10 };
 
 const SIZES: readonly Size[] = ['1 KB', '100 KB', '1 MB'];
-const CONCURRENCIES = [1, 32, 256];
+/** The first comparison has all subjects, which get warm there. */
+const CONCURRENCIES = [32, 1, 256];
 /** Those that are measured at every size and concurrency; the others with 1 KB, 32 at a time. */
 const EVERYWHERE = [
   'undici request',
@@ -43,9 +51,6 @@ const EVERYWHERE = [
 ];
 
 const NEST_APPS = [BARE, PASSING, PASSING_WITH_CLS, '@OnBehalfOf()', 'ClsMiddleware'];
-
-/** Processes of each subject. They take turns: what V8 made of one of them in its first second, it keeps. */
-const COPIES = values.quick ? 1 : 3;
 
 const comparisons: Comparison[] = [];
 const handlers: HandlerCost[] = [];
@@ -62,8 +67,8 @@ async function closeAll(): Promise<void> {
   await Promise.all(opened.splice(0).map((one) => one.close()));
 }
 
-async function note(title: string, subjects: readonly Subject[], concurrency: number): Promise<Comparison> {
-  const comparison = await compare(title, subjects, concurrency, effort);
+async function note(title: string, subjects: readonly Subject[], concurrency: number, how = effort) {
+  const comparison = await compare(title, subjects, concurrency, how);
   comparisons.push(comparison);
   console.log(table(comparison));
   return comparison;
@@ -103,11 +108,13 @@ async function clients(baseUrl: string): Promise<void> {
   for (const name of values.subject ?? Object.keys(CLIENTS)) {
     subjects.set(name, await clientSubject(name, baseUrl));
   }
+  let how = effort;
   for (const size of SIZES.filter((one) => values.size?.includes(one) ?? true)) {
     for (const concurrency of CONCURRENCIES.filter((one) => values.concurrency?.includes(String(one)) ?? true)) {
       const all = values.subject !== undefined || (size === '1 KB' && concurrency === 32);
       const chosen = [...subjects].filter(([name]) => all || EVERYWHERE.includes(name)).map(([, of]) => of(size));
-      await note(`${size}, ${concurrency} at a time`, chosen, concurrency);
+      await note(`${size}, ${concurrency} at a time`, chosen, concurrency, how);
+      how = warmEffort;
     }
   }
 }
