@@ -27,14 +27,13 @@ const { values } = parseArgs({
   },
 });
 
-/** Processes of each subject. They take turns: what V8 made of one of them in its first second, it keeps. */
-const COPIES = values.quick ? 1 : 3;
-
-const effort: Effort = values.quick
-  ? { rounds: 3, round: 80, warmUp: 100 }
-  : { rounds: 9, round: 250, warmUp: 1_500 * COPIES };
-/** What guards and interceptors add is a small difference of large figures. */
-const nestEffort: Effort = { ...effort, rounds: effort.rounds * 3 };
+const effort: Effort = values.quick ? { rounds: 3, round: 80, warmUp: 100 } : { rounds: 9, round: 250, warmUp: 3_000 };
+/**
+ * What guards and interceptors add is a small difference of large figures, so each app runs in several processes that take
+ * turns: what V8 made of one of them in its first second, it keeps.
+ */
+const NEST_COPIES = values.quick ? 1 : 3;
+const nestEffort: Effort = { ...effort, rounds: effort.rounds * NEST_COPIES, warmUp: effort.warmUp * NEST_COPIES };
 /** For subjects that have been measured before. */
 const warmEffort: Effort = { ...effort, warmUp: effort.warmUp / 10 };
 
@@ -78,7 +77,7 @@ async function note(title: string, subjects: readonly Subject[], concurrency: nu
 
 async function startCopies(script: string, ...args: string[]): Promise<MeasuredProcess[]> {
   const copies: MeasuredProcess[] = [];
-  for (let i = 0; i < COPIES; i++) {
+  for (let i = 0; i < NEST_COPIES; i++) {
     copies.push(await start(script, ...args));
   }
   return copies;
@@ -98,11 +97,8 @@ function inTurn<T>(copies: readonly T[], run: (copy: T, ...round: Parameters<Sub
 }
 
 async function clientSubject(name: string, baseUrl: string): Promise<(size: Size) => Subject> {
-  const copies = await startCopies('client.process.js', name, baseUrl);
-  return (size) => ({
-    name,
-    run: inTurn(copies, (copy, count, concurrency) => copy.ask({ do: 'run', size, count, concurrency })),
-  });
+  const measured = await start('client.process.js', name, baseUrl);
+  return (size) => ({ name, run: (count, concurrency) => measured.ask({ do: 'run', size, count, concurrency }) });
 }
 
 async function clients(baseUrl: string): Promise<void> {
