@@ -137,8 +137,8 @@ it.each([
 it('is waited for no longer than the call may take; who is more patient gets its answer', async () => {
   await start([membership('m1')]);
   const { handler } = app.wire;
-  let release: () => void = () => undefined;
-  const gate = new Promise<void>((resolve) => (release = resolve));
+  const waiting: (() => void)[] = [];
+  const gate = new Promise<void>((resolve) => waiting.push(resolve));
   app.wire.handler = async (request, response) => {
     await gate;
     return handler(request, response);
@@ -151,7 +151,7 @@ it('is waited for no longer than the call may take; who is more patient gets its
   const aborted = app.medplum.readResource('Patient', '1', { onBehalfOf: 'Practitioner/p1', signal });
   controller.abort();
   await expect(aborted).rejects.toMatchObject({ code: 'MEDPLUM_ABORT' });
-  release();
+  waiting.forEach((resolve) => resolve());
   await expect(patient).resolves.toMatchObject({ id: '1' });
   expect(lookUps()).toBe(1);
   expect(app.wire.requests).toHaveLength(2);
