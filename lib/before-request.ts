@@ -5,6 +5,7 @@ import type { FhirRequest } from './fhir/fhir-request';
 import { pathTemplateOf, rawAction, rawPath } from './fhir/raw';
 import type { BaseUrl } from './http/base-url';
 import { callerHeaders } from './http/caller-headers';
+import { isThenable } from './on-behalf-of/is-thenable';
 
 /**
  * A request as the `beforeRequest` option gets it: whole, but for the credentials and the identity, which are nowhere in
@@ -106,10 +107,6 @@ function changed(
   const isSafe = request.repeatability === 'safe' && (request.method === 'GET' || moved.path === request.path);
   const described = { ...moved, repeatability: isSafe ? 'safe' : 'unsafe' } as const;
   return { request: isRewritten ? rewritten(described, body) : described, headers };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
 }
 
 function addressOf({ path, query }: FhirRequest): string {

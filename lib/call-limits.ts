@@ -15,7 +15,10 @@ export function timeLeft({ host, options, wholeSince }: PinnedState, start: numb
 }
 
 /** @internal Aborted when whom a request is made for has gone away. A write is finished whoever has. */
-export function disconnectOf({ repeatability }: FhirRequest, { host, inbound }: PinnedState): AbortSignal | undefined {
+export function disconnectOf(
+  { repeatability }: Pick<FhirRequest, 'repeatability'>,
+  { host, inbound }: PinnedState,
+): AbortSignal | undefined {
   return host.abortOnDisconnect && repeatability === 'safe' ? inbound?.disconnect : undefined;
 }
 
@@ -53,9 +56,8 @@ export async function withinLimits<T>(
  * @throws MedplumAbortError, MedplumConnectionError when the call is given up meanwhile.
  */
 export function pauseWithin(ms: number, what: string, pinned: PinnedState): Promise<void> {
-  const { host, options, inbound } = pinned;
-  const disconnect = host.abortOnDisconnect ? inbound?.disconnect : undefined;
-  const deadline = new Deadline(MAX_MILLISECONDS, options.signal, disconnect, runningCalls(pinned));
+  const disconnect = disconnectOf({ repeatability: 'safe' }, pinned);
+  const deadline = new Deadline(MAX_MILLISECONDS, pinned.options.signal, disconnect, runningCalls(pinned));
   return within(deadline, sleep(deadline, ms), what, '');
 }
 

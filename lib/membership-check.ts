@@ -1,6 +1,7 @@
 import type { ProjectMembership } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { OnBehalfOfRejectedError } from './errors/on-behalf-of.errors';
 import type { WithId } from './fhir/resource.types';
+import { isFhirId } from './http/fhir-id';
 
 /** Which memberships may be acted for, beside what the server checks. Inactive ones and the client's own never may. */
 export interface MembershipCheckOptions {
@@ -71,7 +72,7 @@ export class MembershipCheck {
 
   /** Forgets what is known of a membership or profile, and what is being asked just now: it may be about it. */
   invalidate(reference: string): void {
-    const bare = /^[A-Za-z0-9.-]+$/.test(reference) ? `ProjectMembership/${reference}` : reference;
+    const bare = isFhirId(reference) ? `ProjectMembership/${reference}` : reference;
     const membership = this.#entries.get(bare)?.membership ?? bare;
     for (const [key, entry] of this.#entries) {
       if (key === bare || entry.membership === undefined || entry.membership === membership) {

@@ -9,7 +9,7 @@ import type { MedplumModuleOptions, MedplumPoolOptions } from './medplum.options
 import type { MembershipCheckOptions } from './membership-check';
 
 /** What is wrong with a value, if anything is. */
-type Check = (value: unknown) => string | undefined;
+export type Check = (value: unknown) => string | undefined;
 
 const is =
   (expected: string, test: (value: unknown) => boolean): Check =>
@@ -34,7 +34,8 @@ const isAddress: Check = (value) => {
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
 const aBoolean = is('a boolean', (value) => typeof value === 'boolean');
-const ms = is('a number of milliseconds between 1 and 2147483647', isMilliseconds);
+/** @internal */
+export const ms = is('a number of milliseconds between 1 and 2147483647', isMilliseconds);
 
 const RETRY_CHECKS: Readonly<Record<keyof MedplumRetryOptions, Check>> = {
   maxRetries: is('a whole number, 0 or more', isCount(0)),
@@ -104,7 +105,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
 };
 
 /** The problems of one set of keys, each with the name of its key; `undefined` values count as absent. */
-function* problemsOf(values: object, checks: Readonly<Record<string, Check>>): Iterable<string> {
+export function* problemsOf(values: object, checks: Readonly<Record<string, Check>>): Iterable<string> {
   for (const [key, value] of Object.entries(values)) {
     const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
     const problem = check

@@ -1,3 +1,5 @@
+import { isFhirId } from '../http/fhir-id';
+
 /** Entries of a batch or transaction that are alike. */
 export interface RequestEventEntries {
   /** HTTP method of the entries. */
@@ -34,7 +36,6 @@ export const MOST_REFERENCES = 100;
 const MOST_GROUPS = 50;
 
 const TYPE = /^[A-Z][A-Za-z]{1,63}$/;
-const ID = /^[A-Za-z0-9.-]{1,64}$/;
 const METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE)$/;
 /** A relative or absolute address whose last parts are a type, perhaps an id, and perhaps a version. */
 const ADDRESS =
@@ -60,8 +61,9 @@ interface ResourceKey {
 export function resourceKey(value: unknown): ResourceKey {
   const resource = Object(value) as { resourceType?: unknown; id?: unknown; meta?: { versionId?: unknown } };
   const type = matching(TYPE, resource.resourceType);
-  const id = type === undefined ? undefined : matching(ID, resource.id);
-  return { type, id, version: matching(ID, resource.meta?.versionId) };
+  const id = type !== undefined && isFhirId(resource.id) ? resource.id : undefined;
+  const version = resource.meta?.versionId;
+  return { type, id, version: isFhirId(version) ? version : undefined };
 }
 
 /** What the entries of a bundle ask for; bodies are not kept. */

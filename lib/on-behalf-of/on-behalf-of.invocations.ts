@@ -11,6 +11,7 @@ import {
   type Resolution,
   type ResolvedIdentity,
 } from './invocation';
+import { isThenable } from './is-thenable';
 import { isResolverClass, type OnBehalfOfResolver, type OnBehalfOfSource, requestOf } from './on-behalf-of.source';
 import type { OnBehalfOfRegistry, RegisteredClient } from './on-behalf-of.registry';
 
@@ -145,10 +146,6 @@ export class OnBehalfOfInvocations {
     }
     throw authenticated ? new ForbiddenException() : new UnauthorizedException();
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
 function isProvided(type: Type, moduleRef: ModuleRef): boolean {

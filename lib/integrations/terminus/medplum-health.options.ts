@@ -1,6 +1,5 @@
 import { MedplumConfigError } from '../../errors/medplum-config.error';
-import { shownName } from '../../errors/shown';
-import { isMilliseconds } from '../../http/milliseconds';
+import { type Check, ms, problemsOf } from '../../options-checks';
 
 /** Options of `MedplumHealthModule.forRoot()`. */
 export interface MedplumHealthModuleOptions {
@@ -18,6 +17,7 @@ export interface MedplumHealthModuleOptions {
 export const HEALTH_OPTIONS = Symbol.for('nestjs-medplum:health-options');
 
 const DEFAULTS: Required<MedplumHealthModuleOptions> = { ttl: 10_000, timeout: 3_000 };
+const CHECKS: Readonly<Record<keyof MedplumHealthModuleOptions, Check>> = { ttl: ms, timeout: ms };
 
 /**
  * @internal
@@ -28,12 +28,7 @@ export function resolveHealthOptions(given: MedplumHealthModuleOptions): Require
     throw new MedplumConfigError('MedplumHealthModule.forRoot() takes an object of options, or nothing.');
   }
   const said = Object.entries(given).filter(([, value]) => value !== undefined);
-  const problems = said.flatMap(([key, value]) => {
-    if (!Object.hasOwn(DEFAULTS, key)) {
-      return [`${shownName(key)} is not an option (known: ${Object.keys(DEFAULTS).join(', ')})`];
-    }
-    return isMilliseconds(value) ? [] : [`${key} must be a number of milliseconds between 1 and 2147483647`];
-  });
+  const problems = [...problemsOf(Object.fromEntries(said), CHECKS)];
   if (problems.length > 0) {
     throw new MedplumConfigError(`The options of MedplumHealthModule are wrong:\n- ${problems.join('\n- ')}`);
   }
