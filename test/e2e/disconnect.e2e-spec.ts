@@ -12,6 +12,7 @@ import {
   type RequestEvent,
 } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
+import { type Gate, gate } from '../support/gate';
 import { until } from '../support/memory-sink';
 import { listen, PLATFORMS } from '../support/platforms';
 import { TestUserGuard } from '../support/test-user.guard';
@@ -29,12 +30,6 @@ async function watch<T>(work: Promise<T>): Promise<T> {
     ended.push(error);
     throw error;
   }
-}
-
-/** Opens when the server may answer. */
-class Gate {
-  open: () => void = () => undefined;
-  readonly opened = new Promise<void>((resolve) => (this.open = resolve));
 }
 
 let entered: Gate;
@@ -77,7 +72,7 @@ class ChartController {
 
 describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
   let wire: WireServer;
-  let gate: Gate;
+  let response: Gate;
   let events: RequestEvent[];
   let app: Awaited<ReturnType<typeof start>> | undefined;
 
@@ -107,16 +102,16 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
   }
 
   beforeEach(async () => {
-    [gate, entered, afterwards, events] = [new Gate(), new Gate(), new Gate(), []];
+    [response, entered, afterwards, events] = [gate(), gate(), gate(), []];
     ended.length = 0;
     wire = await WireServer.start(async () => {
-      await gate.opened;
+      await response.opened;
       return { body: { resourceType: 'Patient', id: '1' } };
     });
   });
 
   afterEach(async () => {
-    gate.open();
+    response.open();
     afterwards.open();
     await closeAll(app?.app, wire);
   });
@@ -137,7 +132,7 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
     const request = call('POST', 'write/1');
     await until(() => wire.requests.length === 1);
     await request.leave();
-    gate.open();
+    response.open();
     await until(() => ended.length === 1);
     expect(ended).toEqual([{ resourceType: 'Patient', id: '1' }]);
     expect(events).toMatchObject([{ action: 'create', outcome: 'success', effect: 'happened' }]);
@@ -159,7 +154,7 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
     app = await start({ abortOnDisconnect: true });
     const answer = await fetch(`${app.url}/late/1`, { headers: { 'x-test-user': 'm-1', connection: 'close' } });
     await expect(answer.text()).resolves.toBe('answered');
-    gate.open();
+    response.open();
     afterwards.open();
     await until(() => ended.length === 1);
     expect(ended).toEqual([{ resourceType: 'Patient', id: '1' }]);
@@ -170,7 +165,7 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
     const request = call('GET', 'read/1');
     await until(() => wire.requests.length === 1);
     await request.leave();
-    gate.open();
+    response.open();
     await until(() => ended.length === 1);
     expect(ended).toEqual([{ resourceType: 'Patient', id: '1' }]);
   });

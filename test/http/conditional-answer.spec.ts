@@ -1,10 +1,10 @@
 import { MedplumNotModifiedError, MedplumProtocolError } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { outcome } from '../support/wire-server';
 
 const onBehalfOf = 'm-1';
 const NOT_MODIFIED = { status: 304, headers: { etag: 'W/"7"' } };
-const failureOf = (work: Promise<unknown>): Promise<unknown> => work.catch((reason: unknown) => reason);
 
 let app: MedplumApp;
 

@@ -1,4 +1,5 @@
-import { isMedplumError, type MedplumError, MedplumUnauthorizedError } from 'nestjs-medplum';
+import { MedplumUnauthorizedError } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { outcome, type WireRequest } from '../support/wire-server';
 
@@ -19,14 +20,6 @@ function secretOf(request: WireRequest): string | undefined {
 }
 
 const secretsSent = () => app.wire.requests.map(secretOf);
-
-async function failureOf(work: Promise<unknown>): Promise<MedplumError> {
-  const error: unknown = await work.catch((reason: unknown) => reason);
-  if (!isMedplumError(error)) {
-    throw new Error('The call did not fail as it should.', { cause: error });
-  }
-  return error;
-}
 
 describe('A secret as text', () => {
   it('is sent as it is, colons and other letters included (RFC 7617)', async () => {

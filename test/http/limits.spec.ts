@@ -12,11 +12,12 @@ import {
   MedplumTlsError,
 } from 'nestjs-medplum';
 import { Agent } from 'undici';
+import { failureOf } from '../support/failure-of';
 import { captureLog } from '../support/captured-log';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { MemorySink } from '../support/memory-sink';
 import { realProcess } from '../support/real-process';
-import { FAULTS } from '../support/wire-faults';
+import { FAULTS, hanging } from '../support/wire-faults';
 import { type WireHandler, WireServer } from '../support/wire-server';
 
 let app: MedplumApp;
@@ -26,23 +27,9 @@ afterEach(() => app.close());
 const options = { onBehalfOf: 'm-1' };
 const read = (more = {}) => app.medplum.readResource('Patient', '1', { ...options, ...more });
 const create = () => app.medplum.createResource({ resourceType: 'Patient' }, options);
-const failureOf = (work: Promise<unknown>): Promise<unknown> => work.catch((reason: unknown) => reason);
 
 /** Timers of this process that are running. */
 const timers = (): number => realProcess.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-
-/** A handler that never answers, and the promise of its first request. */
-function hanging(): { readonly handler: WireHandler; readonly arrived: Promise<void> } {
-  let tell: (() => void) | undefined;
-  const arrived = new Promise<void>((resolve) => (tell = resolve));
-  return {
-    arrived,
-    handler: () => {
-      tell?.();
-      return undefined;
-    },
-  };
-}
 
 describe('The retry settings of a call', () => {
   it('win over those of the client, one by one', async () => {

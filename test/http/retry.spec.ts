@@ -2,7 +2,6 @@ import type { Bundle, Patient } from '@medplum/fhirtypes' with { 'resolution-mod
 import {
   isMedplumError,
   MedplumConflictError,
-  type MedplumError,
   MedplumForbiddenError,
   MedplumNotFoundError,
   MedplumPreconditionFailedError,
@@ -11,6 +10,7 @@ import {
   MedplumUnauthorizedError,
   UnknownEffectError,
 } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Fault, FAULTS } from '../support/wire-faults';
 import { outcome, type WireAnswer, type WireHandler, WireServer } from '../support/wire-server';
@@ -71,17 +71,6 @@ function failing(...faults: readonly (Fault | WireHandler)[]): WireHandler {
     const body = { resourceType: 'Patient', id: '1' };
     return fault === undefined ? { body } : (typeof fault === 'string' ? FAULTS[fault] : fault)(request, response);
   };
-}
-
-async function failureOf(work: Promise<unknown>): Promise<MedplumError> {
-  const error: unknown = await work.then(
-    () => new Error('The call succeeded.'),
-    (reason: unknown) => reason,
-  );
-  if (!isMedplumError(error)) {
-    throw error;
-  }
-  return error;
 }
 
 /** Makes all calls at once, and tells of each how often it was sent and what became of it. */

@@ -1,36 +1,15 @@
 import { getEventListeners } from 'node:events';
-import { isMedplumError, MedplumAbortError, type MedplumError, MedplumTimeoutError } from 'nestjs-medplum';
+import { MedplumAbortError, MedplumTimeoutError } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { troubleIn } from '../support/real-process';
-import { FAULTS } from '../support/wire-faults';
-import type { WireHandler } from '../support/wire-server';
+import { FAULTS, hanging } from '../support/wire-faults';
 
 const OK = { body: { resourceType: 'Patient', id: '1' } };
 
 let app: MedplumApp;
 
 afterEach(() => app.close());
-
-async function failureOf(work: Promise<unknown>): Promise<MedplumError> {
-  const error: unknown = await work.catch((reason: unknown) => reason);
-  if (!isMedplumError(error)) {
-    throw new Error('The call did not fail as it should.', { cause: error });
-  }
-  return error;
-}
-
-/** A handler that lets the test know of each request, and answers none of them. */
-function hanging(): { readonly handler: WireHandler; readonly arrived: Promise<void> } {
-  let tell: (() => void) | undefined;
-  const arrived = new Promise<void>((resolve) => (tell = resolve));
-  return {
-    arrived,
-    handler: () => {
-      tell?.();
-      return undefined;
-    },
-  };
-}
 
 describe('The timeout of a call', () => {
   it('covers all its attempts and the waits between them', async () => {

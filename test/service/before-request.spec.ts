@@ -12,6 +12,7 @@ import {
   type MedplumPreparedRequest,
   MedplumTimeoutError,
 } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { collect } from '../support/collect';
 import { MemorySink } from '../support/memory-sink';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
@@ -33,13 +34,6 @@ const start = (
   options: Partial<MedplumModuleOptions> = {},
   handler?: WireHandler,
 ) => startMedplumApp({ beforeRequest, ...options }, handler ? { handler } : {}).then((started) => (app = started));
-
-async function failureOf(work: Promise<unknown>): Promise<unknown> {
-  return work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-}
 
 describe('beforeRequest', () => {
   it('sees the whole request, but neither credentials nor identity', async () => {

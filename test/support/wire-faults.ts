@@ -1,3 +1,4 @@
+import { gate } from './gate';
 import { outcome, type WireHandler } from './wire-server';
 
 const JSON_TYPE = { 'content-type': 'application/fhir+json' };
@@ -49,3 +50,15 @@ export const FAULTS = {
 } as const satisfies Record<string, WireHandler>;
 
 export type Fault = keyof typeof FAULTS;
+
+/** A handler that never responds; `arrived` resolves with its first request. */
+export function hanging(): { readonly handler: WireHandler; readonly arrived: Promise<void> } {
+  const { open, opened } = gate();
+  return {
+    arrived: opened,
+    handler: () => {
+      open();
+      return undefined;
+    },
+  };
+}

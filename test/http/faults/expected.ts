@@ -60,10 +60,3 @@ export const twice: Fault['play'] = async ({ call }) => {
   await call();
   await call();
 };
-
-/** Something to wait for. */
-export function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
-  let open: (() => void) | undefined;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { open: () => open?.(), opened };
-}

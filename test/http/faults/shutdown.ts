@@ -1,6 +1,7 @@
 import type { Fault } from '../../support/fault-matrix';
 import { FAULTS } from '../../support/wire-faults';
-import { all, answer, ARRIVES_WITHIN, expected, gate, TEXT, UNREACHABLE } from './expected';
+import { gate } from '../../support/gate';
+import { all, answer, ARRIVES_WITHIN, expected, TEXT, UNREACHABLE } from './expected';
 
 /** An app that shuts down. */
 export const SHUTDOWN: readonly Fault[] = [

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { CALL_NAMES, type Fault } from '../../support/fault-matrix';
 import { WireServer } from '../../support/wire-server';
-import { expected, gate, TEXT, UNREACHABLE } from './expected';
+import { gate } from '../../support/gate';
+import { expected, TEXT, UNREACHABLE } from './expected';
 
 /** A server that takes connections and says nothing. */
 async function startSilent(): Promise<{ readonly server: Server; readonly port: number }> {
