@@ -175,7 +175,7 @@ async function scaling(baseUrl: string): Promise<void> {
 
 /** The embedded Medplum has measurements of its own. */
 async function emulator(): Promise<void> {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(__dirname, '../test/bench/emulator.bench.cjs')]);
+  const { stdout } = await promisify(execFile)(process.execPath, [join(__dirname, '../bench/emulator.bench.cjs')]);
   emulatorLines.push(...stdout.trim().split('\n'));
   console.log(['### The embedded Medplum', '', ...emulatorLines.map((line) => `- ${line}`), ''].join('\n'));
 }

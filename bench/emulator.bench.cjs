@@ -54,7 +54,7 @@ async function client({ baseUrl, authorization, onBehalfOf, ids }) {
 
 async function server() {
   const start = performance.now();
-  const { MedplumEmulator } = require('../../dist/testing');
+  const { MedplumEmulator } = require('../dist/testing');
   const emulator = await MedplumEmulator.start();
   process.stdout.write(`start: ${Math.round(performance.now() - start)} ms\n`);
   const organization = await emulator.createResource({ resourceType: 'Organization', name: 'Bench' });
