@@ -1,47 +1,61 @@
-/** What one subject used for a number of operations. */
+/** The time that one subject used for a number of operations, in µs. */
 export interface Usage {
-  /** CPU time of the process, all threads, in µs. */
+  /** CPU time of the process, all threads. */
   readonly cpu: number;
-  /** The part of it outside the kernel, which has the sockets. */
+  /** The part of `cpu` spent outside the kernel. Socket work happens inside it. */
   readonly user: number;
-  /** In µs. */
   readonly wall: number;
 }
 
-/** Something that is measured: it does `count` operations, `concurrency` of them at a time. */
+/** Something to measure. It runs `count` operations, `concurrency` of them at a time. */
 export interface Subject {
   readonly name: string;
   run(count: number, concurrency: number): Promise<Usage>;
 }
 
-/** Medians over the rounds, in µs per operation. */
+/** The median of the rounds of one subject, in µs per operation. */
 export interface Figure extends Usage {
   readonly name: string;
   /** Operations in each round. */
   readonly count: number;
-  /** Lowest and highest round, CPU time per operation. */
+  /** The lowest and the highest CPU time of a round, in µs per operation. */
   readonly range: readonly [lowest: number, highest: number];
+  /** CPU time of each round, in µs per operation. */
+  readonly rounds: readonly number[];
 }
 
-/** Subjects that were measured side by side. */
+/** Subjects that took turns in the same rounds. */
 export interface Comparison {
   readonly title: string;
   readonly figures: readonly Figure[];
 }
 
-/** A size of answer. */
+/** The CPU time of one kind of call in two builds of the library. */
+export interface BuildRatio {
+  readonly subject: string;
+  /** Median, in µs per operation. */
+  readonly thisBuild: number;
+  /** Median, in µs per operation. */
+  readonly otherBuild: number;
+  /** Median of this build divided by the other build, round by round. */
+  readonly ratio: number;
+  /** Half of the rounds had a ratio in this range. */
+  readonly quartiles: readonly [lower: number, upper: number];
+}
+
+/** The size of a response body. */
 export type Size = '1 KB' | '100 KB' | '1 MB';
 
-/** What is asked of a process that is measured. */
+/** A command to a measured process. */
 export type Command =
   | { readonly do: 'run'; readonly size: Size; readonly count: number; readonly concurrency: number }
   | { readonly do: 'usage' }
   | { readonly do: 'memory'; readonly calls: number; readonly identities: number };
 
-/** What such a process answers. */
-export interface Answer extends Usage {
+/** The reply of a measured process to a command. */
+export interface Reply extends Usage {
   /** Growth of the heap after garbage collection, in bytes. */
   readonly heap?: number;
-  /** What went wrong. */
+  /** The stack of the error, if the command failed. */
   readonly problem?: string;
 }

@@ -1,12 +1,22 @@
 import { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { ExecutionContext } from '@nestjs/common';
-import { defer, lastValueFrom } from 'rxjs';
 import { Agent, Pool, request, WebSocket } from 'undici';
 import type { MedplumModuleOptions, MedplumPreparedRequest, MedplumService } from 'nestjs-medplum';
 import type { Size } from './bench.types';
 
-/** One operation for an answer of each size. */
+/** One call with a response of the given size. */
 export type Operation = (size: Size) => Promise<unknown>;
+
+/** What to call, and with which build of the library. */
+export interface Target {
+  readonly baseUrl: string;
+  /** The folder of the checkout whose `dist` and `node_modules` to load. */
+  readonly checkout: string;
+}
+
+type Client = (target: Target) => Operation | Promise<Operation>;
 
 const MEMBERSHIP = 'ProjectMembership/00000000-0000-4000-8000-00000000000a';
 const ID = '00000000-0000-4000-8000-000000000003';
@@ -17,7 +27,7 @@ const HEADERS = {
   'x-medplum-on-behalf-of': MEMBERSHIP,
 };
 
-/** Connections at most, for all who can say so. */
+/** The connection limit of every client that has such an option. */
 const CONNECTIONS = 64;
 
 const COUNTS: Readonly<Record<Size, number>> = { '1 KB': 0, '100 KB': 100, '1 MB': 1000 };
@@ -25,28 +35,42 @@ const COUNTS: Readonly<Record<Size, number>> = { '1 KB': 0, '100 KB': 100, '1 MB
 const pathOf = (size: Size): string =>
   size === '1 KB' ? `fhir/R4/Patient/${ID}` : `fhir/R4/Patient?_count=${COUNTS[size]}`;
 
-type Options = Parameters<MedplumService['readResource']>[2];
+/**
+ * Loads a package as the library in `checkout` does: both then use the same copy of Nest. Each subject loads only what
+ * it measures, because loading nestjs-cls alone makes every promise cost more before Node 24.
+ */
+const load = ({ checkout }: Target, name: string): unknown => createRequire(join(checkout, 'package.json'))(name);
 
-/** What our read and search cost: `1 KB` reads a resource, the others search. */
-function ours(medplum: MedplumService, options?: Options): Operation {
+const library = (target: Target) => load(target, 'nestjs-medplum') as typeof import('nestjs-medplum');
+const nestCore = (target: Target) => load(target, '@nestjs/core') as typeof import('@nestjs/core');
+
+type CallOptions = Parameters<MedplumService['readResource']>[2];
+
+/** Reads one resource for 1 KB, and searches for the other sizes. */
+function reading(medplum: MedplumService, options?: CallOptions): Operation {
   return (size) =>
     size === '1 KB'
       ? medplum.readResource('Patient', ID, options)
       : medplum.search('Patient', `_count=${COUNTS[size]}`, options);
 }
 
-/** The service, as an app gets it. What others do not need is loaded here: nestjs-cls alone makes promises dearer. */
-export async function service(baseUrl: string, more: Partial<MedplumModuleOptions> = {}) {
-  const { NestFactory } = await import('@nestjs/core');
-  const { MedplumAudit, MedplumModule, MedplumService: Service } = await import('nestjs-medplum');
-  const app = await NestFactory.createApplicationContext(
-    MedplumModule.forRoot({ baseUrl, clientId: 'client', clientSecret: 'secret', ...more }),
+/** An app with the library in it. */
+export async function service(target: Target, more: Partial<MedplumModuleOptions> = {}) {
+  const { MedplumAudit, MedplumModule, MedplumService: Service } = library(target);
+  const app = await nestCore(target).NestFactory.createApplicationContext(
+    MedplumModule.forRoot({ baseUrl: target.baseUrl, clientId: 'client', clientSecret: 'secret', ...more }),
     { logger: ['error', 'warn'] },
   );
   return { app, medplum: app.get(Service), audit: app.get(MedplumAudit) };
 }
 
-function rawUndici(baseUrl: string): Operation {
+/** Calls as the fixed identity of `actingAs()`, with module options and call options that differ from the defaults. */
+const acting =
+  (more?: Partial<MedplumModuleOptions>, options?: CallOptions): Client =>
+  async (target) =>
+    reading((await service(target, more)).medplum.actingAs(MEMBERSHIP), options);
+
+function undiciRequest({ baseUrl }: Target): Operation {
   const dispatcher = new Agent({ connections: CONNECTIONS });
   return async (size) => {
     const { body } = await request(baseUrl + pathOf(size), { dispatcher, headers: HEADERS });
@@ -54,8 +78,8 @@ function rawUndici(baseUrl: string): Operation {
   };
 }
 
-/** The layer below `request()`: what nobody who uses undici gets below. */
-function rawDispatch(baseUrl: string): Operation {
+/** The layer below `request()`. Nothing that uses undici can be cheaper. */
+function undiciDispatch({ baseUrl }: Target): Operation {
   const pool = new Pool(baseUrl, { connections: CONNECTIONS });
   const headers = Object.entries(HEADERS).flat();
   return (size) =>
@@ -74,14 +98,15 @@ function rawDispatch(baseUrl: string): Operation {
     });
 }
 
-/** Calls that a decorated handler makes: what guard and interceptor do is measured as well. */
-async function inHandler(baseUrl: string, more: Partial<MedplumModuleOptions>): Promise<Operation> {
-  const { ModuleRef, Reflector } = await import('@nestjs/core');
-  const { OnBehalfOf, OnBehalfOfGuard, OnBehalfOfInterceptor } = await import('nestjs-medplum');
-  const { app, medplum } = await service(baseUrl, more);
+/** Calls from a decorated handler. Includes the cost of guard and interceptor, but not of the HTTP server. */
+async function inHandler(target: Target, more: Partial<MedplumModuleOptions>): Promise<Operation> {
+  const { ModuleRef, Reflector } = nestCore(target);
+  const { OnBehalfOf, OnBehalfOfGuard, OnBehalfOfInterceptor } = library(target);
+  const { defer, lastValueFrom } = load(target, 'rxjs') as typeof import('rxjs');
+  const { app, medplum } = await service(target, more);
   class Charts {}
   OnBehalfOf(MEMBERSHIP)(Charts);
-  const handler = ours(medplum);
+  const handler = reading(medplum);
   const guard = new OnBehalfOfGuard(new Reflector(), app.get(ModuleRef));
   const interceptor = new OnBehalfOfInterceptor(app.get(ModuleRef));
   return async (size) => {
@@ -94,12 +119,11 @@ async function inHandler(baseUrl: string, more: Partial<MedplumModuleOptions>): 
       getArgByIndex: (index: number) => args[index],
     } as unknown as ExecutionContext;
     await guard.canActivate(context);
-    const answer = await interceptor.intercept(context, { handle: () => defer(() => handler(size)) });
-    return lastValueFrom(answer);
+    return lastValueFrom(await interceptor.intercept(context, { handle: () => defer(() => handler(size)) }));
   };
 }
 
-/** As much of a response as the interceptor looks at. */
+/** The part of an HTTP response that the interceptor uses. */
 class InboundResponse extends EventEmitter {
   getHeader(): undefined {
     return undefined;
@@ -113,54 +137,49 @@ function addHeader({ headers }: MedplumPreparedRequest): void {
   headers['x-request-id'] = 'bench';
 }
 
-/** Subjects by name. The first is the limit. */
-export const CLIENTS: Readonly<Record<string, (baseUrl: string) => Operation | Promise<Operation>>> = {
-  'undici request': rawUndici,
-  'undici request, nestjs-cls loaded': async (baseUrl) => {
-    await import('nestjs-cls');
-    return rawUndici(baseUrl);
-  },
-  'undici dispatch': rawDispatch,
-  'ours, actingAs()': async (baseUrl) => ours((await service(baseUrl)).medplum.actingAs(MEMBERSHIP)),
-  'ours, per call': async (baseUrl) => ours((await service(baseUrl)).medplum, { onBehalfOf: MEMBERSHIP }),
-  'ours, ambient scope': async (baseUrl) => {
-    const { medplum } = await service(baseUrl);
-    const read = ours(medplum);
+/** The same call through the library, each time with one feature. */
+export const LIBRARY_CALLS: Readonly<Record<string, Client>> = {
+  'nestjs-medplum, actingAs()': acting(),
+  'nestjs-medplum, onBehalfOf option': async (target) =>
+    reading((await service(target)).medplum, { onBehalfOf: MEMBERSHIP }),
+  'nestjs-medplum, ambient scope': async (target) => {
+    const { medplum } = await service(target);
+    const read = reading(medplum);
     return (size) => medplum.onBehalfOf(MEMBERSHIP, () => read(size));
   },
-  'ours, audited': async (baseUrl) => {
-    const { medplum, audit } = await service(baseUrl);
+  'nestjs-medplum, audit listener': async (target) => {
+    const { medplum, audit } = await service(target);
     let seen = 0;
     audit.events$.subscribe((event) => (seen += event.attempts.length));
-    return ours(medplum.actingAs(MEMBERSHIP));
+    return reading(medplum.actingAs(MEMBERSHIP));
   },
-  'ours, audited as JSON': async (baseUrl) => {
-    const { medplum, audit } = await service(baseUrl);
+  'nestjs-medplum, audit events as JSON': async (target) => {
+    const { medplum, audit } = await service(target);
     let seen = 0;
     audit.events$.subscribe((event) => (seen += JSON.stringify(event).length));
-    return ours(medplum.actingAs(MEMBERSHIP));
+    return reading(medplum.actingAs(MEMBERSHIP));
   },
-  'ours, with signal': async (baseUrl) => {
-    const { signal } = new AbortController();
-    return ours((await service(baseUrl)).medplum.actingAs(MEMBERSHIP), { signal });
+  'nestjs-medplum, signal': (target) => acting({}, { signal: new AbortController().signal })(target),
+  'nestjs-medplum, headers': acting({}, { headers: { 'x-request-id': 'bench' } }),
+  'nestjs-medplum, client credentials': acting({ auth: 'client-credentials' }),
+  'nestjs-medplum, undici Agent': (target) => acting({ dispatcher: new Agent({ connections: CONNECTIONS }) })(target),
+  'nestjs-medplum, beforeRequest': acting({ beforeRequest: addHeader }),
+  'nestjs-medplum, compression': acting({ compression: true }),
+  'nestjs-medplum, in a handler': (target) => inHandler(target, {}),
+  'nestjs-medplum, in a handler, abortOnDisconnect': (target) => inHandler(target, { abortOnDisconnect: true }),
+};
+
+/** Every subject by name. The ratios in the tables are to the first one. */
+export const CLIENTS: Readonly<Record<string, Client>> = {
+  'undici request()': undiciRequest,
+  'undici request(), nestjs-cls loaded': (target) => {
+    load(target, 'nestjs-cls');
+    return undiciRequest(target);
   },
-  'ours, with headers': async (baseUrl) =>
-    ours((await service(baseUrl)).medplum.actingAs(MEMBERSHIP), { headers: { 'x-request-id': 'bench' } }),
-  'ours, client credentials': async (baseUrl) =>
-    ours((await service(baseUrl, { auth: 'client-credentials' })).medplum.actingAs(MEMBERSHIP)),
-  'ours, undici Agent': async (baseUrl) => {
-    const dispatcher = new Agent({ connections: CONNECTIONS });
-    return ours((await service(baseUrl, { dispatcher })).medplum.actingAs(MEMBERSHIP));
-  },
-  'ours, beforeRequest': async (baseUrl) => {
-    return ours((await service(baseUrl, { beforeRequest: addHeader })).medplum.actingAs(MEMBERSHIP));
-  },
-  'ours, compression': async (baseUrl) =>
-    ours((await service(baseUrl, { compression: true })).medplum.actingAs(MEMBERSHIP)),
-  'ours, in a handler': (baseUrl) => inHandler(baseUrl, {}),
-  'ours, in a handler, abortOnDisconnect': (baseUrl) => inHandler(baseUrl, { abortOnDisconnect: true }),
-  MedplumClient: async (baseUrl) => {
-    // It reads the global when it loads, and Node 20 has none.
+  'undici dispatch()': undiciDispatch,
+  ...LIBRARY_CALLS,
+  MedplumClient: async ({ baseUrl }) => {
+    // @medplum/core reads the global WebSocket when it loads, and Node 20 has none.
     Reflect.set(globalThis, 'WebSocket', WebSocket);
     const { MedplumClient } = await import('@medplum/core');
     const medplum = new MedplumClient({ baseUrl, fetch, cacheTime: 0, autoBatchTime: 0 });
@@ -171,8 +190,11 @@ export const CLIENTS: Readonly<Record<string, (baseUrl: string) => Operation | P
         ? medplum.readResource('Patient', ID, { headers })
         : medplum.search('Patient', `_count=${COUNTS[size]}`, { headers });
   },
-  fetch: (baseUrl) => async (size) => (await fetch(baseUrl + pathOf(size), { headers: HEADERS })).json(),
-  axios: async (baseUrl) => {
+  fetch:
+    ({ baseUrl }) =>
+    async (size) =>
+      (await fetch(baseUrl + pathOf(size), { headers: HEADERS })).json(),
+  axios: async ({ baseUrl }) => {
     const { default: axios } = await import('axios');
     return async (size) => (await axios.get<unknown>(baseUrl + pathOf(size), { headers: HEADERS })).data;
   },

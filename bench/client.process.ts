@@ -1,12 +1,13 @@
-import type { Answer, Command } from './bench.types';
-import { CLIENTS, service } from './client-subjects';
+import type { Command, Reply } from './bench.types';
+import { CLIENTS, type Operation, service } from './client-subjects';
 import { repeat, serve, usageOf } from './measured-process';
 
-const [, , subject = '', baseUrl = ''] = process.argv;
+const [, , name = '', baseUrl = '', checkout = ''] = process.argv;
+const target = { baseUrl, checkout };
 
-/** What the heap has more after many calls for many users than it had after a few. */
-async function heapGrowth(calls: number, identities: number): Promise<Answer> {
-  const { medplum, audit } = await service(baseUrl);
+/** Measures how much larger the heap is after many calls for many users than after a few. */
+async function heapGrowth(calls: number, identities: number): Promise<Reply> {
+  const { medplum, audit } = await service(target);
   audit.events$.subscribe(() => undefined);
   let call = 0;
   const read = (): Promise<unknown> => {
@@ -24,6 +25,7 @@ async function heapGrowth(calls: number, identities: number): Promise<Answer> {
   return { ...usage, heap: (await heap()) - before };
 }
 
+/** The size of the heap after garbage collection, in bytes. */
 async function heap(): Promise<number> {
   for (let i = 0; i < 5; i++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -32,18 +34,22 @@ async function heap(): Promise<number> {
   return process.memoryUsage().heapUsed;
 }
 
-/** A call for each of many users in turn, after each of them has called once. */
-async function spread(identities: number): Promise<() => Promise<unknown>> {
-  const { medplum } = await service(baseUrl);
+/** A read for each of many users in turn. Each of them has called once before. */
+async function readForMany(identities: number): Promise<Operation> {
+  const { medplum } = await service(target);
   let call = 0;
   const read = () => medplum.readResource('Patient', '1', { onBehalfOf: `m-${call++ % identities}` });
   await repeat(identities, 32, read);
   return read;
 }
 
-async function main(): Promise<void> {
+async function operationOf(subject: string): Promise<Operation | undefined> {
   const identities = /^(\d+) identities$/.exec(subject)?.[1];
-  const operation = identities === undefined ? await CLIENTS[subject]?.(baseUrl) : await spread(Number(identities));
+  return identities === undefined ? CLIENTS[subject]?.(target) : readForMany(Number(identities));
+}
+
+async function main(): Promise<void> {
+  const operation = await operationOf(name);
   serve('', async (command: Command) => {
     if (command.do === 'run' && operation) {
       return usageOf(() => repeat(command.count, command.concurrency, () => operation(command.size)));
@@ -51,7 +57,7 @@ async function main(): Promise<void> {
     if (command.do === 'memory') {
       return heapGrowth(command.calls, command.identities);
     }
-    throw new Error(`${subject} cannot do this.`);
+    throw new Error(`The client process "${name}" does not know the command "${command.do}".`);
   });
 }
 

@@ -1,18 +1,21 @@
-import type { Comparison, Figure, Subject, Usage } from './bench.types';
+import type { BuildRatio, Comparison, Figure, Subject, Usage } from './bench.types';
 
-/** How long is measured. */
+/** How long to measure. */
 export interface Effort {
   readonly rounds: number;
-  /** How long each subject runs before anything counts, in ms: until its code is compiled, in each of its processes. */
+  /** How long each subject runs before the first round, in ms. Long enough for V8 to compile it in each of its processes. */
   readonly warmUp: number;
   /** Length of one round of one subject, in ms. */
   readonly round: number;
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+/** The value below which `share` of the values lie. */
+const quantile = (values: readonly number[], share: number): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 
-/** Operations that fill a round, found out while the subject gets warm. */
+const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** Warms a subject up, and finds out how many operations fill one round. */
 async function countFor(subject: Subject, concurrency: number, effort: Effort): Promise<number> {
   let [count, spent] = [concurrency, 0];
   for (;;) {
@@ -26,7 +29,7 @@ async function countFor(subject: Subject, concurrency: number, effort: Effort): 
   }
 }
 
-/** Measures all subjects in turn, round after round, so that what disturbs the machine disturbs all of them. */
+/** Measures the subjects in turn, round after round, so that other work on the machine disturbs all of them alike. */
 export async function compare(
   title: string,
   subjects: readonly Subject[],
@@ -39,7 +42,7 @@ export async function compare(
     counts.set(subject, await countFor(subject, concurrency, effort));
   }
   for (let round = 0; round < effort.rounds; round++) {
-    // Every other round goes backwards, so that none always runs after the same one.
+    // Every other round runs backwards, so that no subject always follows the same one.
     for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
       const count = counts.get(subject) ?? concurrency;
       const { cpu, user, wall } = await subject.run(count, concurrency);
@@ -56,7 +59,20 @@ export async function compare(
       user: median(usages.map(({ user }) => user)),
       wall: median(usages.map(({ wall }) => wall)),
       range: [Math.min(...cpus), Math.max(...cpus)],
+      rounds: cpus,
     };
   });
   return { title, figures };
+}
+
+/** Compares two builds round by round: both ran in the same moment, so a busy machine changes the ratio little. */
+export function buildRatio(subject: string, thisBuild: Figure, otherBuild: Figure): BuildRatio {
+  const ratios = thisBuild.rounds.map((cpu, round) => cpu / (otherBuild.rounds[round] ?? Number.NaN));
+  return {
+    subject,
+    thisBuild: thisBuild.cpu,
+    otherBuild: otherBuild.cpu,
+    ratio: median(ratios),
+    quartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+  };
 }

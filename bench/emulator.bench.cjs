@@ -1,6 +1,6 @@
 // npm run bench:emulator
-// Start-up, reads, creates and searches of the embedded Medplum under on-behalf-of, with the client in a process of its
-// own, as on a machine with two cores. Prints one line a measurement; asserts nothing.
+// Measures start-up, reads, searches and creates of the embedded Medplum, on behalf of a member with an access policy.
+// The client runs in its own process, so use a machine with two cores. Prints one line for each measurement.
 const { fork } = require('node:child_process');
 const { Pool } = require('undici');
 
@@ -10,17 +10,17 @@ const SECONDS = 3;
 
 async function measure(pool, name, seconds, request) {
   const end = Date.now() + seconds * 1000;
-  let answered = 0;
-  let refused = 0;
+  let sent = 0;
+  let failed = 0;
   const worker = async () => {
     while (Date.now() < end) {
-      const { statusCode, body } = await pool.request(request(answered++));
+      const { statusCode, body } = await pool.request(request(sent++));
       await body.text();
-      refused += statusCode < 300 ? 0 : 1;
+      failed += statusCode < 300 ? 0 : 1;
     }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, worker));
-  process.stdout.write(`${name}: ${Math.round(answered / seconds)}/s${refused ? `, ${refused} refused` : ''}\n`);
+  process.stdout.write(`${name}: ${Math.round(sent / seconds)} requests/s${failed ? `, ${failed} failed` : ''}\n`);
 }
 
 async function client({ baseUrl, authorization, onBehalfOf, ids }) {
@@ -30,7 +30,9 @@ async function client({ baseUrl, authorization, onBehalfOf, ids }) {
   const read = (index) => get(`Patient/${ids[index % ids.length]}`);
   await measure(pool, 'warm-up', 1, read);
   await measure(pool, 'read', SECONDS, read);
-  await measure(pool, 'search by family, criteria policy', SECONDS, (index) => get(`Patient?family=Fam${index % 100}`));
+  await measure(pool, 'search by family, policy with criteria', SECONDS, (index) =>
+    get(`Patient?family=Fam${index % 100}`),
+  );
   await measure(pool, 'search by gender, newest first', SECONDS, () =>
     get('Patient?gender=female&_sort=-_lastUpdated'),
   );
@@ -56,7 +58,7 @@ async function server() {
   const start = performance.now();
   const { MedplumEmulator } = require('../dist/testing');
   const emulator = await MedplumEmulator.start();
-  process.stdout.write(`start: ${Math.round(performance.now() - start)} ms\n`);
+  process.stdout.write(`start-up: ${Math.round(performance.now() - start)} ms\n`);
   const organization = await emulator.createResource({ resourceType: 'Organization', name: 'Bench' });
   const reference = `Organization/${organization.id}`;
   const { membership } = await emulator.createMember({
@@ -84,11 +86,11 @@ async function server() {
   child.send({ baseUrl, authorization, onBehalfOf: membership, ids });
   child.once('exit', () => {
     process.stdout.write(`memory: ${Math.round(process.memoryUsage().rss / 1e6)} MB\n`);
-    emulator.close().catch(failed);
+    emulator.close().catch(report);
   });
 }
 
-function failed(error) {
+function report(error) {
   process.stderr.write(`${error.stack}\n`);
   process.exitCode = 1;
 }
@@ -96,9 +98,9 @@ function failed(error) {
 if (process.argv[2] === 'client') {
   process.once('message', (message) => {
     client(message)
-      .catch(failed)
+      .catch(report)
       .finally(() => process.disconnect());
   });
 } else {
-  server().catch(failed);
+  server().catch(report);
 }

@@ -1,40 +1,40 @@
 import type { Comparison } from './bench.types';
 import { grid } from './report';
 
-export const BARE = 'bare handler';
-export const PASSING = 'guard + passing interceptor';
-/** nestjs-cls makes every promise dearer before Node 24, whoever uses it: what we add is seen against this one. */
+export const EMPTY = 'empty handler';
+export const PASSING = 'guard and interceptor that do nothing';
+/** Loading nestjs-cls makes every promise cost more before Node 24, so this is the fair baseline for the library. */
 export const PASSING_WITH_CLS = 'the same, nestjs-cls loaded';
+export const DECORATED = '@OnBehalfOf()';
+export const CLS_MIDDLEWARE = 'ClsMiddleware';
 
-/** A cost of one request, in µs, beside that of a guard and an interceptor that do nothing. */
+/** The cost of one request to an app, in µs. Each ratio pair is to {@link PASSING} and to {@link PASSING_WITH_CLS}. */
 interface Cost {
   readonly total: number;
-  /** Above a handler without anything. */
+  /** The cost above that of {@link EMPTY}. */
   readonly added: number;
-  /** To {@link PASSING}, and to {@link PASSING_WITH_CLS}. */
   readonly ratiosOfTotal: readonly number[];
   readonly ratiosOfAdded: readonly number[];
 }
 
-/** What one request costs an app. */
 export interface HandlerCost {
   readonly platform: string;
   readonly name: string;
   /** All CPU time. */
   readonly cpu: Cost;
-  /** Without that of the kernel: it does the same for all of them, but not always at the same price. */
+  /** CPU time outside the kernel. The kernel does the same work for every app, but its cost varies. */
   readonly user: Cost;
 }
 
 export function handlerCosts(platform: string, { figures }: Comparison): readonly HandlerCost[] {
   const costOf = (name: string, kind: 'cpu' | 'user'): Cost => {
     const of = (one: string): number => figures.find((figure) => figure.name === one)?.[kind] ?? Number.NaN;
-    const [total, bare, others] = [of(name), of(BARE), [of(PASSING), of(PASSING_WITH_CLS)]];
+    const [total, empty, others] = [of(name), of(EMPTY), [of(PASSING), of(PASSING_WITH_CLS)]];
     return {
       total,
-      added: total - bare,
+      added: total - empty,
       ratiosOfTotal: others.map((other) => total / other),
-      ratiosOfAdded: others.map((other) => (total - bare) / (other - bare)),
+      ratiosOfAdded: others.map((other) => (total - empty) / (other - empty)),
     };
   };
   return figures.map(({ name }) => ({ platform, name, cpu: costOf(name, 'cpu'), user: costOf(name, 'user') }));
@@ -42,7 +42,8 @@ export function handlerCosts(platform: string, { figures }: Comparison): readonl
 
 export function handlerTable(platform: string, costs: readonly HandlerCost[]): string {
   const tables = (['cpu', 'user'] as const).flatMap((kind) => {
-    const head = [kind, 'total, µs', 'ratio', 'ratio, cls', 'above bare, µs', 'ratio', 'ratio, cls'];
+    const label = kind === 'cpu' ? 'CPU per request' : 'CPU outside the kernel';
+    const head = [label, 'total, µs', 'ratio', 'ratio, cls', 'added, µs', 'ratio', 'ratio, cls'];
     const rows = costs.map(({ name, [kind]: { total, added, ratiosOfTotal, ratiosOfAdded } }) => [
       name,
       total.toFixed(1),
@@ -52,5 +53,9 @@ export function handlerTable(platform: string, costs: readonly HandlerCost[]): s
     ]);
     return [...grid(head, rows), ''];
   });
-  return [`${platform}, ratios to "${PASSING}", without and with nestjs-cls loaded:`, '', ...tables].join('\n');
+  const legend = [
+    `"added" is the cost above the ${EMPTY}.`,
+    `"ratio" is to the ${PASSING}, "ratio, cls" to the same with nestjs-cls loaded.`,
+  ];
+  return [`${platform}: ${legend.join(' ')}`, '', ...tables].join('\n');
 }

@@ -1,73 +1,76 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Answer, Command } from './bench.types';
+import type { Command, Reply } from './bench.types';
 
 /**
- * A process of its own for each subject: AsyncLocalStorage, once used, makes every promise of a process dearer, and what
- * one subject left in the heap would be collected at the expense of another.
+ * Runs a subject in its own process. Subjects would otherwise disturb each other: once a process uses AsyncLocalStorage,
+ * each of its promises costs more, and one subject would pay for collecting the garbage of another.
  */
 export class MeasuredProcess {
   private constructor(
     private readonly child: ChildProcess,
-    /** What the process said when it was ready, such as an address. */
+    private readonly exited: Promise<never>,
+    /** What the process sent when it was ready, such as its base URL. */
     readonly ready: string,
   ) {}
 
-  /** Starts `script` of this folder and waits until it is ready. */
+  /**
+   * Starts `script` of this folder and waits until it is ready.
+   * @throws Error if the process exits first.
+   */
   static async start(script: string, ...args: readonly string[]): Promise<MeasuredProcess> {
     const child = fork(join(__dirname, script), args, { execArgv: ['--expose-gc'] });
-    const ended = once(child, 'exit').then(() => {
-      throw new Error(`${script} ${args.join(' ')} ended before it was ready.`);
+    const exited = once(child, 'exit').then(() => {
+      throw new Error(`The process "${[script, ...args].join(' ')}" exited too early. Its own output says why.`);
     });
-    const [ready] = (await Promise.race([once(child, 'message'), ended])) as [string];
-    ended.catch(() => undefined);
-    return new MeasuredProcess(child, ready);
+    exited.catch(() => undefined); // `close()` ends the process as well
+    const [ready] = (await Promise.race([once(child, 'message'), exited])) as [string];
+    return new MeasuredProcess(child, exited, ready);
   }
 
-  /** @throws Error with what went wrong there. */
-  async ask(command: Command): Promise<Answer> {
-    const answered = once(this.child, 'message') as Promise<[Answer]>;
+  /** @throws Error if the command failed, or if the process exited. */
+  async ask(command: Command): Promise<Reply> {
+    const replied = once(this.child, 'message') as Promise<[Reply]>;
     this.child.send(command);
-    const [answer] = await answered;
-    if (answer.problem !== undefined) {
-      throw new Error(answer.problem);
+    const [reply] = await Promise.race([replied, this.exited]);
+    if (reply.problem !== undefined) {
+      throw new Error(reply.problem);
     }
-    return answer;
+    return reply;
   }
 
   async close(): Promise<void> {
-    const ended = once(this.child, 'exit');
     this.child.kill();
-    await ended;
+    await this.exited.catch(() => undefined);
   }
 }
 
-/** The other side: says that this process is ready, and answers one command at a time. */
-export function serve(ready: string, answer: (command: Command) => Promise<Answer>): void {
+/** The measured side: tells the parent that this process is ready, then runs one command at a time. */
+export function serve(ready: string, run: (command: Command) => Promise<Reply>): void {
   process.on('message', (command: Command) => {
-    void answer(command)
+    void run(command)
       .catch((error: unknown) => ({
         cpu: 0,
         user: 0,
         wall: 0,
         problem: error instanceof Error ? error.stack : String(error),
       }))
-      .then((result) => process.send?.(result));
+      .then((reply) => process.send?.(reply));
   });
   process.once('disconnect', () => process.exit());
   process.send?.(ready);
 }
 
-/** What `work` used in this process. */
-export async function usageOf(work: () => Promise<unknown>): Promise<Answer> {
+/** Measures the time that `work` uses in this process. */
+export async function usageOf(work: () => Promise<unknown>): Promise<Reply> {
   const [cpu, wall] = [process.cpuUsage(), process.hrtime.bigint()];
   await work();
   const { user, system } = process.cpuUsage(cpu);
   return { cpu: user + system, user, wall: Number(process.hrtime.bigint() - wall) / 1000 };
 }
 
-/** Does `work` `count` times, `concurrency` at a time. */
+/** Runs `work` `count` times, `concurrency` at a time. */
 export async function repeat(count: number, concurrency: number, work: () => Promise<unknown>): Promise<void> {
   let left = count;
   const worker = async (): Promise<void> => {

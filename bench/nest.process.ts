@@ -16,9 +16,11 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Observable } from 'rxjs';
-import { serve, usageOf } from './measured-process';
+import type { Usage } from './bench.types';
+import { CLS_MIDDLEWARE, DECORATED, EMPTY, PASSING, PASSING_WITH_CLS } from './handler-cost';
+import { serve } from './measured-process';
 
-const ANSWER = { resourceType: 'Patient', id: '1', active: true };
+const PATIENT = { resourceType: 'Patient', id: '1', active: true };
 
 @Injectable()
 class PassingGuard implements CanActivate {
@@ -35,10 +37,10 @@ class PassingInterceptor implements NestInterceptor {
 }
 
 @Controller()
-class Bare {
+class Empty {
   @Get('patient')
   async patient() {
-    return ANSWER;
+    return PATIENT;
   }
 }
 
@@ -48,64 +50,64 @@ class Passing {
   @UseGuards(PassingGuard)
   @UseInterceptors(PassingInterceptor)
   async patient() {
-    return ANSWER;
+    return PATIENT;
   }
 }
 
-@Module({ controllers: [Bare] })
-class BareApp {}
+@Module({ controllers: [Empty] })
+class EmptyApp {}
 
 @Module({ controllers: [Passing] })
 class PassingApp {}
 
-async function oursApp(): Promise<new () => object> {
+async function decoratedApp(): Promise<new () => object> {
   const { fromUser, MedplumModule, OnBehalfOf } = await import('nestjs-medplum');
   const options = { baseUrl: 'http://127.0.0.1:1/', clientId: 'client', clientSecret: 'secret' };
 
   @Controller()
-  class Ours {
+  class Decorated {
     @Get('patient')
     @OnBehalfOf(fromUser('membership'))
     async patient() {
-      return ANSWER;
+      return PATIENT;
     }
   }
 
-  @Module({ imports: [MedplumModule.forRoot(options)], controllers: [Ours] })
-  class OursApp {}
-  return OursApp;
+  @Module({ imports: [MedplumModule.forRoot(options)], controllers: [Decorated] })
+  class DecoratedApp {}
+  return DecoratedApp;
 }
 
 async function clsApp(): Promise<new () => object> {
   const { ClsModule } = await import('nestjs-cls');
 
-  @Module({ imports: [ClsModule.forRoot({ middleware: { mount: true } })], controllers: [Bare] })
+  @Module({ imports: [ClsModule.forRoot({ middleware: { mount: true } })], controllers: [Empty] })
   class ClsApp {}
   return ClsApp;
 }
 
-/** nestjs-cls turns AsyncLocalStorage on when it loads, which makes every promise of the process dearer before Node 24. */
+/** nestjs-cls turns AsyncLocalStorage on when it loads. Every promise of the process then costs more before Node 24. */
 async function passingAppWithCls(): Promise<new () => object> {
   await import('nestjs-cls');
   return PassingApp;
 }
 
-/** Each loads only what it measures. */
+/** Each app loads only what it measures. */
 const APPS: Readonly<Record<string, () => Promise<new () => object>>> = {
-  'bare handler': () => Promise.resolve(BareApp),
-  'guard + passing interceptor': () => Promise.resolve(PassingApp),
-  'the same, nestjs-cls loaded': passingAppWithCls,
-  '@OnBehalfOf()': oursApp,
-  ClsMiddleware: clsApp,
+  [EMPTY]: () => Promise.resolve(EmptyApp),
+  [PASSING]: () => Promise.resolve(PassingApp),
+  [PASSING_WITH_CLS]: passingAppWithCls,
+  [DECORATED]: decoratedApp,
+  [CLS_MIDDLEWARE]: clsApp,
 };
 
 const USER = { membership: 'ProjectMembership/m-1' };
 
-/** The app, with somebody logged in for every request. */
+/** Creates the app. A user is logged in for every request. */
 async function create(name: string, platform: string): Promise<INestApplication> {
   const root = await APPS[name]?.();
   if (!root) {
-    throw new Error(`There is no ${name}.`);
+    throw new Error(`There is no app called "${name}".`);
   }
   const logger = ['error', 'warn'] as const;
   if (platform === 'Express') {
@@ -128,10 +130,11 @@ async function main(): Promise<void> {
   const [, , name = '', platform = ''] = process.argv;
   const app = await create(name, platform);
   await app.listen(0, '127.0.0.1');
-  serve(await app.getUrl(), () => usageOf(() => Promise.resolve()).then((none) => ({ ...none, ...total() })));
+  serve(await app.getUrl(), () => Promise.resolve(total()));
 }
 
-function total() {
+/** The time this process has used since it started. */
+function total(): Usage {
   const { user, system } = process.cpuUsage();
   return { cpu: user + system, user, wall: Number(process.hrtime.bigint()) / 1000 };
 }

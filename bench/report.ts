@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import type { Comparison } from './bench.types';
+import type { BuildRatio, Comparison } from './bench.types';
 
-/** What the figures were made on. */
+/** The machine that the figures come from, in one line. */
 export function machine(): string {
   const [first] = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
@@ -11,20 +11,35 @@ export function machine(): string {
   return `Node ${process.versions.node}, V8 ${process.versions.v8}, ${process.platform} ${release()}, ${cpus().length} x ${first?.model ?? 'unknown CPU'}, ${memory} GB, load ${load}`;
 }
 
-/** A comparison as a Markdown table; ratios are of CPU time, to the first subject. */
+/** A comparison as a Markdown table. The ratio is the CPU time divided by that of the first subject. */
 export function table({ title, figures }: Comparison): string {
-  const [limit] = figures;
+  const [first] = figures;
   const rows = figures.map(({ name, cpu, wall, range }) => [
     name,
     cpu.toFixed(1),
-    `${range[0].toFixed(1)} - ${range[1].toFixed(1)}`,
+    range[0].toFixed(1),
+    range[1].toFixed(1),
     wall.toFixed(1),
-    (cpu / (limit?.cpu ?? cpu)).toFixed(2),
+    (cpu / (first?.cpu ?? cpu)).toFixed(2),
   ]);
-  return [`### ${title}`, '', ...grid(['', 'CPU, µs', 'range', 'wall, µs', 'ratio'], rows), ''].join('\n');
+  const head = ['per operation', 'CPU, µs', 'lowest', 'highest', 'wall, µs', 'CPU ratio to first row'];
+  return [`### ${title}`, '', ...grid(head, rows), ''].join('\n');
 }
 
-/** Lines of a Markdown table, columns in line. */
+/** Two builds as a Markdown table. */
+export function ratioTable(title: string, ratios: readonly BuildRatio[]): string {
+  const rows = ratios.map(({ subject, thisBuild, otherBuild, ratio, quartiles }) => [
+    subject,
+    thisBuild.toFixed(1),
+    otherBuild.toFixed(1),
+    ratio.toFixed(2),
+    quartiles.map((quartile) => quartile.toFixed(2)).join(' to '),
+  ]);
+  const head = ['CPU per operation', 'this build, µs', 'other build, µs', 'ratio', 'half of the rounds'];
+  return [`### ${title}`, '', ...grid(head, rows), ''].join('\n');
+}
+
+/** The lines of a Markdown table, with aligned columns. */
 export function grid(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((cell, i) => Math.max(cell.length, 3, ...rows.map((row) => row[i]?.length ?? 0)));
   const line = (row: readonly string[]) =>
@@ -33,7 +48,7 @@ export function grid(head: readonly string[], rows: readonly (readonly string[])
   return [line(head), rule, ...rows.map(line)];
 }
 
-/** Writes everything as JSON. */
+/** Writes `content` to `file` as JSON, and creates the folder if it is missing. */
 export function writeJson(file: string, content: object): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`);

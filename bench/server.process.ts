@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Size } from './bench.types';
 import { gzipSync } from 'node:zlib';
+import type { Size } from './bench.types';
 import { serve } from './measured-process';
 
-/** A Medplum that answers at once: what is measured is who asks. */
+/** What this stand-in for Medplum responds with. It responds at once, because the benchmark measures the clients. */
 const PATIENT = {
   resourceType: 'Patient',
   meta: { versionId: '00000000-0000-4000-8000-000000000001', lastUpdated: '2026-01-01T00:00:00.000Z' },
@@ -21,7 +21,7 @@ function patient(bytes: number): object {
   return { ...PATIENT, text: { ...PATIENT.text, div: 'x'.repeat(Math.max(0, rest)) } };
 }
 
-/** Bundles hold resources of 1 KB each. */
+/** A bundle of resources of 1 KB each. */
 const bundle = (kilobytes: number) => ({
   resourceType: 'Bundle',
   type: 'searchset',
@@ -34,13 +34,17 @@ const BODIES: Readonly<Record<Size, Buffer>> = {
   '1 MB': Buffer.from(JSON.stringify(bundle(1024))),
 };
 
-const PACKED: Readonly<Record<Size, Buffer>> = {
+const COMPRESSED: Readonly<Record<Size, Buffer>> = {
   '1 KB': gzipSync(BODIES['1 KB']),
   '100 KB': gzipSync(BODIES['100 KB']),
   '1 MB': gzipSync(BODIES['1 MB']),
 };
-/** As the option `compression` writes it. fetch and axios always ask for packed answers: here they do not get them. */
-const ASKS_FOR_PACKED = 'gzip, br';
+
+/**
+ * The header value that the `compression` option sends. fetch and axios always accept compressed responses; they get
+ * plain ones here, so that they do the same work as the other clients.
+ */
+const ACCEPTS_COMPRESSED = 'gzip, br';
 
 function sizeOf(path: string): Size {
   if (path.includes('_count=1000')) {
@@ -53,13 +57,13 @@ const TOKEN = Buffer.from(JSON.stringify({ access_token: 'token', token_type: 'B
 
 const server = createServer((request, response) => {
   const path = request.url ?? '';
-  const packed = request.headers['accept-encoding'] === ASKS_FOR_PACKED;
-  const body = path.includes('oauth2/token') ? TOKEN : (packed ? PACKED : BODIES)[sizeOf(path)];
+  const compressed = request.headers['accept-encoding'] === ACCEPTS_COMPRESSED;
+  const body = path.includes('oauth2/token') ? TOKEN : (compressed ? COMPRESSED : BODIES)[sizeOf(path)];
   request.resume().once('end', () => {
     response.writeHead(200, {
       'content-type': 'application/fhir+json; charset=utf-8',
       'content-length': body.length,
-      ...(packed ? { 'content-encoding': 'gzip' } : {}),
+      ...(compressed ? { 'content-encoding': 'gzip' } : {}),
       etag: 'W/"1"',
       ratelimit: ['"requests";r=59998;t=60', '"fhirInteractions";r=48497;t=4'],
     });
@@ -69,5 +73,5 @@ const server = createServer((request, response) => {
 server.keepAliveTimeout = 90_000;
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
-  serve(`http://127.0.0.1:${port}/`, () => Promise.reject(new Error('The server is not measured.')));
+  serve(`http://127.0.0.1:${port}/`, () => Promise.reject(new Error('The server process knows no commands.')));
 });
