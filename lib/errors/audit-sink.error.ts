@@ -1,6 +1,6 @@
 import { MedplumError, type MedplumErrorDetails } from './medplum.error';
 
-/** What an {@link AuditSinkError} holds beside what every error does. */
+/** What an {@link AuditSinkError} holds in addition to what every error holds. */
 export interface AuditSinkErrorDetails extends MedplumErrorDetails {
   /** What the call would have returned. */
   readonly result?: unknown;
@@ -9,9 +9,12 @@ export interface AuditSinkErrorDetails extends MedplumErrorDetails {
 }
 
 /**
- * With `audit.mode: 'require'`: a sink did not accept a record. `effect` says what the call did all the same: `none` when
- * it was not sent, or read only; `happened` when a write took effect, and its result is in {@link AuditSinkError.result}.
- * Do not make such a call again.
+ * Thrown only with `audit.mode: 'require'`: a sink did not accept the record of the call, or there is no sink.
+ *
+ * `effect` tells what the call did on the server. It is `none` when the call was a read, or when the intent of a write
+ * could not be recorded and so nothing was sent; in the second case you may make the call again (`retryable`). It is
+ * `happened` when a write took effect: its result is in {@link AuditSinkError.result}, so do not make the call again.
+ * It is `unknown` when the call itself failed with an unknown effect; see {@link AuditSinkError.callError}.
  */
 export class AuditSinkError extends MedplumError {
   readonly #result: unknown;
@@ -23,12 +26,12 @@ export class AuditSinkError extends MedplumError {
     this.#callError = details.callError;
   }
 
-  /** The answer to a write that took effect. What a read would have returned is withheld. PHI. */
+  /** The result of a write that took effect. The result of a read is withheld. PHI. */
   get result(): unknown {
     return this.#result;
   }
 
-  /** Why the call failed, when it did so before its record failed too. */
+  /** Why the call itself failed, if it failed before its record did. */
   get callError(): MedplumError | undefined {
     return this.#callError;
   }

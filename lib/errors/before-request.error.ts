@@ -1,8 +1,9 @@
 import { MedplumError, type MedplumErrorDetails } from './medplum.error';
 
 /**
- * The `beforeRequest` option of the client threw, or made of a request something that is not sent. Nothing was sent.
- * `cause` tells the name and code of what it threw.
+ * Thrown when the `beforeRequest` option of the client threw, or changed the request into one that the library does not
+ * send. Nothing was sent, so `effect` is `none`. Correct the hook: the message names what it did, and `cause` has the
+ * name and code of what it threw.
  */
 export class MedplumBeforeRequestError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {

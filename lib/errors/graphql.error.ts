@@ -1,16 +1,19 @@
 import { MedplumError, type MedplumErrorDetails } from './medplum.error';
 
-/** One error of a GraphQL answer (GraphQL specification, section 7.1.2). */
+/** One error of a GraphQL response (GraphQL specification, section 7.1.2). */
 export interface GraphqlErrorEntry {
-  /** Text of the server: it may quote values. */
+  /** The server's text. It may quote stored values: PHI. */
   readonly message?: string;
-  /** Where in the data the value is missing. */
+  /** Path to the value that is missing in the data. */
   readonly path?: readonly (string | number)[];
 }
 
 /**
- * The server answered a GraphQL request with errors: fields that are not granted or not found, an invalid document, or a
- * used-up quota. What could be read all the same stands in {@link MedplumGraphqlError.partialData}.
+ * Thrown when the response to a GraphQL request lists errors: the identity may not read a field, a field was not found,
+ * the document is invalid, or the quota is used up. The fields that could be read are in
+ * {@link MedplumGraphqlError.partialData}.
+ *
+ * `effect` is `none` for a query. It is `unknown` for a document with a mutation: read the data before you repeat it.
  */
 export class MedplumGraphqlError extends MedplumError {
   readonly #graphqlErrors: readonly GraphqlErrorEntry[];
@@ -25,14 +28,14 @@ export class MedplumGraphqlError extends MedplumError {
     this.#partialData = details.data;
   }
 
-  // Not `errors`: console.log, pino and Nest's logger print the list of that name of any error. Nor `data`, which servers
-  // of sockets and JSON-RPC send to the client.
-  /** The errors as they were answered: PHI. */
+  // The name is not `errors`, because console.log, pino and Nest's logger print a list of that name. The next one is
+  // not `data`, because socket and JSON-RPC servers send a field of that name to the client.
+  /** The errors as the server returned them. PHI. */
   get graphqlErrors(): readonly GraphqlErrorEntry[] {
     return this.#graphqlErrors;
   }
 
-  /** The data that was answered beside the errors; fields that failed are `null`. PHI. */
+  /** The data that came with the errors. Fields that failed are `null`. PHI. */
   get partialData(): unknown {
     return this.#partialData;
   }

@@ -1,6 +1,10 @@
 import { MedplumError } from './medplum.error';
 
-/** The module is set up wrongly. Thrown at start-up, or where a decorator is used on a class that Nest did not make. */
+/**
+ * Thrown when the library is set up wrongly: mostly at start-up, otherwise when you first use the part that is wrong,
+ * such as a decorated method of an instance that Nest did not create. Nothing was sent, so `effect` is `none`. The
+ * message says what to change.
+ */
 export class MedplumConfigError extends MedplumError {
   constructor(message: string) {
     super('MEDPLUM_CONFIG', message);

@@ -1,6 +1,12 @@
 import { MedplumError, type MedplumErrorDetails } from './medplum.error';
 
-/** The request is invalid: refused by the server (400, 405, 413, 415, 422, 431 …), or before sending (no `status`). */
+/**
+ * Thrown when a request is invalid. With a `status`, the server refused it (400, 405, 413, 415, 422, 431 …), and
+ * `outcome` says where it is wrong. Without one, the library refused your arguments before sending anything.
+ *
+ * `effect` is `none`, unless an earlier attempt of the same write has an unknown effect. Correct the request: repeating
+ * it unchanged does not help.
+ */
 export class MedplumBadRequestError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_BAD_REQUEST', message, details);
@@ -8,8 +14,8 @@ export class MedplumBadRequestError extends MedplumError {
 }
 
 /**
- * 304: the caller sent `If-None-Match` or `If-Modified-Since`, and what it has is up to date (RFC 9110 section 15.4.5).
- * `fetch` answers with the status instead.
+ * Thrown for status 304: you sent `If-None-Match` or `If-Modified-Since`, and your copy is up to date (RFC 9110 section
+ * 15.4.5). `effect` is `none`. Use your copy. `fetch` returns the response instead of throwing.
  */
 export class MedplumNotModifiedError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
@@ -17,51 +23,77 @@ export class MedplumNotModifiedError extends MedplumError {
   }
 }
 
-/** 401: the server does not accept the client's own credentials. It is never about the user that is acted for. */
+/**
+ * Thrown for status 401: the server does not accept the credentials of the client. Also thrown when the token endpoint
+ * refuses them, or when the `clientSecret` function fails or returns no text. The identity of the call has no part in
+ * it.
+ *
+ * `effect` is `none`, unless an earlier attempt of the same write has an unknown effect. Check `clientId` and
+ * `clientSecret`.
+ */
 export class MedplumUnauthorizedError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_UNAUTHORIZED', message, details);
   }
 }
 
-/** 403: the access policy of the identity does not grant this interaction with this resource type. */
+/**
+ * Thrown for status 403: the access policy of the identity does not allow this interaction with this resource. `effect`
+ * is `none`, unless an earlier attempt of the same write has an unknown effect. Change the policy, or call for another
+ * identity.
+ */
 export class MedplumForbiddenError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_FORBIDDEN', message, details);
   }
 }
 
-/** 404: there is no such resource, or the identity may not see it. Medplum does not tell which. */
+/**
+ * Thrown for status 404: there is no such resource, or the identity may not see it. Medplum does not tell which.
+ * `effect` is `none`.
+ */
 export class MedplumNotFoundError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_NOT_FOUND', message, details);
   }
 }
 
-/** 409: the write met a concurrent one, or a duplicate exists. */
+/**
+ * Thrown for status 409: somebody wrote at the same time, or a duplicate exists. `effect` is `none`, unless an earlier
+ * attempt of the same write has an unknown effect. If `retryable` is true, two transactions collided in the database,
+ * and you may make the call again. Otherwise look for the duplicate.
+ */
 export class MedplumConflictError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_CONFLICT', message, details);
   }
 }
 
-/** 410: the resource was deleted. */
+/** Thrown for status 410: the resource was deleted. `effect` is `none`. Repeating the call does not help. */
 export class MedplumGoneError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_GONE', message, details);
   }
 }
 
-/** 412: `If-Match` names another version, or a conditional operation matches several resources. */
+/**
+ * Thrown for status 412: the resource is no longer in the version that `If-Match` names, or the condition of a
+ * conditional call matches several resources. `effect` is `none`. Read the resource and apply your change again, or
+ * narrow the condition.
+ */
 export class MedplumPreconditionFailedError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_PRECONDITION_FAILED', message, details);
   }
 }
 
-/** 429: the quota of the client is used up. All users of one client share it. */
+/**
+ * Thrown for status 429, of the server or of its token endpoint: the quota of the client, which all its users share, is
+ * used up. The library has retried the call within its limits. `effect` is `none`, unless an earlier attempt of the
+ * same write has an unknown effect. Make the call again after {@link MedplumRateLimitError.retryAfter}.
+ */
 export class MedplumRateLimitError extends MedplumError {
-  /** How long the server asked to wait, in ms, if it said so. */
+  /** How long the server asks you to wait, in ms; absent if it did not say. */
   readonly retryAfter?: number;
 
   constructor(message: string, details?: MedplumErrorDetails & { readonly retryAfter?: number | undefined }) {
@@ -72,14 +104,25 @@ export class MedplumRateLimitError extends MedplumError {
   }
 }
 
-/** 5xx: the server, or a proxy before it, failed. */
+/**
+ * Thrown for status 5xx of the server, of a proxy in front of it or of its token endpoint. `effect` is `none` for a
+ * read and for a call that got no token. It is `unknown` for a write that was sent: the server may have stored it
+ * before it failed. If `retryable` is true you may make the call again; otherwise read the resource first.
+ */
 export class MedplumServerError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_SERVER', message, details);
   }
 }
 
-/** The answer is not one that Medplum gives: a redirect, an answer that is no JSON, a body that was cut off. */
+/**
+ * Thrown when a response is not one that Medplum sends: a redirect, an HTML page instead of JSON, a body that was cut
+ * off, or a link to another server, which is never followed. Check that `baseUrl` is the Medplum server and that no
+ * proxy rewrites its responses.
+ *
+ * `effect` is `none` for a read. For a write it is `happened` when the status shows that Medplum carried it out, `none`
+ * when the status refuses it, and `unknown` when the response may come from another server.
+ */
 export class MedplumProtocolError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {
     super('MEDPLUM_PROTOCOL', message, details);
@@ -87,8 +130,9 @@ export class MedplumProtocolError extends MedplumError {
 }
 
 /**
- * An earlier attempt of this call may have taken effect, and the answer to its repetition (412, 404 or 410) may be due
- * to that: look at the resource before you decide anything. It is not a version conflict.
+ * Thrown when the library repeated a write whose first attempt may have taken effect, and the response to the
+ * repetition is 412, 404 or 410. Your own first attempt may have caused that response, so it is not a version conflict.
+ * `effect` is always `unknown`. Read the resource before you decide what to do.
  */
 export class UnknownEffectError extends MedplumError {
   constructor(message: string, details?: Omit<MedplumErrorDetails, 'effect' | 'retryable'>) {

@@ -2,8 +2,11 @@ import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'impo
 import { MedplumError, type MedplumErrorDetails } from './medplum.error';
 
 /**
- * A transaction was carried out in part: the project lacks the feature `transaction-bundles`, so Medplum ran it as a batch.
- * What succeeded stays. `effect` is `none` when no entry succeeded.
+ * Thrown when the server accepted a transaction but some of its entries failed: the project lacks the feature
+ * `transaction-bundles`, so Medplum ran the transaction as a batch.
+ *
+ * `effect` is `happened` when at least one entry that writes succeeded: its change stays. It is `none` when only reads
+ * succeeded, or nothing did. {@link MedplumTransactionError.response} tells which entries to undo or to send again.
  */
 export class MedplumTransactionError extends MedplumError {
   readonly #response: Bundle | undefined;
@@ -13,7 +16,7 @@ export class MedplumTransactionError extends MedplumError {
     this.#response = details.response;
   }
 
-  /** The answer, entry by entry: see `entryResults()`. PHI. */
+  /** The response bundle. Read its entries with `entryResults()`. PHI. */
   get response(): Bundle | undefined {
     return this.#response;
   }
