@@ -35,7 +35,9 @@ export interface MedplumErrorDetails {
   readonly outcome?: OperationOutcome | undefined;
   /** Default `none`. */
   readonly effect?: MedplumEffect | undefined;
-  /** Whether you may make the same call again later: it may succeed, and does nothing twice. Default `false`. */
+  /**
+   * Whether you may make the same call again later: it may succeed then, and nothing is done twice. Default `false`.
+   */
   readonly retryable?: boolean | undefined;
   /** The underlying error. Only its `name` and `code` are kept. */
   readonly cause?: unknown;
@@ -56,7 +58,7 @@ export class MedplumError extends Error {
   readonly status?: number;
   /** What the call did on the server. */
   readonly effect: MedplumEffect;
-  /** Whether you may make the same call again later: it may succeed, and does nothing twice. */
+  /** Whether you may make the same call again later: it may succeed then, and nothing is done twice. */
   readonly retryable: boolean;
 
   readonly #outcome: OperationOutcome | undefined;

@@ -25,8 +25,7 @@ export class MedplumNotModifiedError extends MedplumError {
 
 /**
  * Thrown for status 401: the server does not accept the credentials of the client. Also thrown when the token endpoint
- * refuses them, or when the `clientSecret` function fails or returns no text. The identity of the call has no part in
- * it.
+ * refuses them, or when the `clientSecret` function fails or returns no text. It is never about the identity.
  *
  * `effect` is `none`, unless an earlier attempt of the same write has an unknown effect. Check `clientId` and
  * `clientSecret`.
