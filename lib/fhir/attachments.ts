@@ -4,17 +4,17 @@ import { type BaseUrl, pathWithin } from '../http/base-url';
 import { checkMaxBytes, downloadBinary } from './binaries';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 
-/** `content[0].attachment`: names, each with an index if it is a list. */
+/** A path such as `content[0].attachment`: names joined by dots, with an index after each name of a list. */
 const PATH = /^[A-Za-z]\w{0,63}(?:\[\d{1,4}\])?(?:\.[A-Za-z]\w{0,63}(?:\[\d{1,4}\])?){0,9}$/;
 
-/** What the event of a download from a signed address says. The address itself is a credential, so nothing shows it. */
+/** What the event of a download from a signed address records. The address is a credential, so no event shows it. */
 export const SIGNED = {
   action: 'read',
   method: 'GET',
   pathTemplate: '/{signed}',
 } as const satisfies FhirInteraction;
 
-/** @throws MedplumBadRequestError unless `path` is one to an element, such as `content[0].attachment`. */
+/** @throws MedplumBadRequestError unless `path` is written like `content[0].attachment`. */
 export function checkAttachmentPath(path: unknown): string {
   if (typeof path !== 'string' || !PATH.test(path)) {
     throw new MedplumBadRequestError(
@@ -25,9 +25,9 @@ export function checkAttachmentPath(path: unknown): string {
 }
 
 /**
- * The attachment of a resource at `path`.
+ * Returns the attachment at `path` in a resource.
  *
- * @throws MedplumBadRequestError when there is none.
+ * @throws MedplumBadRequestError when the resource has no attachment there.
  */
 export function attachmentAt(resource: unknown, path: string): Attachment {
   let value: unknown = resource;
@@ -39,17 +39,19 @@ export function attachmentAt(resource: unknown, path: string): Attachment {
     value = index === undefined ? element : Array.isArray(element) ? element[Number(index)] : undefined;
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value) || !('url' in value || 'data' in value)) {
-    throw new MedplumBadRequestError('The resource has no attachment with a url or data at this path.');
+    throw new MedplumBadRequestError('The resource has no attachment with a url or data at this path. Check the path.');
   }
   return value as Attachment;
 }
 
 /**
- * The download of content from an address that the server gave: a Binary of this server is read for the identity, any
- * other address is a signed one, which needs no credentials and gets none.
+ * Describes the download of content from an address that the server gave. The address of a Binary on this client's
+ * server is read for the identity. Any other address must be a signed one, which needs no credentials and gets none.
  *
- * @param origins where signed addresses may lead.
- * @throws MedplumProtocolError for an address elsewhere.
+ * @param origins origins that signed addresses may lead to, besides the client's server.
+ * @param maxBytes most bytes to read. Default 100 MiB.
+ * @throws MedplumProtocolError when the address leads to another origin; MedplumBadRequestError when `maxBytes` is not
+ * a number of bytes.
  */
 export function contentRequest(
   address: unknown,
@@ -66,11 +68,11 @@ export function contentRequest(
   try {
     url = new URL(text);
   } catch {
-    // Not absolute, so it is not a signed one either.
+    // A signed address is absolute. This one is not, so it is refused below.
   }
   if (!url || url.username !== '' || url.password !== '' || ![base.origin, ...origins].includes(url.origin)) {
     throw new MedplumProtocolError(
-      'The address of the content is on another server: add its origin to storageOrigins if it is your storage.',
+      'The address of the content leads neither to the Medplum server of this client nor to one of storageOrigins, so nothing was fetched. If it leads to your storage, add its origin to storageOrigins.',
     );
   }
   return {

@@ -6,29 +6,35 @@ import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { onInstance, onType } from './interactions';
 import { referenceTo } from './search-values';
 
-/** Most bytes of an upload or a download, unless the caller says otherwise: 100 MiB. */
+/** Default limit for an upload or a download, in bytes: 100 MiB. */
 export const MAX_BYTES = 100 * 1024 * 1024;
 
-/** What can be uploaded. A stream is read once, so its upload is never repeated. */
+/** Content that can be uploaded. A stream can be read only once, so its upload is never retried. */
 export type BinaryContent = string | Uint8Array | Readable | AsyncIterable<Uint8Array | string>;
 
-/** What an upload is. */
+/** Describes the content of an upload. */
 export interface UploadDescription {
   /** Media type, e.g. `application/pdf`. */
   readonly contentType: string;
-  /** `Type/id` of the resource whose readers may read the content, as Medplum's `X-Security-Context` has it. */
+  /**
+   * `Type/id` of a resource: whoever may read it may read the content. Sent as Medplum's header `X-Security-Context`.
+   */
   readonly securityContext?: string;
-  /** Most bytes that are sent. Default 100 MiB. */
+  /** Limit for the content, in bytes. Default 100 MiB. */
   readonly maxBytes?: number;
 }
 
-/** What the events of Binary content say when its arguments are refused. */
+/** What the events of uploads and downloads record when the arguments are refused. */
 export const BINARY = {
   upload: { action: 'create', method: 'POST', pathTemplate: '/fhir/R4/Binary' },
   download: { action: 'read', method: 'GET', pathTemplate: '/fhir/R4/Binary/{id}' },
 } as const satisfies Record<string, FhirInteraction>;
 
-/** @throws MedplumBadRequestError unless `maxBytes` is a number of bytes. */
+/**
+ * Returns `maxBytes`, or the default if it is undefined.
+ *
+ * @throws MedplumBadRequestError unless `maxBytes` is a whole number of bytes, 1 or more.
+ */
 export function checkMaxBytes(maxBytes: number | undefined): number {
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0)) {
     throw new MedplumBadRequestError('maxBytes must be a whole number of bytes, 1 or more.');
@@ -38,11 +44,11 @@ export function checkMaxBytes(maxBytes: number | undefined): number {
 
 function tooLarge(maxBytes: number): MedplumContentTooLargeError {
   return new MedplumContentTooLargeError(
-    `The content is larger than the ${maxBytes} bytes that are allowed (maxBytes).`,
+    `The content is larger than the ${maxBytes} bytes that maxBytes allows. Raise maxBytes, or upload less.`,
   );
 }
 
-/** The chunks of a stream, until there are too many of them. */
+/** Yields the chunks of a stream, and throws when they exceed `maxBytes`. */
 async function* limited(source: AsyncIterable<Uint8Array | string>, maxBytes: number): AsyncGenerator<Uint8Array> {
   let sent = 0;
   for await (const chunk of source) {
@@ -70,7 +76,7 @@ function bodyOf(content: BinaryContent, maxBytes: number): { body: string | Uint
   return { body: Readable.from(limited(content, maxBytes), { objectMode: false }), once: true };
 }
 
-/** POST `Binary` with the content as it is. */
+/** POST `Binary` with the unchanged content as its body. */
 export function uploadBinary(content: BinaryContent, description: UploadDescription): FhirRequest {
   const { contentType, securityContext, maxBytes } = description;
   return {
@@ -85,7 +91,7 @@ export function uploadBinary(content: BinaryContent, description: UploadDescript
   };
 }
 
-/** GET `Binary/[id]`: its content, unless `Accept` begins with FHIR. */
+/** GET `Binary/[id]`. The server returns the content, unless `Accept` begins with the FHIR media type. */
 export function downloadBinary(id: string, maxBytes: number | undefined): FhirRequest {
   return {
     ...onInstance(BINARY.download, 'Binary', id),

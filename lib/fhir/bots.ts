@@ -1,19 +1,19 @@
 import type { Identifier } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
-import { json, onInstance, onType } from './interactions';
+import { ACCEPT_AND_PLAIN_JSON, json, onInstance, onType } from './interactions';
 import { operation } from './operations';
 import { checkId } from './path-segments';
 import { token } from './search-values';
 
-/** What the event of a bot says when its arguments are refused. */
+/** What the event of a bot run records when the arguments are refused. */
 export const EXECUTE_BOT = {
   action: 'operation',
   method: 'POST',
   pathTemplate: '/fhir/R4/Bot/{id}/$execute',
 } as const satisfies FhirInteraction;
 
-/** RFC 9110 section 8.3.1, ASCII only. */
+/** A media type (RFC 9110 section 8.3.1), ASCII only. */
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\w !#$&^.+/-]*"))*$/;
 
 /** @throws MedplumBadRequestError unless `value` is a media type. */
@@ -28,7 +28,7 @@ export function checkMediaType(value: unknown): string {
 export function executeBot(bot: string | Identifier, input: unknown, contentType: string | undefined): FhirRequest {
   const isIdentifier = typeof bot === 'object' && bot !== null;
   if (isIdentifier && (!bot.system || !bot.value)) {
-    throw new MedplumBadRequestError('The identifier of a bot needs a system and a value.');
+    throw new MedplumBadRequestError('The identifier of a bot must have a system and a value.');
   }
   const on = isIdentifier ? onType(EXECUTE_BOT, 'Bot') : onInstance(EXECUTE_BOT, 'Bot', bot);
   const isBinary = typeof input === 'string' || input instanceof Uint8Array;
@@ -49,29 +49,28 @@ export function executeBot(bot: string | Identifier, input: unknown, contentType
 /** POST `Bot/[id]/$deploy`. */
 export function deployBot(id: string, code: string, filename: string): FhirRequest {
   if (typeof code !== 'string' || code === '' || typeof filename !== 'string' || !/^[\w.-]{1,128}$/.test(filename)) {
-    throw new MedplumBadRequestError('A bot is deployed from its code and the name of a file such as index.js.');
+    throw new MedplumBadRequestError('To deploy a bot, pass its code as text and a file name such as index.js.');
   }
   const request = operation({ operation: 'deploy', resourceType: 'Bot', id });
-  const headers = { accept: 'application/fhir+json', 'content-type': 'application/json' };
-  return { ...request, headers, body: json({ code, filename }, 'code of the bot') };
+  return { ...request, headers: ACCEPT_AND_PLAIN_JSON, body: json({ code, filename }, 'code of the bot') };
 }
 
-/** What the event of a bot that is created says when its arguments are refused. */
+/** What the event of creating a bot records when the arguments are refused. */
 export const CREATE_BOT = {
   action: 'create',
   method: 'POST',
   pathTemplate: '/admin/projects/{id}/bot',
 } as const satisfies FhirInteraction;
 
-/** A bot to be created. */
+/** A new bot. */
 export interface NewBot {
-  /** What people call it. */
+  /** Name that people see. */
   readonly name: string;
-  /** What it is for. */
+  /** Purpose of the bot, for people. */
   readonly description?: string;
-  /** What the bot itself may do; without it, everything in the project. */
+  /** Access policy of the bot itself. Without one, the bot may do everything in the project. */
   readonly accessPolicy?: { readonly reference: string };
-  /** Default `awslambda`, or what the server says. */
+  /** Where the bot runs. The server sets the default; Medplum's own is `awslambda`. */
   readonly runtimeVersion?: 'awslambda' | 'vmcontext' | 'fission';
 }
 
@@ -82,7 +81,7 @@ export function createBot(projectId: string, bot: NewBot): FhirRequest {
     path: `admin/projects/${checkId(projectId, 'id of the project')}/bot`,
     query: '',
     resourceType: 'Bot',
-    headers: { accept: 'application/fhir+json', 'content-type': 'application/json' },
+    headers: ACCEPT_AND_PLAIN_JSON,
     body: json(bot, 'bot'),
     repeatability: 'unsafe',
   };

@@ -10,7 +10,7 @@ import type { PatchOperation } from './resource.types';
 import { search } from './search';
 import type { SearchQuery } from './search-query';
 
-/** An entry of a batch or transaction: it has a request. */
+/** An entry of a batch or transaction. */
 export type RequestEntry = BundleEntry & { readonly request: NonNullable<BundleEntry['request']> };
 
 type Request = RequestEntry['request'];
@@ -20,11 +20,11 @@ function entry(request: FhirRequest, more: Partial<Request>, resource?: Resource
   return { ...(resource ? { resource } : {}), request: { method: request.method, url, ...more } };
 }
 
-/** Makes the entries of a batch or transaction, and checks them like the calls of the same names. */
+/** Makes the entries of a batch or transaction, and checks their arguments as the calls of the same name do. */
 export const bundleEntry = {
   /**
-   * Creates a resource. Other entries refer to it by `fullUrl`, a `urn:uuid:…`. With `ifNoneExist` it is created only when
-   * nothing matches that query.
+   * Creates a resource. Other entries can refer to it by `fullUrl`, a `urn:uuid:…`. With `ifNoneExist`, the server
+   * creates it only if no resource matches that query.
    */
   create(
     resource: Resource,
@@ -37,14 +37,14 @@ export const bundleEntry = {
     return fullUrl === undefined ? made : { fullUrl, ...made };
   },
 
-  /** Writes a resource over the version that it has; see `ifMatch` of `updateResource`. */
+  /** Updates a resource, provided that its version has not changed. `ifMatch` works as in `updateResource`. */
   update(resource: Resource, more: { readonly ifMatch?: IfMatch } = {}): RequestEntry {
     const request = update(resource, more.ifMatch);
     const ifMatch = request.headers['if-match'];
     return entry(request, ifMatch === undefined ? {} : { ifMatch }, resource);
   },
 
-  /** Changes parts of a resource. The patch travels as a Binary (FHIR R4 section 3.1.0.11.3). */
+  /** Changes parts of a resource. The entry carries the JSON Patch as a Binary (FHIR R4 section 3.1.0.11.3). */
   patch(resourceType: string, id: string, operations: readonly PatchOperation[]): RequestEntry {
     const request = patch(resourceType, id, operations);
     return entry(
@@ -64,28 +64,28 @@ export const bundleEntry = {
   /** Reads a resource. */
   read: (resourceType: string, id: string): RequestEntry => entry(read(resourceType, id), {}),
 
-  /** Searches; the answer of the entry is a bundle. */
+  /** Searches. The entry of the response holds the bundle that was found. */
   search: (resourceType: string, query?: SearchQuery): RequestEntry =>
     entry(search(resourceType, query, undefined, false), {}),
 } as const;
 
-/** What became of one entry. */
+/** The result of one entry. */
 export interface EntryResult<T extends Resource = Resource> {
-  /** Place in the bundle that was sent, from 0. */
+  /** Position of the entry in the bundle that was sent, from 0. */
   readonly index: number;
-  /** HTTP status of the entry; 0 when the answer names none. */
+  /** HTTP status of the entry; 0 when the response has none. */
   readonly status: number;
-  /** Whether the status is 2xx, or 304. */
+  /** Whether the status is 2xx or 304. */
   readonly ok: boolean;
   /** The resource that was written, read or found. */
   readonly resource?: T;
-  /** `Type/id` of what was written. */
+  /** `Type/id` of the resource that was written. */
   readonly location?: string;
-  /** Why the entry failed. It may quote stored values. */
+  /** Why the entry failed. It may quote stored values: PHI. */
   readonly outcome?: OperationOutcome;
 }
 
-/** What became of each entry, in the order in which they were sent. */
+/** Returns the result of each entry, in the order in which the entries were sent. */
 export function entryResults<T extends Resource = Resource>(response: Bundle | undefined): EntryResult<T>[] {
   return objects(response?.entry).map(({ resource, response: answer }, index) => {
     const status = Number.parseInt(answer?.status ?? '', 10) || 0;
@@ -101,11 +101,11 @@ export function entryResults<T extends Resource = Resource>(response: Bundle | u
   });
 }
 
-/** POST of a transaction: a success of which some entries failed is none. */
+/** POST of a transaction. A response of success with entries that failed counts as an error. */
 export function transaction(entries: readonly BundleEntry[] | Bundle): FhirRequest {
   const list = Array.isArray(entries) ? entries : (entries as Bundle | undefined)?.entry;
   if (!Array.isArray(list)) {
-    throw new MedplumBadRequestError('executeTransaction takes a Bundle or a list of its entries.');
+    throw new MedplumBadRequestError('executeTransaction() takes a Bundle or a list of entries.');
   }
   const bundle: Bundle = {
     ...(Array.isArray(entries) ? {} : (entries as Bundle)),
@@ -113,10 +113,10 @@ export function transaction(entries: readonly BundleEntry[] | Bundle): FhirReque
     type: 'transaction',
     entry: list,
   };
-  return { ...batch(bundle), check: (body) => partial(body as Bundle, list) };
+  return { ...batch(bundle), check: (body) => partialFailure(body as Bundle, list) };
 }
 
-function partial(response: Bundle, sent: readonly BundleEntry[]): MedplumTransactionError | undefined {
+function partialFailure(response: Bundle, sent: readonly BundleEntry[]): MedplumTransactionError | undefined {
   const results = entryResults(response);
   const failed = results.filter(({ ok }) => !ok).length + Math.max(0, sent.length - results.length);
   if (failed === 0) {
@@ -124,18 +124,20 @@ function partial(response: Bundle, sent: readonly BundleEntry[]): MedplumTransac
   }
   const writes = results.some(({ ok, index }) => ok && sent[index]?.request?.method !== 'GET');
   return new MedplumTransactionError(
-    `The transaction was carried out in part: ${failed} of ${sent.length} entries failed, the others stay. ` +
-      'Medplum keeps all or nothing only in projects with the feature transaction-bundles.',
+    `The transaction was carried out only in part: ${failed} of ${sent.length} entries failed, and what the others wrote stays. ` +
+      'Medplum undoes it only in projects with the feature transaction-bundles. ' +
+      'Look at error.response before you send any entry again.',
     { status: 200, effect: writes ? 'happened' : 'none', response },
   );
 }
 
 /**
- * Refuses a bundle that Medplum would work off later: it runs the entries as the client, whatever identity the request
- * carries.
+ * Refuses a bundle that Medplum would run asynchronously on behalf of someone: it would run the entries as the client,
+ * whatever identity the request carries.
  *
- * @param headers of the request, with lower-case names.
- * @throws MedplumBadRequestError
+ * @param headers headers of the request, with lower-case names.
+ * @param onBehalfOf identity of the request; `undefined` if it runs as the client anyway.
+ * @throws MedplumBadRequestError when the bundle has `Prefer: respond-async` and an identity.
  */
 export function refuseAsyncBundle(
   { action }: FhirRequest,
@@ -145,8 +147,8 @@ export function refuseAsyncBundle(
   const isBundle = action === 'batch' || action === 'transaction';
   if (isBundle && onBehalfOf !== undefined && /respond-async/i.test(headers['prefer'] ?? '')) {
     throw new MedplumBadRequestError(
-      'Prefer: respond-async on a bundle makes Medplum run its entries with the rights of the client instead of those of the user. ' +
-        'Send the bundle without it, or as the client itself in asClientApplication(). Nothing was sent.',
+      'The bundle has the header Prefer: respond-async, so Medplum would run its entries with the rights of the client instead of those of the user. ' +
+        'Send it without that header, or as the client itself in asClientApplication(). Nothing was sent.',
     );
   }
 }

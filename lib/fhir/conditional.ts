@@ -1,5 +1,4 @@
 import type { Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { MedplumBadRequestError } from '../errors/response.errors';
 import type { FhirRequest } from './fhir-request';
 import {
   ACCEPT,
@@ -12,22 +11,14 @@ import {
   wipesAccounts,
 } from './interactions';
 import type { PatchOperation } from './resource.types';
-import { searchQuery } from './search-query';
-
-function condition(query: unknown): string {
-  const text = searchQuery(query);
-  if (text === '') {
-    throw new MedplumBadRequestError('A conditional call needs a condition: an empty one would match every resource.');
-  }
-  return text;
-}
+import { conditionQuery } from './search-query';
 
 /** PUT `[type]?…` (FHIR R4 section 3.1.0.4.3). */
 export function conditionalUpdate(resource: Resource, query: unknown): FhirRequest {
   checkResource(resource);
   return {
     ...onType(INTERACTIONS.conditionalUpdate, resource.resourceType),
-    query: condition(query),
+    query: conditionQuery(query),
     headers: ACCEPT_AND_CONTENT_TYPE,
     body: json(resource, 'resource'),
     repeatability: 'unsafe',
@@ -37,14 +28,14 @@ export function conditionalUpdate(resource: Resource, query: unknown): FhirReque
 
 /** PATCH `[type]?…` (FHIR R4 section 3.1.0.6.1). */
 export function conditionalPatch(type: string, query: unknown, operations: readonly PatchOperation[]): FhirRequest {
-  return { ...onType(INTERACTIONS.conditionalPatch, type), query: condition(query), ...patchBody(operations) };
+  return { ...onType(INTERACTIONS.conditionalPatch, type), query: conditionQuery(query), ...patchBody(operations) };
 }
 
 /** DELETE `[type]?…` (FHIR R4 section 3.1.0.7.1). */
 export function conditionalDelete(type: string, query: unknown): FhirRequest {
   return {
     ...onType(INTERACTIONS.conditionalDelete, type),
-    query: condition(query),
+    query: conditionQuery(query),
     headers: ACCEPT,
     repeatability: 'unsafe',
   };

@@ -9,20 +9,20 @@ import { pathTemplateOf, rawAction, type RawMethod, rawPath } from './raw';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
-function isOurs(pair: unknown): boolean {
+function isMedplumHeader(pair: unknown): boolean {
   return Array.isArray(pair) && /^x-medplum$/i.test(String(pair[0]));
 }
 
-/** The headers that a caller of `fetch` gives, without `X-Medplum`: `@medplum/core` always sends its own. */
+/** Returns the headers that a caller passed to `fetch`, without `X-Medplum`, which `@medplum/core` always sets. */
 export function fetchHeaders(given: MedplumHeaders): MedplumHeaders {
   if (typeof given !== 'object' || given === null) {
     return given;
   }
-  // What is no pair is left in: it is refused with the headers of every other call.
-  return [...(Symbol.iterator in given ? given : Object.entries(given))].filter((pair) => !isOurs(pair));
+  // Anything that is not a pair stays in the list, so that the check of the caller's headers refuses it.
+  return [...(Symbol.iterator in given ? given : Object.entries(given))].filter((pair) => !isMedplumHeader(pair));
 }
 
-/** The method of a `fetch`. */
+/** @throws MedplumBadRequestError unless `method` is one of the methods that `fetch` supports. Default `GET`. */
 export function fetchMethod(method: unknown): RawMethod {
   const name = method === undefined ? 'GET' : typeof method === 'string' ? method.toUpperCase() : '';
   if (!METHODS.has(name)) {
@@ -53,7 +53,9 @@ function bodyOf(body: unknown): Pick<FhirRequest, 'body' | 'once'> {
   );
 }
 
-/** A client that batches by itself puts the reads of several callers into one bundle, and so under one identity. */
+/**
+ * Refuses the bundles of automatic batching: they mix reads of several callers, which would all run for one identity.
+ */
 function refuseAutoBatch(body: unknown): void {
   let bundle: Partial<Bundle>;
   try {
@@ -64,13 +66,13 @@ function refuseAutoBatch(body: unknown): void {
   const entries = objects(bundle?.entry);
   if (bundle?.type === 'batch' && entries.every(({ request }) => request?.method === 'GET')) {
     throw new MedplumBadRequestError(
-      'A batch of nothing but GETs is what automatic batching of @medplum/core sends: it mixes callers. ' +
-        'Set autoBatchTime: 0 (coreClientOptions()), or use executeBatch(). Nothing was sent.',
+      'The batch consists of GETs only, so it may come from the automatic batching of @medplum/core, which mixes the reads of several callers. ' +
+        'Set autoBatchTime: 0, as coreClientOptions() does, or use executeBatch(). Nothing was sent.',
     );
   }
 }
 
-/** A `fetch` of a path below the base URL, as the server's answer, whatever it is. */
+/** Describes a `fetch` of an address below the base URL. The response is passed on as it is, as a stream. */
 export function fetchRequest(address: unknown, method: unknown, body: unknown, base: BaseUrl): FhirRequest {
   const name = fetchMethod(method);
   const { path, query } = rawPath(address instanceof URL ? address.href : address, base);

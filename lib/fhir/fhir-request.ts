@@ -2,7 +2,7 @@ import type { MedplumError } from '../errors/medplum.error';
 import type { AnswerKind, Repeatability } from '../http/transport.types';
 import type { MedplumDispatcherRequest } from '../http/medplum-dispatcher';
 
-/** What a call does, in the words of FHIR's RESTful API (R4 section 3.1.0); `raw` for a path of the caller's own. */
+/** What a call does, in the terms of FHIR's RESTful API (R4 section 3.1.0). `raw` is a path that the caller chose. */
 export type FhirAction =
   | 'read'
   | 'vread'
@@ -17,23 +17,23 @@ export type FhirAction =
   | 'operation'
   | 'raw';
 
-/** What is known of a call before its arguments are looked at. */
+/** What is known about a call before its arguments are checked. */
 export interface FhirInteraction {
   readonly action: FhirAction;
   readonly method: MedplumDispatcherRequest['method'];
-  /** With a leading slash, `{type}` and `{id}` in place of values. */
+  /** Path with a leading slash, and with `{type}` and `{id}` in place of values. */
   readonly pathTemplate: string;
 }
 
-/** One call, described: what goes into the request line, the headers and the body, and what the audit event says. */
+/** Describes one request: its request line, headers and body, and what its audit event records. */
 export interface FhirRequest extends FhirInteraction {
-  /** Relative to the base URL, without a leading slash and without the query. */
+  /** Path relative to the base URL, without a leading slash and without the query. */
   readonly path: string;
-  /** Encoded, without `?`; empty when there is none. */
+  /** Encoded query without `?`; empty if there is none. */
   readonly query: string;
-  /** A signed address, fetched without credentials and identity in place of `path`. Never shown. */
+  /** Signed address to fetch instead of `path`, without credentials and identity. It is a secret: nothing shows it. */
   readonly signedUrl?: URL;
-  /** What the event says of the query, when it is not in the URL. */
+  /** The query that the event records, if it is not in the URL. */
   readonly eventQuery?: string;
   readonly resourceType?: string;
   readonly resourceId?: string;
@@ -41,18 +41,18 @@ export interface FhirRequest extends FhirInteraction {
   readonly operation?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: NonNullable<MedplumDispatcherRequest['body']>;
-  /** Of a batch or transaction: its entries, of which the audit event says what they are. */
+  /** The entries of a batch or transaction; the audit event summarises them. */
   readonly entries?: readonly unknown[];
   readonly repeatability: Repeatability;
-  /** The body can be read once only: nothing is repeated. */
+  /** The body can be read only once, so the request is never retried. */
   readonly once?: true;
-  /** How the answer is read. Default: a JSON object. */
+  /** How the response is read. Default: as a JSON object. */
   readonly answer?: AnswerKind;
-  /** A 304 is an answer to be handed on, not an error. */
+  /** The caller gets a 304 as a response, not as an error. */
   readonly notModified?: true;
-  /** What is wrong with an answer of 2xx, if anything is. */
+  /** Returns the error that the body of a 2xx response amounts to, or `undefined` if it is fine. */
   readonly check?: (body: unknown) => MedplumError | undefined;
-  /** For streamed answers: the most bytes that are read. */
+  /** For streamed responses: most bytes to read. */
   readonly maxBytes?: number;
   /** `false` withholds `X-Medplum: extended` from this request. */
   readonly extended?: false;

@@ -4,26 +4,26 @@ import { objects } from '../http/objects';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { json, ROOT } from './interactions';
 
-/** What the event says of a GraphQL request. */
+/** What the event of a GraphQL request records. */
 export const GRAPHQL = {
   action: 'operation',
   method: 'POST',
   pathTemplate: `/${ROOT}/$graphql`,
 } as const satisfies FhirInteraction;
 
-/** Strings and comments, in which a word means nothing. */
-const TEXT = /"""[^]*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*/g;
+/** Strings and comments of a document. The word `mutation` means nothing there. */
+const STRINGS_AND_COMMENTS = /"""[^]*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*/g;
 
-/** POST `$graphql`. A document that has a mutation in it is never repeated. */
+/** POST `$graphql`. A document with a mutation counts as a write. */
 export function graphql(
   query: string,
   operationName: string | undefined,
   variables: Readonly<Record<string, unknown>> | undefined,
 ): FhirRequest {
   if (typeof query !== 'string' || query.trim() === '') {
-    throw new MedplumBadRequestError('graphql() takes the text of a GraphQL document.');
+    throw new MedplumBadRequestError('graphql() takes a GraphQL document as text that is not empty.');
   }
-  const writes = /\bmutation\b/.test(query.replace(TEXT, '""'));
+  const writes = /\bmutation\b/.test(query.replace(STRINGS_AND_COMMENTS, '""'));
   return {
     ...GRAPHQL,
     path: `${ROOT}/$graphql`,
@@ -43,7 +43,7 @@ function errorsOf(body: unknown, writes: boolean): MedplumGraphqlError | undefin
     return undefined;
   }
   return new MedplumGraphqlError(
-    `The GraphQL request was answered with ${list.length} errors; error.graphqlErrors and error.partialData hold what was answered.`,
+    `The response to the GraphQL request lists errors (${list.length}). error.graphqlErrors holds them, and error.partialData the data that could be read.`,
     { status: 200, effect: writes ? 'unknown' : 'none', errors: list, data },
   );
 }

@@ -4,15 +4,17 @@ import { objects } from '../http/objects';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { checkId, checkResourceType } from './path-segments';
 import type { PatchOperation } from './resource.types';
-import { searchQuery } from './search-query';
+import { conditionQuery } from './search-query';
 
-/** Where FHIR begins, below the base URL. */
+/** Path of the FHIR API below the base URL. */
 export const ROOT = 'fhir/R4';
 const FHIR_JSON = 'application/fhir+json';
 export const ACCEPT = { accept: FHIR_JSON };
 export const ACCEPT_AND_CONTENT_TYPE = { accept: FHIR_JSON, 'content-type': FHIR_JSON };
+/** For bodies that are JSON, but not FHIR resources. */
+export const ACCEPT_AND_PLAIN_JSON = { accept: FHIR_JSON, 'content-type': 'application/json' };
 
-/** The interactions, as an audit event names them when their arguments are refused. */
+/** The interactions. The event of a call whose arguments are refused records only this much. */
 export const INTERACTIONS = {
   read: { action: 'read', method: 'GET', pathTemplate: `/${ROOT}/{type}/{id}` },
   vread: { action: 'vread', method: 'GET', pathTemplate: `/${ROOT}/{type}/{id}/_history/{version}` },
@@ -29,7 +31,7 @@ export const INTERACTIONS = {
   batch: { action: 'batch', method: 'POST', pathTemplate: `/${ROOT}` },
 } as const satisfies Record<string, FhirInteraction>;
 
-/** A request about a resource type. */
+/** The parts that all requests about one resource type share. */
 export function onType(interaction: FhirInteraction, type: unknown) {
   const resourceType = checkResourceType(type);
   const { action, method } = interaction;
@@ -43,7 +45,7 @@ export function onType(interaction: FhirInteraction, type: unknown) {
   };
 }
 
-/** A request about one resource. */
+/** The parts that all requests about one resource share. */
 export function onInstance(interaction: FhirInteraction, type: unknown, id: unknown) {
   const resourceType = checkResourceType(type);
   const resourceId = checkId(id, `id of the ${resourceType}`);
@@ -59,16 +61,16 @@ export function onInstance(interaction: FhirInteraction, type: unknown, id: unkn
   };
 }
 
-/** @throws MedplumBadRequestError for what is no JSON. */
+/** @throws MedplumBadRequestError when `value` cannot be written as JSON; `what` names it in the message. */
 export function json(value: unknown, what: string): string {
   try {
     return JSON.stringify(value);
   } catch {
-    throw new MedplumBadRequestError(`The ${what} cannot be written as JSON (a cycle, or a BigInt).`);
+    throw new MedplumBadRequestError(`The ${what} cannot be written as JSON. Look for a cycle or a BigInt.`);
   }
 }
 
-/** @throws MedplumBadRequestError unless `resource` may be one. */
+/** @throws MedplumBadRequestError unless `resource` is an object. */
 export function checkResource(resource: unknown): asserts resource is Resource {
   if (typeof resource !== 'object' || resource === null || Array.isArray(resource)) {
     throw new MedplumBadRequestError('A resource must be an object with a resourceType.');
@@ -82,7 +84,7 @@ export function read(type: string, id: string): FhirRequest {
     type,
     id,
   );
-  // Field by field: the most frequent call of all, and a spread costs more than all the checks above.
+  // This is the most frequent call, and spreading the object would cost more than all the checks above.
   return {
     action,
     method,
@@ -96,7 +98,7 @@ export function read(type: string, id: string): FhirRequest {
   };
 }
 
-/** POST `[type]`. The server gives the id. */
+/** POST `[type]`. The server chooses the id. */
 export function create(resource: Resource): FhirRequest {
   checkResource(resource);
   return {
@@ -109,12 +111,7 @@ export function create(resource: Resource): FhirRequest {
 
 /** POST `[type]` with `If-None-Exist` (FHIR R4 section 3.1.0.8.1). */
 export function createIfNoneExist(resource: Resource, query: unknown): FhirRequest {
-  const condition = searchQuery(query);
-  if (condition === '') {
-    throw new MedplumBadRequestError(
-      'A conditional create needs a condition: an empty one would create the resource each time.',
-    );
-  }
+  const condition = conditionQuery(query);
   const request = create(resource);
   return {
     ...request,
@@ -123,10 +120,13 @@ export function createIfNoneExist(resource: Resource, query: unknown): FhirReque
   };
 }
 
-/** Characters that a search reads as syntax (FHIR R4 section 3.1.1.4.0.1): a comma in an identifier would mean OR. */
+/** Characters that a search reads as syntax (FHIR R4 section 3.1.1.4.0.1). A comma in an identifier would mean OR. */
 const SEARCH_SYNTAX = /[,|$\\]/;
 
-/** Whether the condition is one identifier with a system that the body carries: then the server recognises a repetition. */
+/**
+ * Whether the condition is a single identifier with a system, and the resource has that identifier. The server then
+ * finds the resource when the same create arrives again, so the request may be retried.
+ */
 function isOwnIdentifier(condition: string, resource: Resource): boolean {
   const [parameter, ...others] = new URLSearchParams(condition);
   if (!parameter || others.length > 0 || parameter[0] !== 'identifier') {
@@ -139,12 +139,16 @@ function isOwnIdentifier(condition: string, resource: Resource): boolean {
   );
 }
 
-/** How an update guards against writing over another version. */
+/**
+ * How an update protects changes that others made. `true`: it fails unless the stored resource still has the version
+ * `meta.versionId` (an update of a resource without one is not protected). A string: the same with that version.
+ * `false`: it overwrites any version.
+ */
 export type IfMatch = boolean | string;
 
 /**
- * The `If-Match` header of an update. Medplum ignores `*` and unquoted values in silence, so `*` is refused and a
- * version is always sent as a weak entity tag.
+ * The `If-Match` header of an update. Medplum silently ignores `*` and unquoted values, so `*` is refused and a version
+ * is always sent as a weak entity tag.
  */
 function ifMatchHeader(ifMatch: IfMatch, resource: Resource): Record<string, string> {
   if (ifMatch === false) {
@@ -155,10 +159,10 @@ function ifMatchHeader(ifMatch: IfMatch, resource: Resource): Record<string, str
     return version === undefined ? {} : { 'if-match': `W/"${checkId(version, 'meta.versionId of the resource')}"` };
   }
   const version = typeof ifMatch === 'string' ? (/^(?:W\/)?"([^"]*)"$/.exec(ifMatch)?.[1] ?? ifMatch) : undefined;
-  return { 'if-match': `W/"${checkId(version, 'ifMatch option, if it is no boolean,')}"` };
+  return { 'if-match': `W/"${checkId(version, 'version in the ifMatch option')}"` };
 }
 
-/** Medplum wipes the accounts of a resource whose meta names none, when an admin identity updates it in extended mode. */
+/** In extended mode, an update by an admin identity deletes the accounts of a resource if the new `meta` has none. */
 export function wipesAccounts({ meta }: Resource): boolean {
   return meta !== undefined && meta !== null && !meta.accounts;
 }
@@ -175,7 +179,7 @@ export function update(resource: Resource, ifMatch: IfMatch = true): FhirRequest
   };
 }
 
-/** What each patch consists of. */
+/** The headers, the body and the repeatability of every patch. */
 export function patchBody(operations: readonly PatchOperation[]) {
   if (!Array.isArray(operations) || operations.length === 0) {
     throw new MedplumBadRequestError('A patch must be a list of at least one JSON Patch operation.');
@@ -202,10 +206,12 @@ export function batch(bundle: Bundle): FhirRequest {
   checkResource(bundle);
   const { type } = bundle;
   if (bundle.resourceType !== 'Bundle' || (type !== 'batch' && type !== 'transaction')) {
-    throw new MedplumBadRequestError('executeBatch takes a Bundle of type batch or transaction.');
+    throw new MedplumBadRequestError('executeBatch() takes a Bundle of the type batch or transaction.');
   }
   if (!bundle.entry?.length) {
-    throw new MedplumBadRequestError('The bundle has no entries: the server refuses an empty one.');
+    throw new MedplumBadRequestError(
+      'The bundle has no entries, and the server refuses an empty one. Add at least one entry.',
+    );
   }
   const wipes = objects(bundle.entry).some(
     ({ request, resource }) => request?.method === 'PUT' && resource && wipesAccounts(resource),

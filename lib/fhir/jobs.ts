@@ -1,59 +1,55 @@
 import type { AsyncJob, OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { type BaseUrl, pathWithin } from '../http/base-url';
+import { isFhirId } from '../http/fhir-id';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ROOT } from './interactions';
-import { checkId, checkResourceType } from './path-segments';
-import { isFhirId } from '../http/fhir-id';
+import { checkId, checkResourceTypes } from './path-segments';
 
-/** What is exported. */
+/** What to export. */
 export interface ExportInput {
-  /** Default `system`: everything that the identity may see. `patient`: all patients; else the id of a Group. */
+  /**
+   * `system`: everything that the identity may see. `patient`: the data of all patients. `{ group }`: the data of the
+   * members of the Group with that id. Default `system`.
+   */
   readonly level?: 'system' | 'patient' | { readonly group: string };
-  /** Only resources of these types. */
+  /** Types of the resources to export. Default: all types. */
   readonly types?: readonly string[];
-  /** Only what was changed since then: an instant. */
+  /** Exports only resources that changed since this instant (FHIR `instant`). */
   readonly since?: string;
 }
 
-/** What an export wrote. */
+/** The files that an export wrote. */
 export interface ExportManifest {
-  /** As of when. */
+  /** The instant that the export shows the data of. */
   readonly transactionTime?: string;
-  /** One file of NDJSON each. The addresses are signed: treat them as secrets. */
+  /** The exported files, each of NDJSON and of one type. The addresses may be signed: treat them as secrets. */
   readonly output: readonly { readonly type: string; readonly url: string }[];
-  /** Files of OperationOutcomes. */
+  /** Files with the OperationOutcomes of what could not be exported. */
   readonly error?: readonly { readonly type: string; readonly url: string }[];
 }
 
-/** What the events of jobs say when their arguments are refused. */
+/** What the events of job calls record when the arguments are refused. */
 export const JOB = {
   export: { action: 'operation', method: 'GET', pathTemplate: `/${ROOT}/$export` },
   status: { action: 'read', method: 'GET', pathTemplate: `/${ROOT}/job/{id}/status` },
   cancel: { action: 'delete', method: 'DELETE', pathTemplate: `/${ROOT}/job/{id}` },
 } as const satisfies Record<string, FhirInteraction>;
 
-/** GET `$export`. It starts a job each time, so it is not repeated. */
+/** GET `$export`. Each request starts a job, so it counts as a write. */
 export function startExport({ level = 'system', types, since }: ExportInput): FhirRequest {
   const query = new URLSearchParams();
   if (types !== undefined) {
-    if (!Array.isArray(types) || types.length === 0) {
-      throw new MedplumBadRequestError('types of an export must be a list of at least one resource type.');
-    }
-    query.set('_type', types.map(checkResourceType).join(','));
+    query.set('_type', checkResourceTypes(types, 'types of an export').join(','));
   }
   if (since !== undefined) {
     query.set('_since', since);
   }
-  const group = typeof level === 'object' && level !== null ? checkId(level.group, 'id of the Group') : undefined;
-  if (group === undefined && level !== 'system' && level !== 'patient') {
-    throw new MedplumBadRequestError("The level of an export is 'system', 'patient' or { group: id }.");
-  }
-  const on = group === undefined ? (level === 'patient' ? '/Patient' : '') : '/Group';
+  const { path, pathTemplate } = exportTarget(level);
   return {
     ...JOB.export,
-    path: `${ROOT}${on}${group === undefined ? '' : `/${group}`}/$export`,
-    pathTemplate: `/${ROOT}${on}${group === undefined ? '' : '/{id}'}/$export`,
+    path: `${path}/$export`,
+    pathTemplate: `/${pathTemplate}/$export`,
     query: query.toString(),
     operation: '$export',
     headers: { ...ACCEPT, prefer: 'respond-async' },
@@ -61,13 +57,28 @@ export function startExport({ level = 'system', types, since }: ExportInput): Fh
   };
 }
 
-/** Where a job is asked about: `fhir/R4/job/[id]/status` or `fhir/R4/bulkdata/export/[id]`. */
+/** The path that `$export` is called on. */
+function exportTarget(level: ExportInput['level']): { readonly path: string; readonly pathTemplate: string } {
+  if (level === 'system') {
+    return { path: ROOT, pathTemplate: ROOT };
+  }
+  if (level === 'patient') {
+    return { path: `${ROOT}/Patient`, pathTemplate: `${ROOT}/Patient` };
+  }
+  if (typeof level === 'object' && level !== null) {
+    return { path: `${ROOT}/Group/${checkId(level.group, 'id of the Group')}`, pathTemplate: `${ROOT}/Group/{id}` };
+  }
+  throw new MedplumBadRequestError("The level of an export must be 'system', 'patient' or { group: id }.");
+}
+
+/** The path of a job's state: `fhir/R4/job/[id]/status` or `fhir/R4/bulkdata/export/[id]`. */
 const JOB_PATH = /^fhir\/R4\/(job|bulkdata\/export)\/([^/?#]+)(?:\/status)?$/;
 
 /**
- * The path of a job, from its id or from the address that the server gave for it.
+ * Returns the path of a job.
  *
- * @throws MedplumProtocolError for an address on another server, or of something that is no job.
+ * @param job the id of the job, or the address that the server gave for it.
+ * @throws MedplumProtocolError when the address leads to another server, or to something other than a job.
  */
 export function jobPath(job: unknown, base: BaseUrl): string {
   if (isFhirId(job)) {
@@ -75,18 +86,20 @@ export function jobPath(job: unknown, base: BaseUrl): string {
   }
   const [path, , id] = (typeof job === 'string' && JOB_PATH.exec(pathWithin(base, job) ?? '')) || [];
   if (path === undefined || !isFhirId(id)) {
-    throw new MedplumProtocolError('A job must be an id, or the address of a job on the server of the client.');
+    throw new MedplumProtocolError(
+      'A job must be given by its id, or by its address on the Medplum server of this client. If your server uses another address for itself, set the option publicUrl.',
+    );
   }
   return path;
 }
 
-/** Where the job is that an answer of 202 has started. */
+/** Returns the path of the job that a 202 response started, from its `Content-Location` or its body. */
 export function startedJob(location: string | undefined, body: unknown, base: BaseUrl): string {
   const { issue } = (body ?? {}) as Partial<OperationOutcome>;
   return jobPath(location ?? issue?.[0]?.diagnostics, base);
 }
 
-/** GET of the state of a job. */
+/** GET of a job's state. */
 export function jobStatus(path: string): FhirRequest {
   const id = JOB_PATH.exec(path)?.[2] ?? '';
   return {
@@ -100,14 +113,14 @@ export function jobStatus(path: string): FhirRequest {
   };
 }
 
-/** DELETE of a job that has not ended. */
+/** DELETE of a job that has not finished. */
 export function cancelJob(job: unknown, base: BaseUrl): FhirRequest {
   const path = jobPath(job, base).replace(/\/status$/, '');
   const request = jobStatus(path);
   return { ...request, ...JOB.cancel, pathTemplate: request.pathTemplate, repeatability: 'unsafe' };
 }
 
-/** Whether a job has come to its end. */
+/** Whether a job has finished, successfully or not. */
 export function isFinished({ status }: AsyncJob): boolean {
   return status === 'completed' || status === 'error' || status === 'cancelled' || (status as string) === 'stopped';
 }

@@ -7,19 +7,20 @@ import type {
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { shownName } from '../errors/shown';
 import { isFhirId } from '../http/fhir-id';
+import { isTypedReference } from './path-segments';
 
-/** A value of a policy's parameter: `Type/id` and references are references, other text is text. */
+/** Value of a policy's parameter. `Type/id` and Reference objects become references, other text stays text. */
 export type AccessParameterValue = string | Reference;
 
-/** Names an access policy: its id, `AccessPolicy/id`, or a reference. */
+/** Names an access policy by its id, as `AccessPolicy/id`, or by a Reference object. */
 export type AccessPolicyInput = string | Reference;
 
-/** The id of an access policy; `undefined` for anything else. */
+/** Returns the id of an access policy, or `undefined` if `policy` names none. */
 function policyIdOf(policy: unknown): string | undefined {
   const text: unknown =
     typeof policy === 'object' && policy !== null ? (policy as { reference?: unknown }).reference : policy;
   const id = typeof text === 'string' ? text.replace(/^AccessPolicy\//, '') : undefined;
-  // A bare id is how people name a policy, never how a resource refers to one.
+  // Callers may name a policy by its bare id, but a Reference never holds one.
   return isFhirId(id) && (typeof policy === 'string' || id !== text) ? id : undefined;
 }
 
@@ -33,14 +34,15 @@ export function policyId(policy: unknown): string {
 }
 
 /**
- * An entry of `ProjectMembership.access`. The server gives `profile` and, unless it is said here, `patient` itself; a name
- * that the policy does not know has no effect there.
+ * Makes an entry of `ProjectMembership.access`. The server itself sets the parameter `profile` and, unless you pass it,
+ * `patient`. It ignores parameters that the policy does not use.
  *
  * @example
  * ```ts
  * accessEntry('caregiver-policy-id', { patient: 'Patient/123' });
  * ```
- * @throws MedplumBadRequestError for what is no policy, an empty name, and values of other types.
+ * @throws MedplumBadRequestError when `policy` names no access policy, a name is empty, or a value is neither text nor
+ * a reference.
  */
 export function accessEntry(
   policy: AccessPolicyInput,
@@ -48,25 +50,23 @@ export function accessEntry(
 ): ProjectMembershipAccess {
   const parameter = Object.entries(parameters).map(([name, value]): ProjectMembershipAccessParameter => {
     if (name.trim() === '') {
-      throw new MedplumBadRequestError('A parameter of an access policy needs a name.');
+      throw new MedplumBadRequestError('Every parameter of an access policy must have a name.');
     }
     if (typeof value === 'string' && value !== '') {
-      const [type = '', id, ...rest] = value.split('/');
-      const isReference = /^[A-Z][A-Za-z]+$/.test(type) && isFhirId(id) && rest.length === 0;
-      return isReference ? { name, valueReference: { reference: value } } : { name, valueString: value };
+      return isTypedReference(value) ? { name, valueReference: { reference: value } } : { name, valueString: value };
     }
     if (typeof value === 'object' && value !== null && typeof value.reference === 'string' && value.reference !== '') {
       return { name, valueReference: { reference: value.reference } };
     }
     throw new MedplumBadRequestError(
-      `The parameter ${shownName(name)} of an access policy must be text or a reference.`,
+      `The parameter ${shownName(name)} of an access policy must be a string that is not empty, or a reference.`,
     );
   });
   const entry: ProjectMembershipAccess = { policy: { reference: `AccessPolicy/${policyId(policy)}` } };
   return parameter.length === 0 ? entry : { ...entry, parameter };
 }
 
-/** What two entries must share to be the same: policy and parameters, in any order, whatever is displayed. */
+/** A key that is equal for equal entries: same policy, same parameters in any order. Display texts do not count. */
 export function canonicalAccess({ policy, parameter }: ProjectMembershipAccess): string {
   const parameters = (Array.isArray(parameter) ? parameter : []).map(({ name, valueReference, valueString }) =>
     JSON.stringify([name, valueString ?? null, valueReference?.reference ?? null]),
@@ -74,44 +74,63 @@ export function canonicalAccess({ policy, parameter }: ProjectMembershipAccess):
   return JSON.stringify([policy?.reference, parameters.toSorted((a, b) => (a < b ? -1 : 1))]);
 }
 
-/** Which policies are managed. Entries of all others are left as they are. */
+/**
+ * Returns the ids of the managed policies. A change leaves the entries of all other policies as they are.
+ *
+ * @throws MedplumBadRequestError when the list is empty, or an item names no access policy.
+ */
 export function managedPolicies(policies: readonly AccessPolicyInput[]): ReadonlySet<string> {
   if (!Array.isArray(policies) || policies.length === 0) {
-    throw new MedplumBadRequestError('Name the policies that are managed: with none, nothing could change.');
+    throw new MedplumBadRequestError(
+      'The list of managed policies must name at least one policy. Without one, nothing could change.',
+    );
   }
   return new Set(policies.map(policyId));
 }
 
-/** @throws MedplumBadRequestError for an entry that is malformed, or whose policy is not among the managed ones. */
+function isManaged(entry: ProjectMembershipAccess | undefined, managed: ReadonlySet<string>): boolean {
+  return managed.has(policyIdOf(entry?.policy) ?? '');
+}
+
+/** @throws MedplumBadRequestError when an entry is malformed, or its policy is not a managed one. */
 export function checkManaged(entries: readonly ProjectMembershipAccess[], managed: ReadonlySet<string>): void {
-  const isManaged = (entry: ProjectMembershipAccess): boolean => managed.has(policyIdOf(entry?.policy) ?? '');
-  if (!Array.isArray(entries) || !entries.every(isManaged)) {
-    throw new MedplumBadRequestError('Every entry must be one of the managed policies: make it with accessEntry().');
+  if (!Array.isArray(entries) || !entries.every((entry) => isManaged(entry, managed))) {
+    throw new MedplumBadRequestError(
+      'Every entry must belong to one of the managed policies. Make entries with accessEntry().',
+    );
   }
 }
 
 /** The new access of a membership. */
 export interface AccessChange {
+  /** All entries: first those of other policies, then those of the managed ones. */
   readonly access: readonly ProjectMembershipAccess[];
-  /** Whether it says something else than before. */
+  /** Whether the entries of the managed policies differ from the previous ones. */
   readonly changed: boolean;
+  /** Number of entries of managed policies. */
   readonly managed: number;
+  /** Number of entries of other policies. */
   readonly untouched: number;
 }
 
-/** What lists of entries must share to say the same: their entries, in any order. */
+/** A key that is equal for lists with equal entries in any order. */
 function canonicalList(entries: readonly ProjectMembershipAccess[]): string {
   return JSON.stringify(entries.map(canonicalAccess).toSorted((a, b) => (a < b ? -1 : 1)));
 }
 
-/** Applies a change to the managed entries of a membership. Others, malformed ones too, stay, and stay in front. */
+/**
+ * Applies `change` to the entries of the managed policies. All other entries, malformed ones included, stay and come
+ * first.
+ *
+ * @throws MedplumBadRequestError when `change` returns an entry of another policy.
+ */
 export function changeAccess(
   { access }: ProjectMembership,
   managed: ReadonlySet<string>,
   change: (entries: readonly ProjectMembershipAccess[]) => readonly ProjectMembershipAccess[],
 ): AccessChange {
   const before = Array.isArray(access) ? access : [];
-  const mine = before.filter((entry) => managed.has(policyIdOf(entry?.policy) ?? ''));
+  const mine = before.filter((entry) => isManaged(entry, managed));
   const others = before.filter((entry) => !mine.includes(entry));
   const after = [...new Map(change(mine).map((entry) => [canonicalAccess(entry), entry])).values()];
   checkManaged(after, managed);

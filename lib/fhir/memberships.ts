@@ -1,14 +1,14 @@
 import type { Identifier, ProjectMembership } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
-import { json } from './interactions';
+import { ACCEPT_AND_PLAIN_JSON, json } from './interactions';
 import { checkId } from './path-segments';
 import { search } from './search';
 import { literal, referenceTo, token } from './search-values';
 
-/** How a membership is found: exactly one of them. */
+/** How to find a membership. Pass exactly one of these. */
 export interface MembershipQuery {
-  /** `Practitioner/id`, `Patient/id` … */
+  /** The profile, such as `Practitioner/id` or `Patient/id`. */
   readonly profile?: string;
   /** The id that an identity provider gave. */
   readonly externalId?: string;
@@ -18,31 +18,31 @@ export interface MembershipQuery {
   readonly email?: string;
 }
 
-/** Whom to invite. */
+/** The person to invite. */
 export interface Invitation {
-  /** Type of the profile that is made. */
+  /** Type of the profile that the server creates. */
   readonly resourceType: 'Patient' | 'Practitioner' | 'RelatedPerson';
   /** Given name. */
   readonly firstName: string;
   /** Family name. */
   readonly lastName: string;
-  /** E-mail address or external id is needed. */
+  /** E-mail address. Pass this or `externalId`. */
   readonly email?: string;
   /** The id that an identity provider gave. */
   readonly externalId?: string;
-  /** A password to begin with. */
+  /** Initial password. */
   readonly password?: string;
-  /** Default `true` on the server. */
+  /** Whether the server sends an e-mail. The server's default is `true`. */
   readonly sendEmail?: boolean;
-  /** `project`: a user of this project alone. */
+  /** `project`: the user exists in this project only. */
   readonly scope?: 'project' | 'server';
-  /** For a RelatedPerson: of whom. */
+  /** For a RelatedPerson: the patient. */
   readonly patient?: { readonly reference: string };
-  /** What else the membership says: `accessPolicy`, `access`, `profile` … Without any policy it may do everything. */
+  /** Further fields of the membership, such as `accessPolicy`. Without any policy, it may do everything. */
   readonly membership?: Partial<ProjectMembership>;
 }
 
-/** What the event of an invitation says when its arguments are refused. */
+/** What the event of an invitation records when the arguments are refused. */
 export const INVITE = {
   action: 'create',
   method: 'POST',
@@ -59,7 +59,9 @@ export function findMemberships(query: MembershipQuery): FhirRequest {
     'user:User.email': email === undefined ? undefined : literal(email),
   }).filter(([, value]) => value !== undefined);
   if (ways.length !== 1) {
-    throw new MedplumBadRequestError('A membership is found by one of profile, externalId, identifier and email.');
+    throw new MedplumBadRequestError(
+      'To find a membership, pass exactly one of profile, externalId, identifier and email.',
+    );
   }
   return search('ProjectMembership', Object.fromEntries(ways), undefined, false);
 }
@@ -71,13 +73,18 @@ export function invite(projectId: string, invitation: Invitation): FhirRequest {
     path: `admin/projects/${checkId(projectId, 'id of the project')}/invite`,
     query: '',
     resourceType: 'ProjectMembership',
-    headers: { accept: 'application/fhir+json', 'content-type': 'application/json' },
+    headers: ACCEPT_AND_PLAIN_JSON,
     body: json(invitation, 'invitation'),
     repeatability: 'unsafe',
   };
 }
 
-/** The id of a membership that is named by it or as `ProjectMembership/id`. */
+/**
+ * Returns the id of a membership.
+ *
+ * @param membership the id, or `ProjectMembership/id`.
+ * @throws MedplumBadRequestError when it is neither.
+ */
 export function membershipId(membership: unknown): string {
   const text = typeof membership === 'string' ? membership.replace(/^ProjectMembership\//, '') : membership;
   return checkId(text, 'id of the ProjectMembership');

@@ -5,39 +5,39 @@ import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ACCEPT_AND_CONTENT_TYPE, checkResource, json, onInstance, onType, ROOT } from './interactions';
 import { type OperationInput, toParameters } from './parameters';
 
-/** A FHIR operation, and what it is called on. */
+/** A call of a FHIR operation. */
 export interface OperationCall {
-  /** Name, with or without its `$`. */
+  /** Name of the operation, with or without its `$`. */
   readonly operation: string;
-  /** Left out: an operation of the server. */
+  /** Resource type. Leave it out for an operation on the whole server. */
   readonly resourceType?: string | undefined;
-  /** Left out: an operation of the type. Present but undefined is an error. */
+  /** Id of the resource. Leave the key out for an operation on the whole type; a key that is undefined is an error. */
   readonly id?: string | undefined;
-  /** Default `POST`. `GET` puts `input` into the query, and may be repeated. */
+  /** HTTP method. `GET` sends `input` as the query and, unless `readOnly` is false, may be retried. Default `POST`. */
   readonly method?: 'GET' | 'POST' | undefined;
-  /** Parameters, a plain object of values, or, with `resource`, nothing. */
+  /** The parameters, as a Parameters resource or a plain object of values. Leave it out if you pass `resource`. */
   readonly input?: OperationInput | Parameters | undefined;
-  /** A resource as the whole body, for operations that take one. */
+  /** The resource to send as the whole body, for operations that take one. */
   readonly resource?: Resource | undefined;
-  /** The operation changes nothing, so it may be repeated. Default: `GET` does not, `POST` does. */
+  /** Says that the operation changes nothing, so it may be retried. Default: `true` for `GET`, `false` for `POST`. */
   readonly readOnly?: boolean | undefined;
 }
 
-/** What the event of an operation says when its arguments are refused. */
+/** What the event of an operation records when the arguments are refused. */
 export const OPERATION = {
   action: 'operation',
   method: 'POST',
   pathTemplate: `/${ROOT}/{type}/{operation}`,
 } as const satisfies FhirInteraction;
 
-/** FHIR R4 section 3.2.0: a code; the longest one that Medplum has is 25 letters. */
+/** FHIR R4 section 3.2.0 makes the name a code. Medplum's longest name has 25 letters, so 64 are plenty. */
 const NAME = /^\$?([A-Za-z][A-Za-z0-9-]{0,63})$/;
 
 function operationName(name: unknown): string {
   const [, plain] = (typeof name === 'string' && NAME.exec(name)) || [];
   if (plain === undefined) {
     throw new MedplumBadRequestError(
-      'The name of an operation must be letters, digits and dashes, such as $everything.',
+      'The name of an operation must consist of letters, digits and dashes, such as $everything.',
     );
   }
   return `$${plain}`;
@@ -45,7 +45,7 @@ function operationName(name: unknown): string {
 
 function target(call: OperationCall) {
   const { resourceType, id } = call;
-  // An id that is there but undefined is a mistake: the operation would be one on the whole type.
+  // A key `id` that is undefined is a mistake of the caller: without the id, the operation would run on the whole type.
   if ('id' in call) {
     return onInstance(OPERATION, resourceType, id);
   }
@@ -59,7 +59,9 @@ function queryOf(input: OperationInput | Parameters | undefined): string {
   for (const [name, given] of Object.entries(input ?? {})) {
     for (const one of [given].flat()) {
       if (one !== undefined && typeof one !== 'string' && typeof one !== 'number' && typeof one !== 'boolean') {
-        throw new MedplumBadRequestError(`The parameter ${shownName(name)} cannot stand in a query: use method POST.`);
+        throw new MedplumBadRequestError(
+          `The parameter ${shownName(name)} is not text, a number or a boolean, so it cannot go into a query. Use the method POST.`,
+        );
       }
       if (one !== undefined) {
         query.append(name, String(one));
@@ -69,10 +71,10 @@ function queryOf(input: OperationInput | Parameters | undefined): string {
   return query.toString();
 }
 
-/** GET or POST `[base]/[type]/[id]/$[operation]`. */
+/** GET or POST `[type]/[id]/$[operation]`. */
 export function operation(call: OperationCall): FhirRequest {
   if (typeof call !== 'object' || call === null) {
-    throw new MedplumBadRequestError('An operation must be an object that names it.');
+    throw new MedplumBadRequestError('The call of an operation must be an object with the name of the operation.');
   }
   const { method = 'POST', input, resource, readOnly = method === 'GET' } = call;
   const name = operationName(call.operation);
@@ -90,7 +92,7 @@ export function operation(call: OperationCall): FhirRequest {
     return { ...request, query: queryOf(input), headers: ACCEPT };
   }
   if (method !== 'POST') {
-    throw new MedplumBadRequestError('An operation is called with GET or POST.');
+    throw new MedplumBadRequestError('The method of an operation must be GET or POST.');
   }
   if (resource !== undefined) {
     checkResource(resource);

@@ -5,14 +5,22 @@ import { MedplumBadRequestError } from '../errors/response.errors';
 import { shownName } from '../errors/shown';
 
 /**
- * Input of an operation as a plain object. Text becomes `valueString`, whole numbers `valueInteger`, others
- * `valueDecimal`, booleans `valueBoolean`, a resource `resource`, `{ reference }` `valueReference`, `{ coding }` and
- * `{ text }` `valueCodeableConcept`, `{ system, code }` `valueCoding`. A list repeats the parameter, `undefined` leaves it
- * out. Where the operation needs another type, name it: `{ url: { valueUri: 'https://…' } }`.
+ * Input of an operation as a plain object. The type of each parameter follows from its value:
+ *
+ * - text: `valueString`
+ * - a whole number: `valueInteger`; any other number: `valueDecimal`
+ * - a boolean: `valueBoolean`
+ * - a resource: `resource`
+ * - `{ reference }`: `valueReference`
+ * - `{ coding }` or `{ text }`: `valueCodeableConcept`
+ * - `{ system, code }`: `valueCoding`
+ *
+ * A list repeats the parameter, and `undefined` leaves it out. If the operation needs another type, name the type:
+ * `{ url: { valueUri: 'https://…' } }`.
  */
 export type OperationInput = Readonly<Record<string, unknown>>;
 
-function value(name: string, given: unknown): Omit<ParametersParameter, 'name'> {
+function typedValue(name: string, given: unknown): Omit<ParametersParameter, 'name'> {
   switch (typeof given) {
     case 'string':
       return { valueString: given };
@@ -29,7 +37,9 @@ function value(name: string, given: unknown): Omit<ParametersParameter, 'name'> 
       }
       break;
   }
-  throw new MedplumBadRequestError(`The parameter ${shownName(name)} of the operation has a value of no known type.`);
+  throw new MedplumBadRequestError(
+    `The parameter ${shownName(name)} of the operation has a value that has no FHIR type. Pass text, a finite number, a boolean or an object.`,
+  );
 }
 
 function complexValue(name: string, given: object): Omit<ParametersParameter, 'name'> {
@@ -50,23 +60,29 @@ function complexValue(name: string, given: object): Omit<ParametersParameter, 'n
     return { valueCoding: given as Coding };
   }
   throw new MedplumBadRequestError(
-    `The type of the parameter ${shownName(name)} of the operation cannot be told: name it, as in { valueUri: … }.`,
+    `The type of the parameter ${shownName(name)} of the operation does not follow from its value. Name the type, as in { valueUri: … }.`,
   );
 }
 
-/** Input of an operation as FHIR has it; what is a Parameters resource already stays as it is. */
+/**
+ * Returns the input of an operation as a Parameters resource. One that is passed in is returned unchanged.
+ *
+ * @throws MedplumBadRequestError when the input is another resource, or the type of a value does not follow from it.
+ */
 export function toParameters(input: OperationInput | Parameters | undefined): Parameters {
   if (typeof input !== 'object' || input === null) {
     return { resourceType: 'Parameters' };
   }
   if ('resourceType' in input) {
     if (input.resourceType !== 'Parameters') {
-      throw new MedplumBadRequestError('The input of an operation must be Parameters or a plain object of values.');
+      throw new MedplumBadRequestError(
+        'The input of an operation must be a Parameters resource or a plain object of values.',
+      );
     }
     return input as Parameters;
   }
   const parameter = Object.entries(input).flatMap(([name, given]) =>
-    [given].flat().flatMap((one) => (one === undefined ? [] : [{ name, ...value(name, one) }])),
+    [given].flat().flatMap((one) => (one === undefined ? [] : [{ name, ...typedValue(name, one) }])),
   );
   return { resourceType: 'Parameters', parameter };
 }

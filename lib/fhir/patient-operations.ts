@@ -1,22 +1,22 @@
 import type { ParametersParameter, Reference } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
 import type { OperationCall } from './operations';
-import { checkId, checkResourceType } from './path-segments';
+import { checkId, checkResourceType, checkResourceTypes } from './path-segments';
 import { referenceTo } from './search-values';
 
 /** Input of `$everything` (FHIR R4 section 10.1.18.3). */
 export interface EverythingInput {
-  /** Only resources of these types. */
+  /** Returns only resources of these types. */
   readonly types?: readonly string[];
-  /** Only what was changed since then: an instant. */
+  /** Returns only resources that changed since this instant (FHIR `instant`). */
   readonly since?: string;
-  /** Care dates from this day on. */
+  /** First care date (FHIR `date`). */
   readonly start?: string;
-  /** Care dates up to this day. */
+  /** Last care date (FHIR `date`). */
   readonly end?: string;
-  /** Most resources in the answer. */
+  /** Most resources in the response. */
   readonly count?: number;
-  /** How many resources are skipped. */
+  /** Number of resources to skip. */
   readonly offset?: number;
 }
 
@@ -25,30 +25,28 @@ function optional(name: string, value: unknown, type: string): ParametersParamet
 }
 
 /**
- * `Patient/[id]/$everything`. Servers up to 5.0 fail on a single `_type` in the query, so types are sent as Parameters.
+ * Describes `Patient/[id]/$everything`. Servers up to 5.0 fail on a single `_type` in the query, so types are sent as
+ * Parameters.
  */
 export function everything(id: string, input: EverythingInput): OperationCall {
   const resourceId = checkId(id, 'id of the Patient');
   const { types, since, start, end, count, offset } = input;
-  const on = { operation: '$everything', resourceType: 'Patient', id: resourceId } as const;
+  const call = { operation: '$everything', resourceType: 'Patient', id: resourceId } as const;
   if (types === undefined) {
-    return { ...on, method: 'GET', input: { _since: since, start, end, _count: count, _offset: offset } };
-  }
-  if (!Array.isArray(types) || types.length === 0) {
-    throw new MedplumBadRequestError('types of $everything must be a list of at least one resource type.');
+    return { ...call, method: 'GET', input: { _since: since, start, end, _count: count, _offset: offset } };
   }
   const parameter: ParametersParameter[] = [
-    ...types.map((type) => ({ name: '_type', valueCode: checkResourceType(type) })),
+    ...checkResourceTypes(types, 'types of $everything').map((type) => ({ name: '_type', valueCode: type })),
     ...optional('_since', since, 'valueInstant'),
     ...optional('start', start, 'valueDate'),
     ...optional('end', end, 'valueDate'),
     ...optional('_count', count, 'valueInteger'),
     ...optional('_offset', offset, 'valueInteger'),
   ];
-  return { ...on, input: { resourceType: 'Parameters', parameter }, readOnly: true };
+  return { ...call, input: { resourceType: 'Parameters', parameter }, readOnly: true };
 }
 
-/** `[type]/[id]/$set-accounts`. */
+/** Describes `[type]/[id]/$set-accounts`. */
 export function setAccounts(
   type: string,
   id: string,
@@ -58,7 +56,7 @@ export function setAccounts(
   const resourceId = checkId(id, `id of the ${resourceType}`);
   const { accounts, propagate } = input;
   if (!Array.isArray(accounts)) {
-    throw new MedplumBadRequestError('accounts must be a list of references; an empty one takes all accounts away.');
+    throw new MedplumBadRequestError('The accounts must be a list of references. An empty list removes all accounts.');
   }
   const parameter: ParametersParameter[] = accounts.map((account: Reference) => ({
     name: 'accounts',

@@ -2,16 +2,16 @@ import type { Bundle, ExtractResource, Resource, ResourceType } from '@medplum/f
   'resolution-mode': 'import',
 };
 
-/** A resource that the server has stored: it has an id. */
+/** A resource that the server has stored, and that therefore has an id. */
 export type WithId<T> = T & { id: string };
 
-/** The resource class of a resource type name. */
+/** The stored resource with the type name `K`. */
 export type ResourceOf<K extends ResourceType> = WithId<ExtractResource<K>>;
 
-/** A resource as it was given, and as the server has stored it. */
+/** The stored form of a resource that you passed in. */
 export type Stored<T extends Resource> = T & ResourceOf<T['resourceType']>;
 
-/** The matches of a search, and the bundle they came in (`bundle` is not enumerable). */
+/** The matches of a search, with the bundle that held them. `bundle` is not enumerable. */
 export type ResourceArray<T extends Resource> = T[] & { readonly bundle: Bundle<T> };
 
 /** One operation of a JSON Patch (RFC 6902 section 4). */

@@ -5,7 +5,7 @@ import type { SearchParameterNames } from './search-parameter-names';
 import { SearchAnd, type SearchInput, SearchTerm, type SearchValue } from './search-values';
 
 /**
- * Search parameters of a project's own, by resource type. Add yours by declaration merging:
+ * Your project's own search parameters, by resource type. Add them by declaration merging:
  *
  * @example
  * ```ts
@@ -19,7 +19,7 @@ import { SearchAnd, type SearchInput, SearchTerm, type SearchValue } from './sea
 // oxlint-disable-next-line typescript/no-empty-interface -- merged into by consumers
 export interface CustomSearchParameterNames {}
 
-/** Parameters of every search (FHIR R4 section 3.1.1.6, and Medplum's own). */
+/** Parameters that every search takes: those of FHIR R4 section 3.1.1.6, and Medplum's own. */
 export type CommonSearchParameter =
   | SearchParameterNames['Resource' & keyof SearchParameterNames]
   | '_compartment'
@@ -43,7 +43,7 @@ type Own<T, K> = K extends keyof T ? T[K] & string : never;
 export type SearchParameterOf<K extends ResourceType> =
   Own<SearchParameterNames, K> | Own<CustomSearchParameterNames, K> | CommonSearchParameter;
 
-/** An object of search parameters; names of one type may have modifiers (`name:exact`) and chains (`subject:Patient.name`). */
+/** Search parameters as an object. Names may have modifiers (`name:exact`) and chains (`subject:Patient.name`). */
 export type SearchFields<K extends ResourceType = ResourceType> = ResourceType extends K
   ? { readonly [parameter: string]: SearchInput | undefined }
   : {
@@ -57,16 +57,16 @@ export type SearchFields<K extends ResourceType = ResourceType> = ResourceType e
     };
 
 /**
- * Search parameters: a query string, `URLSearchParams`, pairs, or an object. In an object the names are checked by the
- * compiler, an array means OR (FHIR R4 section 3.1.1.3: joined by commas, commas inside a value escaped), `and()` means
- * AND, and `undefined` leaves the parameter out.
+ * Search parameters: a query string, `URLSearchParams`, a list of pairs, or an object. The compiler checks the names in
+ * an object. In an object, an array means OR (FHIR R4 section 3.1.1.3: the values are joined by commas, and commas
+ * inside a value are escaped), `and()` means AND, and a parameter that is `undefined` is left out.
  */
 export type SearchQuery<K extends ResourceType = ResourceType> =
   string | URLSearchParams | readonly (readonly [string, SearchValue])[] | SearchFields<K>;
 
-/** Letters, digits and `_`, then modifiers, chains and `_has` paths. */
+/** The form of a parameter's name, with its modifiers, chains and `_has` paths. */
 const NAME = /^[A-Za-z_][\w.:-]{0,254}$/;
-/** Parameters whose values are never alternatives: each stands for itself, and the parameter is repeated. */
+/** Parameters whose list of values does not mean OR: the parameter is repeated for each value. */
 const REPEATED = /^_(?:rev)?include(?::|$)/;
 
 function text(name: string, value: unknown): string {
@@ -75,7 +75,7 @@ function text(name: string, value: unknown): string {
   }
   if (value === '') {
     throw new MedplumBadRequestError(
-      `The search parameter ${shownName(name)} is empty: leave it out, or the search would match everything.`,
+      `The search parameter ${shownName(name)} is empty, so the search would match everything. Give it a value, or leave it out.`,
     );
   }
   if (
@@ -90,7 +90,7 @@ function text(name: string, value: unknown): string {
   );
 }
 
-/** FHIR R4 section 3.1.1.4.0.1: a comma in a value is escaped, or it would mean OR; so is the escape itself. */
+/** One value of an OR list. A bare comma would mean OR, so it is escaped (FHIR R4 section 3.1.1.4.0.1). */
 function alternative(name: string, value: unknown): string {
   return value instanceof SearchTerm ? value.toString() : text(name, value).replace(/[\\,]/g, String.raw`\$&`);
 }
@@ -98,7 +98,7 @@ function alternative(name: string, value: unknown): string {
 function alternatives(name: string, values: readonly unknown[]): string {
   if (values.length === 0) {
     throw new MedplumBadRequestError(
-      `The search parameter ${shownName(name)} has no values: leave it out, or the search would match everything.`,
+      `The search parameter ${shownName(name)} has no values, so the search would match everything. Give it a value, or leave it out.`,
     );
   }
   return values.map((value) => alternative(name, value)).join(',');
@@ -106,12 +106,14 @@ function alternatives(name: string, values: readonly unknown[]): string {
 
 function checkName(name: unknown): string {
   if (typeof name !== 'string' || !NAME.test(name)) {
-    throw new MedplumBadRequestError('A name in the search query is no FHIR search parameter.');
+    throw new MedplumBadRequestError(
+      'A name in the search query is not the name of a FHIR search parameter. Names are made of letters, digits and _ . : - signs.',
+    );
   }
   return name;
 }
 
-/** The values of one parameter, each of which must hold. */
+/** Yields the parameter once for each condition that must hold. */
 function* conditions(name: string, value: unknown): Iterable<readonly [string, string]> {
   const all = value instanceof SearchAnd ? value.values : [value];
   for (const one of REPEATED.test(name) ? all.flat() : all) {
@@ -129,7 +131,8 @@ function* pairs(query: object): Iterable<readonly [string, string]> {
     }
     return;
   }
-  // A Map, or the URLSearchParams of another realm: read as an object they would be empty, and match everything.
+  // This may be a Map, or URLSearchParams of another realm. Read as an object, they would be empty and match
+  // everything.
   for (const pair of query as Iterable<unknown>) {
     if (!Array.isArray(pair) || pair.length !== 2) {
       throw new MedplumBadRequestError('A list of search parameters must consist of pairs of a name and a value.');
@@ -140,9 +143,10 @@ function* pairs(query: object): Iterable<readonly [string, string]> {
 }
 
 /**
- * The query as it stands in a URL, without `?`; empty when there are no parameters.
+ * Returns the query as it goes into a URL, without `?`. It is empty if there are no parameters.
  *
- * @throws MedplumBadRequestError for what is no query, a parameter name that is none, or a value that is no text.
+ * @throws MedplumBadRequestError when `query` has none of the forms of a query, or a parameter has an invalid name or
+ * value.
  */
 export function searchQuery(query: unknown): string {
   if (query === undefined) {
@@ -158,4 +162,19 @@ export function searchQuery(query: unknown): string {
     result.append(name, value);
   }
   return result.toString();
+}
+
+/**
+ * Returns the query of a conditional call.
+ *
+ * @throws MedplumBadRequestError when the query is invalid or empty.
+ */
+export function conditionQuery(query: unknown): string {
+  const condition = searchQuery(query);
+  if (condition === '') {
+    throw new MedplumBadRequestError(
+      'The conditional call has no condition, so the server could not tell which resource it is about. Pass at least one search parameter.',
+    );
+  }
+  return condition;
 }

@@ -1,89 +1,99 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { isFhirId } from '../http/fhir-id';
+import { isTypedReference } from './path-segments';
 
-/** Characters that mean something in a search value (FHIR R4 section 3.1.1.4.0.1). */
+/** Characters with a meaning in a search value (FHIR R4 section 3.1.1.4.0.1). */
 const SYNTAX = /[\\,|$]/g;
 
-/** A search value whose special characters are escaped already: what {@link literal} and its kin give. */
+/**
+ * A search value whose special characters are already escaped. {@link literal}, {@link token}, {@link quantity} and
+ * {@link referenceTo} return it.
+ */
 export class SearchTerm {
   /** @internal */
   constructor(private readonly text: string) {
     Object.freeze(this);
   }
 
-  /** As it stands in the query. */
+  /** Returns the value as it goes into the query, before URL encoding. */
   toString(): string {
     return this.text;
   }
 }
 
-/** Several values that all must hold: what {@link and} gives. */
+/** Several values that must all match. {@link and} and {@link dateRange} return it. */
 export class SearchAnd {
   /** @internal */
   constructor(
-    /** Each of them is a value, or a list of which one must hold. */
+    /** Each item is one value, or a list of values of which one must match. */
     readonly values: readonly (SearchValue | readonly SearchValue[])[],
   ) {
     Object.freeze(this);
   }
 }
 
-/** One value of a search parameter. Text is sent as it is: wrap what users type in {@link literal}. */
+/** One value of a search parameter. Text may contain search syntax: wrap text that users typed in {@link literal}. */
 export type SearchValue = string | number | boolean | SearchTerm;
 
-/** What a parameter of a search object may be: one value, a list (OR), or {@link and}. */
+/** The value of a parameter in a search object: a single value, a list (OR), or {@link and}. */
 export type SearchInput = SearchValue | readonly SearchValue[] | SearchAnd;
 
-/** A comparison (FHIR R4 section 3.1.1.4.5). */
+/** The prefix of a comparison (FHIR R4 section 3.1.1.4.5). */
 export type SearchPrefix = 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le' | 'sa' | 'eb' | 'ap';
 
 const PREFIXES: ReadonlySet<unknown> = new Set(['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap']);
-/** FHIR R4 `date`, `dateTime` and `instant`. */
+/** The forms of FHIR R4 `date`, `dateTime` and `instant`. */
 const DATE = /^\d{4}(?:-\d{2}(?:-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?)?)?$/;
 
 function escaped(value: unknown, what: string): string {
   if (typeof value !== 'string' || value === '') {
-    throw new MedplumBadRequestError(`The ${what} of a search value must be text that is not empty.`);
+    throw new MedplumBadRequestError(`The ${what} of a search value must be a string that is not empty.`);
   }
   return value.replace(SYNTAX, String.raw`\$&`);
 }
 
 /**
- * All of `values` must hold: the parameter is repeated (FHIR R4 section 3.1.1.3).
+ * Finds resources that match all of `values`, by repeating the parameter (FHIR R4 section 3.1.1.3).
  *
  * @example
  * ```ts
  * medplum.search('Patient', { 'address-city': and('Springfield', ['North', 'South']) });
  * ```
- * @throws MedplumBadRequestError without values.
+ * @throws MedplumBadRequestError when there are no values.
  */
 export function and(...values: readonly (SearchValue | readonly SearchValue[])[]): SearchAnd {
   if (values.length === 0) {
-    throw new MedplumBadRequestError('and() needs a value: without one the search would match everything.');
+    throw new MedplumBadRequestError(
+      'and() and dateRange() need at least one value. Without one, the search would match everything.',
+    );
   }
   return new SearchAnd(values);
 }
 
-/** `text` with nothing in it that a search would read as syntax: for what users typed. */
+/**
+ * Escapes text, so that the search reads none of it as syntax. Use it for text that users typed.
+ *
+ * @throws MedplumBadRequestError unless `text` is a string that is not empty.
+ */
 export function literal(text: string): SearchTerm {
   return new SearchTerm(escaped(text, 'text'));
 }
 
-/** What has a system and a code: a Coding, an Identifier, a ContactPoint. */
+/** A system with a code or a value: a Coding, an Identifier or a ContactPoint. */
 export interface TokenLike {
-  /** Left out: any system. The empty string: codes without a system. */
+  /** The system. Leave it out for any system; the empty string finds codes without a system. */
   readonly system?: string | undefined;
   /** The code. */
   readonly code?: string | undefined;
-  /** The value, of what has no code: an Identifier, a ContactPoint. */
+  /** The value of an Identifier or a ContactPoint, which have no code. */
   readonly value?: string | undefined;
 }
 
 /**
- * A token (FHIR R4 section 3.1.1.4.10): `token('http://loinc.org', '8867-4')`, `token(identifier)`, `token(coding)`.
+ * Makes a token (FHIR R4 section 3.1.1.4.10): `token('http://loinc.org', '8867-4')`, `token(identifier)`,
+ * `token(coding)`.
  *
- * @param code left out with a system alone: any code of the system.
- * @throws MedplumBadRequestError when neither system nor code is given.
+ * @param code the code. Leave it out to find every code of the system.
+ * @throws MedplumBadRequestError when there is neither a system nor a code.
  */
 export function token(system: string | TokenLike, code?: string): SearchTerm {
   const given: TokenLike = typeof system === 'object' && system !== null ? system : { system, code };
@@ -98,7 +108,7 @@ export function token(system: string | TokenLike, code?: string): SearchTerm {
   return new SearchTerm(`${given.system === '' ? '' : escaped(given.system, 'system')}|${right}`);
 }
 
-/** Bounds of {@link dateRange}; a `Date` is sent as an instant in UTC. */
+/** Bounds of {@link dateRange}. A `Date` is sent as an instant in UTC. */
 export interface DateBounds {
   /** On or after. */
   readonly ge?: string | Date;
@@ -119,10 +129,10 @@ function dateText(value: string | Date): string {
 }
 
 /**
- * A period, all bounds of which must hold: `dateRange({ ge: '2024-01-01', lt: '2025-01-01' })`. Servers up to 5.0 refuse
- * partial dates (`2024`).
+ * Finds dates within all of the bounds: `dateRange({ ge: '2024-01-01', lt: '2025-01-01' })`. Medplum servers up to 5.0
+ * refuse partial dates (`2024`).
  *
- * @throws MedplumBadRequestError without bounds, and for what is no date.
+ * @throws MedplumBadRequestError when there are no bounds, or one is not a date.
  */
 export function dateRange(bounds: DateBounds): SearchAnd {
   const prefixes = ['ge', 'gt', 'le', 'lt'] as const;
@@ -134,13 +144,14 @@ export function dateRange(bounds: DateBounds): SearchAnd {
 }
 
 /**
- * A quantity (FHIR R4 section 3.1.1.4.11): `quantity('gt', 5.4, { system: 'http://unitsofmeasure.org', code: 'mg' })`.
+ * Makes a quantity (FHIR R4 section 3.1.1.4.11):
+ * `quantity('gt', 5.4, { system: 'http://unitsofmeasure.org', code: 'mg' })`.
  *
- * @throws MedplumBadRequestError for a prefix that is none, and a value that is no finite number.
+ * @throws MedplumBadRequestError when the prefix is unknown, the value is not a finite number, or the unit has no code.
  */
 export function quantity(prefix: SearchPrefix, value: number, unit?: TokenLike): SearchTerm {
   if (!PREFIXES.has(prefix) || !Number.isFinite(value)) {
-    throw new MedplumBadRequestError('A quantity needs a prefix such as ge and a finite number.');
+    throw new MedplumBadRequestError('A quantity needs a prefix such as ge, and a finite number.');
   }
   const start = (prefix === 'eq' ? '' : prefix) + String(value);
   if (!unit) {
@@ -151,9 +162,10 @@ export function quantity(prefix: SearchPrefix, value: number, unit?: TokenLike):
 }
 
 /**
- * A reference to one resource: `referenceTo(patient)`, `referenceTo('Patient/123')`, `referenceTo(encounter.subject)`.
+ * Makes a reference to one resource: `referenceTo(patient)`, `referenceTo('Patient/123')`,
+ * `referenceTo(encounter.subject)`.
  *
- * @throws MedplumBadRequestError unless it names one resource by type and id.
+ * @throws MedplumBadRequestError unless `target` names one resource by its type and id.
  */
 export function referenceTo(
   target:
@@ -165,11 +177,10 @@ export function referenceTo(
   if (typeof target === 'object' && target !== null) {
     text = 'resourceType' in target ? `${target.resourceType}/${target.id ?? ''}` : target.reference;
   }
-  const [type = '', id, ...rest] = typeof text === 'string' ? text.split('/') : [];
-  if (!/^[A-Z][A-Za-z]{1,63}$/.test(type) || !isFhirId(id) || rest.length > 0) {
+  if (!isTypedReference(text)) {
     throw new MedplumBadRequestError(
-      'A reference in a search must name one resource: Type/id, or the resource itself.',
+      'The reference must name one resource by its type and id. Pass Type/id, or the resource itself.',
     );
   }
-  return new SearchTerm(`${type}/${id}`);
+  return new SearchTerm(text);
 }

@@ -4,29 +4,31 @@ import { type BaseUrl, pathWithin } from '../http/base-url';
 import { objects } from '../http/objects';
 import type { FhirRequest } from './fhir-request';
 import { ACCEPT, INTERACTIONS, onType, ROOT } from './interactions';
-import { checkResourceType } from './path-segments';
+import { checkResourceType, checkResourceTypes } from './path-segments';
 import { searchQuery } from './search-query';
 
 /**
- * Queries that are longer, in characters, are POSTed. Medplum answers 431 when URL and headers exceed 16 KB, and many
- * proxies allow no more than 8.
+ * Longest query that goes into a URL, in characters; longer ones are POSTed. Medplum answers 431 when the URL and the
+ * headers exceed 16 KB, and many proxies allow no more than 8 KB.
  */
 const LONGEST_IN_URL = 4_000;
 
-/** A search that can be sent: where, for what, and how. */
+/** A search: what it looks for, and how it is sent. */
 export interface SearchTarget {
-  /** `undefined`: several types, which the query names (`_type`). */
+  /** The resource type; `undefined` for a search in several types, which the query lists in `_type`. */
   readonly resourceType: string | undefined;
-  /** Encoded, without `?`. */
+  /** Encoded query without `?`. */
   readonly query: string;
-  /** Sent as a form, which keeps the query out of URLs and their logs. */
+  /** Sends the query as a form, which keeps it out of URLs and their logs. */
   readonly post: boolean;
 }
 
 /**
- * What is searched for.
+ * Describes a search in one resource type.
  *
- * @param post `undefined`: only when the query is too long for a URL.
+ * @param post whether to POST the query. Default: only if it is too long for a URL.
+ * @param count replaces `_count` of the query.
+ * @throws MedplumBadRequestError when the type or the query is invalid.
  */
 export function searchTarget(type: unknown, query: unknown, post?: boolean, count?: number): SearchTarget {
   const resourceType = checkResourceType(type);
@@ -59,32 +61,30 @@ export function searchRequest({ resourceType, query, post }: SearchTarget): Fhir
   };
 }
 
-/** A search, described in one step. */
+/** The request of a search in one resource type; see {@link searchTarget} for the arguments. */
 export function search(type: string, query: unknown, count?: number, post?: boolean): FhirRequest {
   return searchRequest(searchTarget(type, query, post, count));
 }
 
-/** GET of the root with `_type`: resources of several types in one answer. */
+/** GET of the root with `_type`: the response holds resources of several types. */
 export function searchTypes(types: readonly string[], query: unknown): FhirRequest {
-  if (!Array.isArray(types) || types.length === 0) {
-    throw new MedplumBadRequestError('A search in several types needs a list of at least one resource type.');
-  }
+  const checkedTypes = checkResourceTypes(types, 'types of a search');
   const parameters = new URLSearchParams(searchQuery(query));
-  parameters.set('_type', types.map(checkResourceType).join(','));
+  parameters.set('_type', checkedTypes.join(','));
   const text = parameters.toString();
   if (text.length > LONGEST_IN_URL) {
     throw new MedplumBadRequestError(
-      'The query is too long for a URL, and a search in several types cannot be POSTed.',
+      'The query is too long for a URL, and a search in several types cannot be POSTed. Shorten it, or search in each type.',
     );
   }
   return searchRequest({ resourceType: undefined, query: text, post: false });
 }
 
 /**
- * The page after `bundle`; `undefined` after the last one. A search that was POSTed goes on with POST: a link would put
- * the query into a URL.
+ * Returns the page after `bundle`, or `undefined` if it is the last one. A search that began with POST continues with
+ * POST, because following the link would put the query into a URL.
  *
- * @throws MedplumProtocolError when the link leads anywhere but to a search on the server of the client.
+ * @throws MedplumProtocolError when the link leads to anything but this search on the client's server.
  */
 export function nextPage(
   bundle: Bundle,
@@ -99,21 +99,21 @@ export function nextPage(
   const [, type, query] = /^fhir\/R4\/([A-Z][A-Za-z]*)(?:\/_search)?\?(.+)$/.exec(path ?? '') ?? [];
   if (type === undefined || query === undefined || (resourceType !== undefined && type !== resourceType)) {
     throw new MedplumProtocolError(
-      'The link to the next page leads to another place than this search on the server of the client, so it was not followed. If it is the address that your server has for itself, set the option publicUrl.',
+      'The link to the next page leads away from this search on the Medplum server of this client, so it was not followed. If your server uses another address for itself, set the option publicUrl.',
     );
   }
   return { resourceType: type, query, post };
 }
 
-/** The resources of a searchset in the roles they have there. */
+/** The resources of a searchset, by the role they have in it. */
 export interface SplitBundle<T extends Resource, I extends Resource> {
-  /** What the search was for. */
+  /** The resources that match the search. */
   readonly matches: T[];
-  /** What `_include` and `_revinclude` added. */
+  /** The resources that `_include` and `_revinclude` added. */
   readonly included: I[];
 }
 
-/** Splits a searchset by `entry.search.mode`; entries without one are matches, outcomes are neither. */
+/** Splits a searchset by `entry.search.mode`. Entries without a mode are matches, and outcomes are left out. */
 export function splitBundle<T extends Resource, I extends Resource = Resource>(
   bundle: Bundle<T> | Bundle,
 ): SplitBundle<T, I> {

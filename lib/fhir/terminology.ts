@@ -7,23 +7,23 @@ import type { OperationCall } from './operations';
 
 /** Input of `$expand` (FHIR R4 section 4.9.18.1). */
 export interface ExpandInput {
-  /** Canonical URL of the value set, with `|version` if wanted. */
+  /** Canonical URL of the value set, optionally followed by `|version`. */
   readonly url: string;
   /** Text that the concepts must contain. */
   readonly filter?: string;
-  /** How many concepts are skipped. */
+  /** Number of concepts to skip. */
   readonly offset?: number;
-  /** Most concepts in the answer. */
+  /** Most concepts in the response. */
   readonly count?: number;
-  /** Also what the concepts are called elsewhere. */
+  /** Returns the other designations of each concept as well. */
   readonly includeDesignations?: boolean;
-  /** Leave out concepts that are no longer in use. */
+  /** Leaves out concepts that are no longer in use. */
   readonly activeOnly?: boolean;
-  /** A flat list instead of a tree. */
+  /** Returns a flat list instead of a tree. */
   readonly excludeNested?: boolean;
-  /** Leave out concepts that users are not meant to choose. */
+  /** Leaves out concepts that users are not meant to choose. */
   readonly excludeNotForUI?: boolean;
-  /** Leave out concepts that are put together from others. */
+  /** Leaves out concepts that are composed of others. */
   readonly excludePostCoordinated?: boolean;
   /** BCP 47 language of the displays. */
   readonly displayLanguage?: string;
@@ -31,9 +31,9 @@ export interface ExpandInput {
   readonly property?: readonly string[];
 }
 
-/** Input of `$lookup` (FHIR R4 section 4.8.21.1): a coding, or a code and its system. */
+/** Input of `$lookup` (FHIR R4 section 4.8.21.1). Pass `coding`, or `code` with `system`. */
 export interface LookupInput {
-  /** The code; with it, name its system where the operation needs one. */
+  /** The code. Pass its system as well if the operation needs it. */
   readonly code?: string;
   /** Canonical URL of the code system. */
   readonly system?: string;
@@ -41,7 +41,7 @@ export interface LookupInput {
   readonly coding?: Coding;
   /** Version of the code system. */
   readonly version?: string;
-  /** dateTime for which the answer is meant. */
+  /** The time that the response is about (FHIR `dateTime`). Default: now. */
   readonly date?: string;
   /** BCP 47 language of the displays. */
   readonly displayLanguage?: string;
@@ -49,33 +49,33 @@ export interface LookupInput {
   readonly property?: readonly string[];
 }
 
-/** Input of `$validate-code` (FHIR R4 sections 4.9.18.2 and 4.8.21.2). One of code, coding and codeableConcept is needed. */
+/** Input of `$validate-code` (FHIR R4 sections 4.9.18.2 and 4.8.21.2). Pass `code`, `coding` or `codeableConcept`. */
 export interface ValidateCodeInput {
-  /** Canonical URL of the value set, or of the code system. */
+  /** Canonical URL of the value set or the code system. */
   readonly url: string;
-  /** The code; with it, name its system where the operation needs one. */
+  /** The code. Pass its system as well if the operation needs it. */
   readonly code?: string;
-  /** For value sets: the system of the code. */
+  /** Canonical URL of the code's system, for value sets. */
   readonly system?: string;
   /** The concept as a coding. */
   readonly coding?: Coding;
-  /** For value sets. */
+  /** The concept as a CodeableConcept, for value sets. */
   readonly codeableConcept?: CodeableConcept;
-  /** For value sets: a display to check. */
+  /** A display text to check, for value sets. */
   readonly display?: string;
-  /** For value sets. */
+  /** Whether abstract concepts count as valid, for value sets. */
   readonly abstract?: boolean;
-  /** For code systems. */
+  /** Version of the code system, for code systems. */
   readonly version?: string;
 }
 
-/** Input of `$translate` (FHIR R4 section 4.10.17.1): one of codeableConcept, coding, and code with system. */
+/** Input of `$translate` (FHIR R4 section 4.10.17.1). Pass `codeableConcept`, `coding`, or `code` with `system`. */
 export interface TranslateInput {
   /** Canonical URL of the concept map. */
   readonly url?: string;
   /** Version of the concept map. */
   readonly conceptMapVersion?: string;
-  /** The code; with it, name its system where the operation needs one. */
+  /** The code. Pass its system as well if the operation needs it. */
   readonly code?: string;
   /** Canonical URL of the code system. */
   readonly system?: string;
@@ -83,17 +83,17 @@ export interface TranslateInput {
   readonly coding?: Coding;
   /** The concept as a CodeableConcept. */
   readonly codeableConcept?: CodeableConcept;
-  /** Canonical URL of the value set of the source. */
+  /** Canonical URL of the source value set. */
   readonly source?: string;
-  /** Canonical URL of the value set of the target. */
+  /** Canonical URL of the target value set. */
   readonly target?: string;
-  /** Canonical URL of the code system of the target. */
+  /** Canonical URL of the target code system. */
   readonly targetSystem?: string;
-  /** Translate from the target to the source. Default `false`. */
+  /** Translates from the target to the source. Default `false`. */
   readonly reverse?: boolean;
 }
 
-/** How each parameter of these operations is typed. */
+/** The FHIR type of each parameter of these operations. */
 const TYPES = {
   url: 'valueUri',
   system: 'valueUri',
@@ -121,7 +121,7 @@ const TYPES = {
   excludePostCoordinated: 'valueBoolean',
 } as const;
 
-/** Parameters whose value is a canonical URL (FHIR R4 section 2.24.0.1: `uri`, then `|version`). */
+/** Parameters whose value is a canonical URL: a `uri`, optionally followed by `|version` (FHIR R4 section 2.24.0.1). */
 const CANONICAL = new Set(['url', 'source', 'target', 'targetSystem', 'system']);
 const URI = /^[a-z][a-z0-9+.-]*:[\x21-\x7e]{1,1000}$/i;
 
@@ -136,12 +136,18 @@ function checked(name: keyof typeof TYPES, value: unknown): unknown {
           ? typeof value === 'object' && value !== null
           : typeof value === 'string' && value !== '' && (!CANONICAL.has(name) || URI.test(value));
   if (!isRight) {
-    throw new MedplumBadRequestError(`The parameter ${shownName(name)} is not of the type that the operation takes.`);
+    throw new MedplumBadRequestError(
+      `The value of the parameter ${shownName(name)} does not have the type that the operation takes (${type}).`,
+    );
   }
   return value;
 }
 
-/** A terminology operation: all of them read only. Parameters that it does not know are an error. */
+/**
+ * Describes a terminology operation. All of them only read.
+ *
+ * @throws MedplumBadRequestError when a parameter is unknown, or its value has the wrong type.
+ */
 export function terminologyOperation(
   resourceType: 'ValueSet' | 'CodeSystem' | 'ConceptMap',
   operation: string,
@@ -150,7 +156,7 @@ export function terminologyOperation(
   const parameter: ParametersParameter[] = [];
   for (const [given, values] of Object.entries(input)) {
     if (!Object.hasOwn(TYPES, given)) {
-      throw new MedplumBadRequestError(`${shownName(given)} is no parameter of ${operation}.`);
+      throw new MedplumBadRequestError(`${shownName(given)} is not a parameter of ${operation}. Check its spelling.`);
     }
     const name = given as keyof typeof TYPES;
     for (const value of [values].flat()) {
@@ -162,13 +168,13 @@ export function terminologyOperation(
   return { operation, resourceType, input: { resourceType: 'Parameters', parameter }, readOnly: true };
 }
 
-/** @throws MedplumBadRequestError unless exactly one of the ways to name a concept is used. */
+/** @throws MedplumBadRequestError unless the input names its concept in exactly one way. */
 export function checkOneConcept(input: (LookupInput & ValidateCodeInput) | TranslateInput, needsSystem: boolean): void {
   const { code, system, coding, codeableConcept } = input;
   const ways = [code, coding, codeableConcept].filter((way) => way !== undefined);
   if (ways.length !== 1 || (needsSystem && code !== undefined && system === undefined)) {
     throw new MedplumBadRequestError(
-      `The concept must be named in one way: a coding, a codeableConcept, or a code${needsSystem ? ' with its system' : ''}.`,
+      `The concept must be named in exactly one way: by a coding, a codeableConcept, or a code${needsSystem ? ' with its system' : ''}.`,
     );
   }
 }

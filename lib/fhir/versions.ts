@@ -16,11 +16,11 @@ export function readVersion(type: string, id: string, version: string): FhirRequ
   };
 }
 
-/** Which versions of a history are returned. */
+/** Which versions of a history to return. */
 export interface HistoryPage {
-  /** Most versions in the answer; the server's default otherwise. */
+  /** Most versions in the response. The server sets the default. */
   readonly count?: number | undefined;
-  /** How many of the newest are skipped. */
+  /** Number of versions to skip, newest first. */
   readonly offset?: number | undefined;
 }
 
@@ -30,7 +30,7 @@ export function readHistory(type: string, id: string, { count, offset }: History
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries({ _count: count, _offset: offset })) {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
-      throw new MedplumBadRequestError('count and offset of a history must be whole numbers, 0 or more.');
+      throw new MedplumBadRequestError('The count and the offset of a history must be whole numbers, 0 or more.');
     }
     if (value !== undefined) {
       parameters.set(name, String(value));
@@ -47,8 +47,11 @@ export function readHistory(type: string, id: string, { count, offset }: History
 }
 
 /**
- * The read that a reference asks for: `Patient/1`, the version `Patient/1/_history/2`, or the same with the address of
- * the server before it. Logical and contained references (`#…`) name nothing that could be read.
+ * Describes the read of a reference: `Patient/1`, the version `Patient/1/_history/2`, or either of them as an absolute
+ * address on the client's server.
+ *
+ * @throws MedplumBadRequestError when the reference names no such resource, as logical and contained references (`#…`)
+ * do not.
  */
 export function readReference(reference: unknown, base: BaseUrl): FhirRequest {
   const text: unknown =
@@ -59,7 +62,7 @@ export function readReference(reference: unknown, base: BaseUrl): FhirRequest {
   const isVersion = history === '_history' && version !== undefined;
   if (type === undefined || id === undefined || rest.length > 0 || (history !== undefined && !isVersion)) {
     throw new MedplumBadRequestError(
-      'The reference must name one resource on the server of the client: Type/id or Type/id/_history/version.',
+      'The reference must name one resource on the Medplum server of this client, as Type/id or Type/id/_history/version.',
     );
   }
   return version === undefined ? read(type, id) : readVersion(type, id, version);
