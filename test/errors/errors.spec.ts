@@ -13,14 +13,14 @@ import { leaksOf, PLANTED, taintedError } from '../support/planted';
 
 type ErrorClass = new (message: string, details?: MedplumErrorDetails) => MedplumError;
 
-/** Every error class that the package exports, the base aside. */
+/** Every error class that the package exports, except the base class. */
 const CLASSES = (Object.entries(library) as [string, unknown][]).filter(
   (entry): entry is [string, ErrorClass] =>
     typeof entry[1] === 'function' && entry[1].prototype instanceof Error && entry[0] !== 'MedplumError',
 );
 
 describe('Every error class', () => {
-  it('is there', () => {
+  it('is exported', () => {
     expect(CLASSES.map(([name]) => name)).toEqual(
       expect.arrayContaining([
         'MedplumConfigError',
@@ -45,7 +45,7 @@ describe('Every error class', () => {
     );
   });
 
-  it('has a code of its own', () => {
+  it('has its own code', () => {
     const codes = CLASSES.map(([, type]) => new type('text').code);
     expect(new Set(codes).size).toBe(codes.length);
     for (const code of codes) {
@@ -53,7 +53,7 @@ describe('Every error class', () => {
     }
   });
 
-  it.each(CLASSES)('%s: is an Error of its class, and of the base', (name, type) => {
+  it.each(CLASSES)('%s is an instance of its own class and of the base class only', (name, type) => {
     const error = new type('Some text.');
     expect(error).toBeInstanceOf(Error);
     expect(error).toBeInstanceOf(MedplumError);
@@ -66,7 +66,7 @@ describe('Every error class', () => {
     }
   });
 
-  it.each(CLASSES)('%s: shows nothing of the outcome, the request and the cause', (_name, type) => {
+  it.each(CLASSES)('%s shows nothing of the outcome, the request or the cause', (_name, type) => {
     const error = new type('Some text.', {
       status: 400,
       outcome: {
@@ -84,12 +84,12 @@ describe('Every error class', () => {
       identitySource: 'call',
     });
     expect(leaksOf(error)).toEqual([]);
-    // What is needed to act on it stands behind getters.
+    // Only getters return what a caller needs to act on the error.
     expect(error.request?.onBehalfOf).toBe(`ProjectMembership/${PLANTED.membership}`);
     expect(Object.isFrozen(error.request)).toBe(true);
   });
 
-  it.each(CLASSES)('%s: writes itself as JSON by name, code and effect', (name, type) => {
+  it.each(CLASSES)('%s serialises to JSON with its name, code, message and effect', (name, type) => {
     const error = new type('Some text.');
     expect(JSON.parse(JSON.stringify(error))).toEqual({
       name,
@@ -102,7 +102,7 @@ describe('Every error class', () => {
 });
 
 describe('The cause of an error', () => {
-  it('is kept as name and code', () => {
+  it('keeps its name and code only', () => {
     const cause = Object.assign(new TypeError('taint'), { code: 'UND_ERR_SOCKET' });
     expect(new MedplumBadRequestError('Some text.', { cause }).cause).toEqual({
       name: 'TypeError',
@@ -113,11 +113,11 @@ describe('The cause of an error', () => {
   it.each<readonly [string, unknown]>([
     ['text', PLANTED.thrown],
     ['an object', { name: `${PLANTED.record}!`, code: `${PLANTED.record} 1`, message: PLANTED.thrown }],
-    ['an error with texts for a name and a code', taintedError()],
+    ['an error with sentences as its name and code', taintedError()],
     ['a list', [PLANTED.thrown]],
     ['an object whose name is an object', { name: { toString: () => PLANTED.thrown } }],
     [
-      'an object that cannot be asked',
+      'an object whose getter throws',
       {
         get name(): string {
           throw taintedError();
@@ -128,23 +128,23 @@ describe('The cause of an error', () => {
     expect(leaksOf(new MedplumBadRequestError('Some text.', { cause }))).toEqual([]);
   });
 
-  it.each([undefined, null])('is absent when it is %p', (cause) => {
+  it.each([undefined, null])('is absent for %p', (cause) => {
     expect('cause' in new MedplumBadRequestError('Some text.', { cause })).toBe(false);
   });
 });
 
 describe('An error', () => {
-  it('did nothing and is final, unless it says otherwise', () => {
+  it('has no effect and is not retryable by default', () => {
     expect(new MedplumNotFoundError('Some text.')).toMatchObject({ effect: 'none', retryable: false });
     expect(new UnknownEffectError('Some text.', { status: 412 })).toMatchObject({ effect: 'unknown', status: 412 });
   });
 
-  it('tells how long to wait', () => {
+  it('says how long to wait, if the server did', () => {
     expect(new MedplumRateLimitError('Some text.', { retryAfter: 60_000 }).retryAfter).toBe(60_000);
     expect(new MedplumRateLimitError('Some text.').retryAfter).toBeUndefined();
   });
 
-  it('keeps the first request and the first id that it was given', () => {
+  it('keeps the first request id that it gets', () => {
     const error = new MedplumNotFoundError('Some text.');
     error.attachRequestId(undefined);
     error.attachRequestId('1');
@@ -153,7 +153,7 @@ describe('An error', () => {
   });
 });
 
-describe('An error of another copy of the package', () => {
+describe('An error from another copy of the package', () => {
   let other: typeof library | undefined;
 
   beforeAll(() => {
@@ -162,7 +162,7 @@ describe('An error of another copy of the package', () => {
     });
   });
 
-  it('is known by its brand, and by the base class', () => {
+  it('is recognised by its brand and by the base class', () => {
     expect(other?.MedplumNotFoundError).not.toBe(MedplumNotFoundError);
     const error: unknown = other && new other.MedplumNotFoundError('Some text.');
     expect(isMedplumError(error)).toBe(true);
@@ -170,14 +170,14 @@ describe('An error of another copy of the package', () => {
     expect(error).toMatchObject({ code: 'MEDPLUM_NOT_FOUND' });
   });
 
-  it('is not of our subclasses, whose private parts it lacks', () => {
+  it('is not an instance of our subclasses, because it lacks their private fields', () => {
     const error: unknown = other && new other.MedplumNotFoundError('Some text.');
     expect(error instanceof MedplumNotFoundError).toBe(false);
     expect(error instanceof MedplumConfigError).toBe(false);
   });
 
   it.each([undefined, null, 'MedplumError', {}, new Error('x'), { name: 'MedplumError', code: 'MEDPLUM_NOT_FOUND' }])(
-    'is not %p',
+    'is not mistaken for %p',
     (value) => {
       expect(isMedplumError(value)).toBe(false);
       expect(value instanceof MedplumError).toBe(false);

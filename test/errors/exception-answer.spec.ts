@@ -27,7 +27,7 @@ type Case = readonly [name: string, make: () => MedplumError, user: number, clie
 
 const TEXT = 'taint';
 
-/** Errors, what they are to the user that the call was made for, and to one whose request made a call as the client. */
+/** Errors, with the status for the user of the call, and the status when the call ran as the client. */
 const CASES: readonly Case[] = [
   ['not found', () => new MedplumNotFoundError(TEXT, { status: 404 }), 404, 500],
   ['forbidden', () => new MedplumForbiddenError(TEXT, { status: 403 }), 403, 500],
@@ -36,7 +36,7 @@ const CASES: readonly Case[] = [
   ['identity refused as 410', () => new OnBehalfOfRejectedError(TEXT, { status: 410 }), 403, 500],
   ['gone', () => new MedplumGoneError(TEXT, { status: 410 }), 410, 500],
   ['conflict', () => new MedplumConflictError(TEXT, { status: 409 }), 409, 500],
-  ['unchanged', () => new MedplumNotModifiedError(TEXT, { status: 304 }), 304, 500],
+  ['not modified', () => new MedplumNotModifiedError(TEXT, { status: 304 }), 304, 500],
   ['a broken beforeRequest', () => new MedplumBeforeRequestError(TEXT), 500, 500],
   ['version conflict', () => new MedplumPreconditionFailedError(TEXT, { status: 412 }), 412, 500],
   ['invalid', () => new MedplumBadRequestError(TEXT, { status: 400 }), 400, 500],
@@ -53,11 +53,11 @@ const CASES: readonly Case[] = [
   ['bad credentials', () => new MedplumUnauthorizedError(TEXT, { status: 401 }), 500, 500],
   ['no identity', () => new OnBehalfOfRequiredError(TEXT), 500, 500],
   ['wrong identity', () => new OnBehalfOfReferenceError(TEXT), 500, 500],
-  ['wrong set-up', () => new MedplumConfigError(TEXT), 500, 500],
+  ['wrong configuration', () => new MedplumConfigError(TEXT), 500, 500],
   ['unknown effect', () => new UnknownEffectError(TEXT, { status: 412 }), 500, 500],
 ];
 
-/** `error` of a call, for a user or as the client itself. */
+/** Attaches a call to `error`: one for a user, or one as the client itself. */
 function of(error: MedplumError, onBehalfOf: string | undefined, method = 'GET'): MedplumError {
   const [path, pathTemplate] = ['/fhir/R4/Patient/1', '/fhir/R4/Patient/{id}'];
   const identitySource = onBehalfOf ? 'scope' : 'client-application';
@@ -65,28 +65,31 @@ function of(error: MedplumError, onBehalfOf: string | undefined, method = 'GET')
   return error;
 }
 
-describe('What a user is told of an error', () => {
-  it.each(CASES)('%s: of a call for the user', (_name, make, status) => {
+describe('The answer to the user for an error', () => {
+  it.each(CASES)('%s: has the status of a call for the user', (_name, make, status) => {
     expect(exceptionAnswer(of(make(), 'ProjectMembership/1')).status).toBe(status);
   });
 
-  it.each(CASES)('%s: of a call as the client, which sees more than the user', (_name, make, _user, status) => {
-    expect(exceptionAnswer(of(make(), undefined)).status).toBe(status);
-  });
+  it.each(CASES)(
+    '%s: hides what only the client may see when the call ran as the client',
+    (_name, make, _user, status) => {
+      expect(exceptionAnswer(of(make(), undefined)).status).toBe(status);
+    },
+  );
 
-  it.each(CASES)('%s: in words of our own', (_name, make) => {
+  it.each(CASES)('%s: uses the texts of the library only', (_name, make) => {
     const answer = exceptionAnswer(of(make(), 'ProjectMembership/1'));
     expect(JSON.stringify(answer)).not.toContain(TEXT);
     expect(answer.error).toMatch(/^[A-Z]/);
     expect(answer.text).not.toBe('');
   });
 
-  it('of a PATCH that is forbidden is that there is no such resource: else it would tell that there is one', () => {
+  it('is 404 for a forbidden PATCH: 403 would reveal that the resource exists', () => {
     const forbidden = new MedplumForbiddenError(TEXT, { status: 403 });
     expect(exceptionAnswer(of(forbidden, 'ProjectMembership/1', 'PATCH')).status).toBe(404);
   });
 
-  it('of a used-up quota is when to come back', () => {
+  it('says when to try again if the quota is used up', () => {
     expect(exceptionAnswer(new MedplumRateLimitError(TEXT, { retryAfter: 1500 })).retryAfter).toBe(1500);
     expect(exceptionAnswer(new MedplumRateLimitError(TEXT)).retryAfter).toBeUndefined();
     expect(exceptionAnswer(new MedplumNotFoundError(TEXT)).retryAfter).toBeUndefined();

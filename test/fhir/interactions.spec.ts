@@ -7,38 +7,38 @@ const PATIENT: Patient = { resourceType: 'Patient', id: '1', meta: { versionId: 
 const ifMatchOf = (request: { headers: Readonly<Record<string, string>> }) => request.headers['if-match'];
 
 describe('An update', () => {
-  it('is guarded by the version that was read', () => {
+  it('carries the version of the resource by default', () => {
     expect(ifMatchOf(fhir.update(PATIENT))).toBe('W/"7"');
     expect(ifMatchOf(fhir.update(PATIENT, true))).toBe('W/"7"');
   });
 
-  it('is not guarded when there is no version, or when that is asked for', () => {
+  it('carries no version if the resource has none, or if the caller turns it off', () => {
     expect(ifMatchOf(fhir.update({ resourceType: 'Patient', id: '1' }))).toBeUndefined();
     expect(ifMatchOf(fhir.update({ ...PATIENT, meta: {} }))).toBeUndefined();
     expect(ifMatchOf(fhir.update(PATIENT, false))).toBeUndefined();
   });
 
-  it.each(['9', '"9"', 'W/"9"'])('is guarded by the version %s that is named', (version) => {
+  it.each(['9', '"9"', 'W/"9"'])('carries the version %s that the caller passes', (version) => {
     expect(ifMatchOf(fhir.update(PATIENT, version))).toBe('W/"9"');
   });
 
-  // Medplum ignores what it cannot read, and overwrites.
+  // Medplum ignores a version that it cannot read, and overwrites the resource.
   it.each(['*', '"*"', 'W/"*"', '', '""', 'w/"9"', '9"', '"9', '9, 10', '"9", "10"', '9\n', 'a b', null, 9, {}])(
-    'cannot be guarded by %j',
+    'refuses %j as a version',
     (version) => {
       expect(() => fhir.update(PATIENT, version as IfMatch)).toThrow(MedplumBadRequestError);
     },
   );
 
-  it('refuses a version in the resource that is none', () => {
+  it('refuses an invalid version in the resource', () => {
     expect(() => fhir.update({ ...PATIENT, meta: { versionId: '*' } })).toThrow(/meta\.versionId/);
   });
 
-  it('needs an id', () => {
+  it('requires an id', () => {
     expect(() => fhir.update({ resourceType: 'Patient' })).toThrow(/id of the Patient/);
   });
 
-  it('shows no accounts to wipe: with a meta that has none it is not sent in extended mode', () => {
+  it('is not sent in extended mode if its meta has no accounts, so that the server keeps them', () => {
     expect(fhir.update({ ...PATIENT, meta: {} }).extended).toBe(false);
     expect(fhir.update({ ...PATIENT, meta: { versionId: '7' } }).extended).toBe(false);
     expect(fhir.update({ ...PATIENT, meta: { accounts: [{ reference: 'Organization/1' }] } }).extended).toBeUndefined();
@@ -46,7 +46,7 @@ describe('An update', () => {
   });
 });
 
-describe('A request', () => {
+describe('The request', () => {
   it.each([
     ['read', fhir.read('Patient', '1'), 'GET', 'fhir/R4/Patient/1', '/fhir/R4/Patient/{id}'],
     ['search', search('Patient', 'name=a'), 'GET', 'fhir/R4/Patient', '/fhir/R4/Patient'],
@@ -60,7 +60,7 @@ describe('A request', () => {
       'fhir/R4/Patient/1',
       '/fhir/R4/Patient/{id}',
     ],
-  ])('to %s', (action, request, method, path, pathTemplate) => {
+  ])('to %s has its method, path and repeatability', (action, request, method, path, pathTemplate) => {
     expect(request).toMatchObject({ action, method, path, pathTemplate, resourceType: 'Patient' });
     expect(request.headers['accept']).toBe('application/fhir+json');
     const isRead = action === 'read' || action === 'search';
@@ -73,18 +73,18 @@ describe('A request', () => {
     ['patch', fhir.patch('Patient', '1', [{ op: 'remove', path: '/name' }]), 'application/json-patch+json'],
     ['read', fhir.read('Patient', '1'), undefined],
     ['delete', fhir.remove('Patient', '1'), undefined],
-  ])('to %s names the type of its body', (_action, request, contentType) => {
+  ])('to %s has the content type of its body', (_action, request, contentType) => {
     expect(request.headers['content-type']).toBe(contentType);
     expect(request.body === undefined).toBe(contentType === undefined);
   });
 
-  it.each([null, undefined, 'Patient/1', 5, [], [PATIENT]])('cannot write %j', (resource) => {
+  it.each([null, undefined, 'Patient/1', 5, [], [PATIENT]])('refuses %j as a resource', (resource) => {
     const given = resource as unknown as Patient;
     expect(() => fhir.create(given)).toThrow(MedplumBadRequestError);
     expect(() => fhir.update(given)).toThrow(MedplumBadRequestError);
   });
 
-  it('cannot write what is no JSON', () => {
+  it('refuses a resource that cannot be written as JSON', () => {
     const cycle: Record<string, unknown> = { resourceType: 'Patient', id: '1' };
     cycle['self'] = cycle;
     const big = { resourceType: 'Patient', id: '1', multipleBirthInteger: 1n } as unknown as Patient;
@@ -94,12 +94,12 @@ describe('A request', () => {
     }
   });
 
-  it.each<unknown>([[], undefined, null, {}, 'remove'])('cannot patch by %j', (operations) => {
+  it.each<unknown>([[], undefined, null, {}, 'remove'])('refuses %j as a patch', (operations) => {
     expect(() => fhir.patch('Patient', '1', operations as PatchOperation[])).toThrow(MedplumBadRequestError);
   });
 });
 
-/** A batch that reads, and then writes a resource. */
+/** A batch that reads a resource and then writes it. */
 const put = (resource: Patient, method: 'PUT' | 'POST' | 'DELETE' = 'PUT'): Bundle => ({
   resourceType: 'Bundle',
   type: 'batch',
@@ -109,7 +109,7 @@ const put = (resource: Patient, method: 'PUT' | 'POST' | 'DELETE' = 'PUT'): Bund
 describe('A bundle', () => {
   const entry: BundleEntry[] = [{ request: { method: 'GET', url: 'Patient/1' } }];
 
-  it.each(['batch', 'transaction'] as const)('may be a %s', (type) => {
+  it.each(['batch', 'transaction'] as const)('may have the type %s', (type) => {
     const request = fhir.batch({ resourceType: 'Bundle', type, entry });
     expect(request).toMatchObject({
       action: type,
@@ -120,7 +120,7 @@ describe('A bundle', () => {
     });
   });
 
-  it.each(['searchset', 'collection', 'document', 'history', undefined])('may not be a %s', (type) => {
+  it.each(['searchset', 'collection', 'document', 'history', undefined])('may not have the type %s', (type) => {
     expect(() => fhir.batch({ resourceType: 'Bundle', type, entry } as Bundle)).toThrow(MedplumBadRequestError);
   });
 
@@ -130,11 +130,11 @@ describe('A bundle', () => {
     );
   });
 
-  it.each([null, undefined, PATIENT, [], 'Bundle'])('is not %j', (bundle) => {
+  it.each([null, undefined, PATIENT, [], 'Bundle'])('may not be %j', (bundle) => {
     expect(() => fhir.batch(bundle as unknown as Bundle)).toThrow(MedplumBadRequestError);
   });
 
-  it('shows no accounts to wipe either', () => {
+  it('is not sent in extended mode either if an entry would delete accounts', () => {
     expect(fhir.batch(put({ ...PATIENT, meta: { versionId: '7' } })).extended).toBe(false);
     expect(fhir.batch(put(PATIENT)).extended).toBeUndefined();
     expect(fhir.batch(put({ resourceType: 'Patient', id: '1' })).extended).toBeUndefined();
@@ -152,9 +152,9 @@ describe('A conditional create', () => {
     ['text', 'identifier=urn:mrn|4711'],
     ['encoded text', 'identifier=urn%3Amrn%7C4711'],
     ['an object', { identifier: 'urn:mrn|4711' }],
-    ['a list of one', { identifier: ['urn:mrn|4711'] }],
+    ['a list with one value', { identifier: ['urn:mrn|4711'] }],
     ['pairs', [['identifier', 'urn:other|a b']]],
-  ])('by an identifier that its body carries may be repeated: %s', (_form, query) => {
+  ])('may be repeated if its condition is an identifier of the resource: %s', (_form, query) => {
     expect(fhir.createIfNoneExist(patient, query)).toMatchObject({
       repeatability: 'once-by-identifier',
       method: 'POST',
@@ -162,17 +162,17 @@ describe('A conditional create', () => {
   });
 
   it.each<readonly [string, SearchQuery]>([
-    ['the identifier of somebody else', 'identifier=urn:mrn|4712'],
+    ['an identifier of another resource', 'identifier=urn:mrn|4712'],
     ['another system', 'identifier=urn:other|4711'],
     ['no system', 'identifier=4711'],
     ['a bare identifier', 'identifier=|bare'],
     ['two identifiers', { identifier: ['urn:mrn|4711', 'urn:mrn|4712'] }],
-    ['a further condition', 'identifier=urn:mrn|4711&active=true'],
-    ['twice', 'identifier=urn:mrn|4711&identifier=urn:mrn|4711'],
+    ['an additional condition', 'identifier=urn:mrn|4711&active=true'],
+    ['the same condition twice', 'identifier=urn:mrn|4711&identifier=urn:mrn|4711'],
     ['a modifier', 'identifier:not=urn:mrn|4711'],
     ['a name', 'name=Homer'],
     ['an id', '_id=1'],
-  ])('by anything else may not: %s', (_what, query) => {
+  ])('may not be repeated if its condition is anything else: %s', (_what, query) => {
     expect(fhir.createIfNoneExist(patient, query).repeatability).toBe('unsafe');
   });
 
@@ -182,12 +182,12 @@ describe('A conditional create', () => {
     ['a dollar', 'urn:mrn', '1$2'],
     ['an escape', 'urn:mrn', String.raw`1\2`],
     ['a comma in the system', 'urn:mrn,urn:x', '1'],
-  ])('may not when search syntax makes another condition of the identifier: %s', (_what, system, value) => {
+  ])('may not be repeated if search syntax changes the meaning of the identifier: %s', (_what, system, value) => {
     const resource: Patient = { resourceType: 'Patient', identifier: [{ system, value }] };
     expect(fhir.createIfNoneExist(resource, { identifier: `${system}|${value}` }).repeatability).toBe('unsafe');
   });
 
-  it('knows the single identifier of resources that have but one', () => {
+  it('recognises the identifier of resource types that have a single one', () => {
     const response = {
       resourceType: 'QuestionnaireResponse',
       status: 'completed',
@@ -196,19 +196,19 @@ describe('A conditional create', () => {
     expect(fhir.createIfNoneExist(response, 'identifier=urn:form|1').repeatability).toBe('once-by-identifier');
   });
 
-  it('is not repeatable when the resource has no identifiers, or malformed ones', () => {
+  it('may not be repeated if the resource has no identifiers, or malformed ones', () => {
     for (const identifier of [undefined, null, [], [null], 'urn:mrn|4711', [{}]]) {
       const resource = { resourceType: 'Patient', identifier } as unknown as Patient;
       expect(fhir.createIfNoneExist(resource, 'identifier=urn:mrn|4711').repeatability).toBe('unsafe');
     }
   });
 
-  it('sends its condition as one header of visible ASCII', () => {
+  it('sends its condition in one header of visible ASCII characters', () => {
     const { headers } = fhir.createIfNoneExist(patient, { name: 'Zoë\r\nx-medplum-on-behalf-of: x', active: true });
     expect(headers['if-none-exist']).toBe('name=Zo%C3%AB%0D%0Ax-medplum-on-behalf-of%3A+x&active=true');
   });
 
-  it.each(['', '?', {}, [], { name: undefined }, undefined])('needs a condition, and %j is none', (query) => {
-    expect(() => fhir.createIfNoneExist(patient, query as SearchQuery)).toThrow(/needs a condition/);
+  it.each(['', '?', {}, [], { name: undefined }, undefined])('refuses %j, which is no condition', (query) => {
+    expect(() => fhir.createIfNoneExist(patient, query as SearchQuery)).toThrow(/conditional call has no condition/);
   });
 });

@@ -4,7 +4,7 @@ import { checkId, checkResourceType } from '../../lib/fhir/path-segments';
 import { isFhirId } from '../../lib/http/fhir-id';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 
-/** FHIR R4 section 2.24.0.1: letters, digits, `-` and `.`, 64 of them at most. */
+/** Characters of an id: letters, digits, `-` and `.`, at most 64 of them (FHIR R4 section 2.24.0.1). */
 const ID_CHARACTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.'.split('');
 const idCharacter = fc.constantFrom(...ID_CHARACTERS);
 const id = fc
@@ -37,7 +37,7 @@ const WRONG = [
 ];
 
 describe('An id in a path', () => {
-  it('may be every FHIR id, and goes out as it is', () => {
+  it('may be any FHIR id, and is sent unchanged', () => {
     fc.assert(
       fc.property(id, (text) => {
         expect(checkId(text, 'id')).toBe(text);
@@ -46,7 +46,7 @@ describe('An id in a path', () => {
     );
   });
 
-  it('may be nothing else: one foreign letter is enough', () => {
+  it('may hold no other character, not even one', () => {
     const foreign = fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }).filter((c) => !ID_CHARACTERS.includes(c));
     const around = fc.string({ unit: idCharacter, maxLength: 20 });
     fc.assert(
@@ -56,12 +56,12 @@ describe('An id in a path', () => {
     );
   });
 
-  it.each(WRONG)('is not %j, which the error does not repeat', (text) => {
+  it.each(WRONG)('may not be %j, and the error does not quote it', (text) => {
     expect(() => checkId(text, 'id of the Patient')).toThrow(MedplumBadRequestError);
     expect(() => checkId(text, 'id of the Patient')).toThrow(/^The id of the Patient must be a FHIR id/);
   });
 
-  it.each([undefined, null, 5, true, {}, [], ['a'], { toString: () => 'a' }])('is not %p', (value) => {
+  it.each([undefined, null, 5, true, {}, [], ['a'], { toString: () => 'a' }])('may not be %p', (value) => {
     expect(() => checkId(value, 'id')).toThrow(MedplumBadRequestError);
   });
 });
@@ -72,20 +72,20 @@ describe('A resource type in a path', () => {
   });
 
   it.each([...WRONG, 'patient', 'Patient/1', 'Patient?', 'Patient2', 'P', '$graphql', undefined, null, 5, ['Patient']])(
-    'is not %j',
+    'may not be %j',
     (type) => {
       expect(() => checkResourceType(type)).toThrow(MedplumBadRequestError);
     },
   );
 });
 
-describe('A call with an id or type that is none', () => {
+describe('A call with an invalid id or type', () => {
   let app: MedplumApp;
 
   beforeAll(async () => (app = await startMedplumApp()));
   afterAll(() => app.close());
 
-  it.each(WRONG)('%j: sends nothing', async (text) => {
+  it.each(WRONG)('sends nothing for %j', async (text) => {
     const { medplum } = app;
     const onBehalfOf = 'm-1';
     const type = text as 'Patient';

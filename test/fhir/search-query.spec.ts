@@ -3,10 +3,10 @@ import { MedplumBadRequestError } from 'nestjs-medplum';
 import { searchQuery } from '../../lib/fhir/search-query';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 
-/** The parameters as the server reads them. */
+/** Returns the parameters as the server reads them. */
 const read = (query: unknown): [string, string][] => [...new URLSearchParams(searchQuery(query))];
 
-/** The alternatives of a value, as FHIR R4 section 3.1.1.4.0.1 has a server read it. */
+/** Returns the alternatives of a value as a server reads them (FHIR R4 section 3.1.1.4.0.1). */
 function alternativesOf(value: string): string[] {
   const result = [''];
   for (let i = 0; i < value.length; i++) {
@@ -59,21 +59,21 @@ describe('A search query', () => {
     ]);
   });
 
-  it('leaves out what is undefined', () => {
+  it('leaves out parameters that are undefined', () => {
     expect(read({ name: undefined, active: true })).toEqual([['active', 'true']]);
   });
 
-  it('takes an array for OR, and escapes what would be another OR (FHIR R4 section 3.1.1.4.0.1)', () => {
+  it('takes an array as OR, and escapes the commas in its values (FHIR R4 section 3.1.1.4.0.1)', () => {
     expect(read({ status: ['final', 'amended'] })).toEqual([['status', 'final,amended']]);
     expect(read({ name: ['Simpson, Homer', String.raw`a\b`] })).toEqual([['name', String.raw`Simpson\, Homer,a\\b`]]);
-    // A token keeps its bar, and a value by itself is search syntax as it is.
+    // A token keeps its bar. A single value is sent unchanged, as search syntax.
     expect(read({ identifier: ['urn:a|1', 'urn:b|2'], code: 'a,b' })).toEqual([
       ['identifier', 'urn:a|1,urn:b|2'],
       ['code', 'a,b'],
     ]);
   });
 
-  it('can always be taken apart into the alternatives that were given', () => {
+  it('can always be split into the alternatives that the caller passed', () => {
     const value = fc.string({
       unit: fc.constantFrom('a', 'B', '1', ',', '\\', '|', ' ', '&', '=', '%', '+', 'é'),
       minLength: 1,
@@ -87,7 +87,7 @@ describe('A search query', () => {
     );
   });
 
-  it('repeats a parameter for AND, in order', () => {
+  it('repeats a parameter for AND, and keeps the order', () => {
     expect(
       read([
         ['date', 'ge2020'],
@@ -112,7 +112,7 @@ describe('A search query', () => {
   });
 
   it.each(['', ' ', 'a b', 'name&x', 'name=x', 'name#', 'name/x', '1name', '-name', 'näme', 'name\n', 'Homer Simpson'])(
-    'refuses the parameter %j, in every form and without repeating it',
+    'refuses the parameter name %j in every form, and the error does not quote it',
     (name) => {
       for (const query of [
         { [name]: 'x' },
@@ -123,12 +123,14 @@ describe('A search query', () => {
         [[name, {}]],
       ]) {
         expect(() => read(query)).toThrow(MedplumBadRequestError);
-        expect(() => read(query)).toThrow('A name in the search query is no FHIR search parameter.');
+        expect(() => read(query)).toThrow(
+          'A name in the search query is not the name of a FHIR search parameter. Names are made of letters, digits and _ . : - signs.',
+        );
       }
     },
   );
 
-  it('refuses an empty list and empty text, which would match everything', () => {
+  it('refuses an empty list and an empty string, which would match everything', () => {
     expect(() => read({ _id: [] })).toThrow(/_id has no values/);
     for (const query of ['identifier=', { identifier: '' }, { identifier: ['a', ''] }, [['identifier', '']]]) {
       expect(() => read(query)).toThrow(/identifier is empty/);
@@ -143,13 +145,13 @@ describe('A search query', () => {
   );
 
   it.each([null, 5, true, () => 'name=x', [5], [['name']], ['name=x'], [null], new Set(['name'])])(
-    'cannot be %p',
+    'may not be %p',
     (query) => {
       expect(() => read(query)).toThrow(MedplumBadRequestError);
     },
   );
 
-  it('says the same in every form', () => {
+  it('has the same result in every form', () => {
     const name = fc.constantFrom('name', '_id', 'name:exact', 'subject:Patient.name');
     const pairs = fc.uniqueArray(fc.tuple(name, fc.string({ unit: 'grapheme', minLength: 1 })), {
       selector: ([key]) => key,
@@ -172,7 +174,7 @@ describe('A search', () => {
   beforeEach(() => (app.wire.handler = () => ({ body: { resourceType: 'Bundle', type: 'searchset' } })));
   afterAll(() => app.close());
 
-  it('sends its query encoded', async () => {
+  it('sends its query in encoded form', async () => {
     await app.medplum.search('Patient', { name: 'Homer & Marge', _sort: '-_lastUpdated' }, { onBehalfOf: 'm-1' });
     const url = new URL(app.wire.requests.at(-1)?.path ?? '', app.wire.baseUrl);
     expect(url.pathname).toBe('/fhir/R4/Patient');
@@ -187,7 +189,7 @@ describe('A search', () => {
     expect(app.wire.requests.at(-1)?.path).toBe('/fhir/R4/Patient');
   });
 
-  it('for one asks for one, whatever the query says', async () => {
+  it('for one resource requests one, whatever the query says', async () => {
     await expect(
       app.medplum.searchOne('Patient', { _count: 100, name: 'Homer' }, { onBehalfOf: 'm-1' }),
     ).resolves.toBeUndefined();
@@ -196,7 +198,7 @@ describe('A search', () => {
     expect(url.searchParams.get('name')).toBe('Homer');
   });
 
-  it('gives matches apart from what was included', async () => {
+  it('returns the matches without the included resources', async () => {
     const entry = [
       { resource: { resourceType: 'Patient', id: '1' }, search: { mode: 'match' } },
       { resource: { resourceType: 'Patient', id: '2' } },

@@ -5,7 +5,7 @@ import { and, dateRange, literal, MedplumBadRequestError, quantity, referenceTo,
 import { searchQuery } from '../../lib/fhir/search-query';
 import { searchParameterNames } from './search-parameter-names.cjs';
 
-/** Splits at `separator` where it is not escaped, and takes the escapes out: FHIR R4 section 3.1.1.4.0.1. */
+/** Splits a text at each unescaped `separator`, and removes the escapes (FHIR R4 section 3.1.1.4.0.1). */
 function split(text: string, separator: string): string[] {
   const parts: string[] = [];
   let part = '';
@@ -24,7 +24,7 @@ const read = (query: unknown): [string, string][] => [...new URLSearchParams(sea
 const text = fc.string({ minLength: 1, unit: fc.constantFrom(...'ab,|$\\ é&=%'.split('')) });
 
 describe('A search value', () => {
-  it('may be any text: what is escaped is read back as it was', () => {
+  it('may be any text, and is read back unchanged', () => {
     fc.assert(
       fc.property(fc.array(text, { minLength: 1 }), (values) => {
         const [[, sent] = ['', '']] = read({ name: values.map((value) => literal(value)) });
@@ -33,7 +33,7 @@ describe('A search value', () => {
     );
   });
 
-  it('may be a token of any system and code', () => {
+  it('may be a token with any system and code', () => {
     fc.assert(
       fc.property(text, text, (system, code) => {
         expect(split(String(token(system, code)), '|')).toEqual([system, code]);
@@ -52,7 +52,7 @@ describe('A search value', () => {
     [referenceTo('Patient/1'), 'Patient/1'],
     [referenceTo({ resourceType: 'Patient', id: '1' }), 'Patient/1'],
     [referenceTo({ reference: 'Patient/1' }), 'Patient/1'],
-  ])('%s', (term, sent) => {
+  ])('is sent as %s', (term, sent) => {
     expect(String(term)).toBe(sent);
   });
 
@@ -76,13 +76,13 @@ describe('A search value', () => {
     () => dateRange({ ge: '2024-01-01,gt2000-01-01' }),
     () => dateRange({ ge: new Date(Number.NaN) }),
     () => and(),
-  ])('is refused: %s', (make) => {
+  ])('is refused for %s', (make) => {
     expect(make).toThrow(MedplumBadRequestError);
   });
 });
 
 describe('A search object', () => {
-  it('says AND by repetition and OR by commas', () => {
+  it('expresses AND by repetition and OR by commas', () => {
     expect(read({ city: and('a', ['b', 'c,d'], literal('e,f')) })).toEqual([
       ['city', 'a'],
       ['city', String.raw`b,c\,d`],
@@ -94,7 +94,7 @@ describe('A search object', () => {
     ]);
   });
 
-  it('repeats what is included: a comma there means nothing', () => {
+  it('repeats _include and _revinclude, in which a comma does not mean OR', () => {
     expect(read({ _include: ['A:b', 'C:d'], '_revinclude:iterate': ['E:f', 'G:h'] })).toEqual([
       ['_include', 'A:b'],
       ['_include', 'C:d'],
@@ -103,12 +103,12 @@ describe('A search object', () => {
     ]);
   });
 
-  it.each(['a'.repeat(256), 'a b', '%2e', 'a/b', '', '$x', 'a&b'])('may not have the parameter %j', (name) => {
+  it.each(['a'.repeat(256), 'a b', '%2e', 'a/b', '', '$x', 'a&b'])('refuses the parameter name %j', (name) => {
     expect(() => searchQuery({ [name]: 'x' })).toThrow(MedplumBadRequestError);
     expect(() => searchQuery([[name, 'x']])).toThrow(MedplumBadRequestError);
   });
 
-  it('knows the search parameters that Medplum defines', () => {
+  it('has types for the search parameters that Medplum defines', () => {
     const source = readFileSync(join(__dirname, '../../lib/fhir/search-parameter-names.ts'), 'utf8');
     const written = Object.fromEntries(
       [...source.matchAll(/^ {2}(\w+):([^;]*);/gm)].map(([, type, names]) => [

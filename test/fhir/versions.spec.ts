@@ -9,7 +9,7 @@ describe('A reference', () => {
     ['Patient/1/_history/2', 'fhir/R4/Patient/1/_history/2'],
     [{ reference: 'Patient/1', display: 'A' }, 'fhir/R4/Patient/1'],
     ['https://medplum.example/projects/p/fhir/R4/Patient/1', 'fhir/R4/Patient/1'],
-  ])('%j is read', (reference, path) => {
+  ])('reads %j', (reference, path) => {
     expect(readReference(reference, BASE).path).toBe(path);
   });
 
@@ -38,13 +38,13 @@ describe('A reference', () => {
     {},
     { reference: null },
     { type: 'Patient', identifier: { value: '1' } },
-  ])('%j is refused', (reference) => {
+  ])('refuses %j', (reference) => {
     expect(() => readReference(reference, BASE)).toThrow(MedplumBadRequestError);
   });
 });
 
 it.each([{ count: -1 }, { count: 1.5 }, { offset: Number.NaN }, { count: '5' as unknown as number }])(
-  'A history cannot be cut to %j',
+  'A history refuses the page %j',
   (page) => {
     expect(() => readHistory('Patient', '1', page)).toThrow(MedplumBadRequestError);
   },
