@@ -1,7 +1,7 @@
 import type { MedplumService } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 
-/** What no id, version, type or name may be. */
+/** Texts that no id, version, type or name may be. */
 const WRONG = [
   '',
   '.',
@@ -20,7 +20,7 @@ const WRONG = [
 
 const REMOVE = [{ op: 'remove', path: '/a' }] as const;
 
-/** Every place where text of the caller gets into a path or a header. */
+/** Every place where text from the caller becomes part of a path or a header. */
 const PLACES: Readonly<Record<string, (m: MedplumService, text: string) => unknown>> = {
   'readVersion id': (m, text) => m.readVersion('Patient', text, '1'),
   'readVersion version': (m, text) => m.readVersion('Patient', '1', text),
@@ -54,7 +54,7 @@ beforeAll(async () => (app = await startMedplumApp()));
 afterAll(() => app.close());
 
 describe.each(Object.entries(PLACES))('%s', (_place, call) => {
-  it.each(WRONG)('may not be %j, and nothing is sent', async (text) => {
+  it.each(WRONG)('refuses %j, and sends nothing', async (text) => {
     const medplum = app.medplum.actingAs('m-1');
     await expect(Promise.resolve(call(medplum, text))).rejects.toMatchObject({
       code: 'MEDPLUM_BAD_REQUEST',

@@ -36,7 +36,7 @@ const start = (
 ) => startMedplumApp({ beforeRequest, ...options }, handler ? { handler } : {}).then((started) => (app = started));
 
 describe('beforeRequest', () => {
-  it('sees the whole request, but neither credentials nor identity', async () => {
+  it('sees the whole request, except the credentials and the identity', async () => {
     const seen: MedplumPreparedRequest[] = [];
     await start((prepared) => void seen.push({ ...prepared, headers: { ...prepared.headers } }));
     await app.medplum.search('Patient', { name: 'Homer' }, { onBehalfOf, headers: { 'X-Reason': 'rounds' } });
@@ -63,7 +63,7 @@ describe('beforeRequest', () => {
     expect(app.wire.identities).toEqual([onBehalfOf, onBehalfOf]);
   });
 
-  it('may change body, headers and path; the event tells what was sent', async () => {
+  it('may change body, headers and path, and the event records what was sent', async () => {
     await start(async (prepared) => {
       await Promise.resolve();
       prepared.headers['x-medplum-log-tag'] = 'clinic';
@@ -84,7 +84,7 @@ describe('beforeRequest', () => {
     expect(app.events[0]?.resourceType).toBeUndefined();
   });
 
-  it('may take a header or the body away, and send a stream', async () => {
+  it('may remove a header, and replace the body by a stream', async () => {
     await start((prepared) => {
       delete prepared.headers['if-match'];
       prepared.body = Readable.from(['{"resourceType":', '"Patient","id":"1"}']);
@@ -95,7 +95,7 @@ describe('beforeRequest', () => {
     expect(app.wire.requests[0]?.headers).not.toHaveProperty('if-match');
   });
 
-  it('is called once for a request that is repeated, and for each request of a method', async () => {
+  it('is called once for a request with several attempts, and for each request of a method', async () => {
     const paths: string[] = [];
     let requests = 0;
     await start(
@@ -126,7 +126,7 @@ describe('beforeRequest', () => {
     ]);
   });
 
-  it('is not called for a call for nobody', async () => {
+  it('is not called for a call without an identity', async () => {
     const hook = jest.fn();
     await start(hook);
     await expect(app.medplum.readResource('Patient', '1')).rejects.toMatchObject({
@@ -135,7 +135,7 @@ describe('beforeRequest', () => {
     expect(hook).not.toHaveBeenCalled();
   });
 
-  it('is not called for tokens', async () => {
+  it('is not called for token requests', async () => {
     const hook = jest.fn();
     await start(hook, { auth: 'client-credentials' }, ({ path }) => ({
       body: path === '/oauth2/token' ? { access_token: 't', token_type: 'Bearer', expires_in: 60 } : PATIENT,
@@ -145,34 +145,42 @@ describe('beforeRequest', () => {
   });
 });
 
-describe('What beforeRequest may not do is refused, with an event and nothing sent:', () => {
+describe('A call is refused, with an event and nothing sent, if beforeRequest', () => {
   const refused: readonly [string, MedplumBeforeRequest, RegExp][] = [
     [
-      'throw',
+      'throws',
       () => {
         throw new TypeError('Homer Simpson');
       },
       /threw/,
     ],
-    ['reject', () => Promise.reject(new Error('Homer Simpson')), /threw/],
-    ['set Authorization', set(({ headers }) => (headers['Authorization'] = 'Basic x')), /authorization/],
-    ['set the identity', set(({ headers }) => (headers['X-Medplum-On-Behalf-Of'] = 'Practitioner/2')), /on-behalf-of/],
-    ['clear the identity', set(({ headers }) => (headers['x-medplum-on-behalf-of'] = '')), /on-behalf-of/],
-    ['set X-Medplum', set(({ headers }) => (headers['x-medplum'] = 'extended')), /x-medplum/],
-    ['set Host', set(({ headers }) => (headers['host'] = 'elsewhere.example')), /host/],
-    ['break a header', set(({ headers }) => (headers['x-a'] = 'a\r\nx-medplum-on-behalf-of: b')), /x-a/],
+    ['rejects', () => Promise.reject(new Error('Homer Simpson')), /threw/],
+    ['sets Authorization', set(({ headers }) => (headers['Authorization'] = 'Basic x')), /authorization/],
+    ['sets the identity', set(({ headers }) => (headers['X-Medplum-On-Behalf-Of'] = 'Practitioner/2')), /on-behalf-of/],
+    ['clears the identity', set(({ headers }) => (headers['x-medplum-on-behalf-of'] = '')), /on-behalf-of/],
+    ['sets X-Medplum', set(({ headers }) => (headers['x-medplum'] = 'extended')), /x-medplum/],
+    ['sets Host', set(({ headers }) => (headers['host'] = 'elsewhere.example')), /host/],
     [
-      'go to another server',
+      'puts a line break into a header',
+      set(({ headers }) => (headers['x-a'] = 'a\r\nx-medplum-on-behalf-of: b')),
+      /x-a/,
+    ],
+    [
+      'leads to another server',
       set((prepared) => (prepared.path = 'https://elsewhere.example/fhir/R4/Patient/1')),
       /base URL/,
     ],
-    ['go there without a scheme', set((prepared) => (prepared.path = '//elsewhere.example/fhir')), /base URL/],
-    ['ask for a token', set((prepared) => (prepared.path = '/oauth2/token')), /tokens/],
-    ['ask who the client is', set((prepared) => (prepared.path = '/auth/me')), /tokens/],
-    ['send an object', set((prepared) => (prepared.body = { resourceType: 'Patient' } as never)), /body/],
-    ['return another request', (prepared) => ({ ...prepared, path: '/fhir/R4/Patient/2' }) as never, /returned/],
-    ['change the method', set((prepared) => ((prepared as { method: string }).method = 'DELETE')), /threw/],
-    ['add a key', set((prepared) => ((prepared as { onBehalfOf?: string }).onBehalfOf = '')), /threw/],
+    [
+      'leads to another server without a scheme',
+      set((prepared) => (prepared.path = '//elsewhere.example/fhir')),
+      /base URL/,
+    ],
+    ['requests a token', set((prepared) => (prepared.path = '/oauth2/token')), /tokens/],
+    ['requests the profile of the client', set((prepared) => (prepared.path = '/auth/me')), /tokens/],
+    ['sets an object as the body', set((prepared) => (prepared.body = { resourceType: 'Patient' } as never)), /body/],
+    ['returns another request', (prepared) => ({ ...prepared, path: '/fhir/R4/Patient/2' }) as never, /returned/],
+    ['changes the method', set((prepared) => ((prepared as { method: string }).method = 'DELETE')), /threw/],
+    ['adds a key', set((prepared) => ((prepared as { onBehalfOf?: string }).onBehalfOf = '')), /threw/],
   ];
 
   it.each(refused)('%s', async (_what, hook, message) => {
@@ -189,7 +197,7 @@ describe('What beforeRequest may not do is refused, with an event and nothing se
     ]);
   });
 
-  it('make a bundle asynchronous, which would run it as the client', async () => {
+  it('makes a bundle asynchronous, which would run it as the client', async () => {
     await start(({ headers }) => void (headers['prefer'] = 'respond-async'));
     const error = await failureOf(app.medplum.executeBatch(BATCH, { onBehalfOf }));
     expect(isMedplumError(error) && error.message).toMatch(/respond-async/);
@@ -197,7 +205,7 @@ describe('What beforeRequest may not do is refused, with an event and nothing se
     expect(app.events).toHaveLength(1);
   });
 
-  it('change the number of entries of a bundle', async () => {
+  it('changes the number of entries of a bundle', async () => {
     await start((prepared) => {
       prepared.body = '{"resourceType":"Bundle","type":"batch","entry":[]}';
     });
@@ -205,7 +213,7 @@ describe('What beforeRequest may not do is refused, with an event and nothing se
     expect(app.wire.requests).toHaveLength(0);
   });
 
-  it('reach the identity by any name of a header', async () => {
+  it('sets a header of the library in any spelling', async () => {
     await start(() => undefined);
     const names = fc.constantFrom('authorization', 'x-medplum-on-behalf-of', 'x-medplum');
     const spelling = fc.tuple(names, fc.infiniteStream(fc.boolean())).map(([name, upper]) =>
@@ -235,8 +243,8 @@ describe('What beforeRequest may not do is refused, with an event and nothing se
   });
 });
 
-describe('The limits of a call hold for beforeRequest as well:', () => {
-  it('its timeout', async () => {
+describe('A pending beforeRequest ends', () => {
+  it('with the timeout of the call', async () => {
     await start(never, { timeout: 40 });
     const error = await failureOf(app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf }));
     expect(error).toBeInstanceOf(MedplumTimeoutError);
@@ -245,7 +253,7 @@ describe('The limits of a call hold for beforeRequest as well:', () => {
     expect(app.events).toMatchObject([{ outcome: 'refused', attempts: [] }]);
   });
 
-  it('its signal', async () => {
+  it('with the signal of the call', async () => {
     await start(never);
     const controller = new AbortController();
     const call = failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf, signal: controller.signal }));
@@ -255,7 +263,7 @@ describe('The limits of a call hold for beforeRequest as well:', () => {
   });
 });
 
-describe('A request that beforeRequest changed', () => {
+describe('A request that beforeRequest has changed', () => {
   const options = { retry: { minTimeout: 1, maxRetries: 2 } };
   const identifier = [{ system: 'urn:mrn', value: '7' }];
   const create = () =>
@@ -263,7 +271,7 @@ describe('A request that beforeRequest changed', () => {
       onBehalfOf,
     });
 
-  it('is repeated as before when it only has further headers', async () => {
+  it('is retried as before if only headers were added', async () => {
     await start(({ headers }) => void (headers['x-a'] = 'b'), options, failing);
     await failureOf(create());
     expect(app.wire.requests).toHaveLength(3);
@@ -273,19 +281,19 @@ describe('A request that beforeRequest changed', () => {
     ['its body', (prepared) => (prepared.body = '{"resourceType":"Patient"}')],
     ['its condition', ({ headers }) => (headers['if-none-exist'] = 'name=x')],
     ['its path', (prepared) => (prepared.path += '?_pretty=true')],
-  ])('is not repeated when that rested on %s', async (_what, change) => {
+  ])('is no longer retried if the decision to retry depended on %s', async (_what, change) => {
     await start(change, options, failing);
     expect(await failureOf(create())).toMatchObject({ effect: 'unknown', retryable: false });
     expect(app.wire.requests).toHaveLength(1);
   });
 
-  it('is not repeated when a search became a write', async () => {
+  it('is no longer retried if a search has become a write', async () => {
     await start((prepared) => void (prepared.path = '/fhir/R4/Patient'), options, failing);
     await failureOf(app.medplum.searchResources('Patient', { name: 'x' }, { onBehalfOf, post: true }));
     expect(app.wire.requests).toMatchObject([{ method: 'POST', path: '/fhir/R4/Patient' }]);
   });
 
-  it('has its intent recorded as it is sent', async () => {
+  it('is recorded as it is sent, in its intent too', async () => {
     const sink = new MemorySink();
     await start((prepared) => void (prepared.path = '/fhir/R4/Person'), { audit: { mode: 'require', sinks: [sink] } });
     await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });

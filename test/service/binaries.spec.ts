@@ -29,7 +29,7 @@ describe('On a Medplum server', () => {
   });
   afterAll(() => server?.close());
 
-  it('content goes up and down as it is, as text, as bytes and as a stream', async () => {
+  it('text, bytes and streams come back unchanged', async () => {
     const bytes = Buffer.from([0, 1, 2, 250, 251, 252]);
     for (const content of ['text', bytes, Readable.from([bytes, bytes])]) {
       const { id } = await medplum.binaries.upload(content, { contentType: 'application/octet-stream' });
@@ -40,7 +40,7 @@ describe('On a Medplum server', () => {
     }
   });
 
-  it('a document is uploaded and named for one identity, and its attachment read by who may read the document', async () => {
+  it('a document and its content are created for one identity, and only those who may read the document get its attachment', async () => {
     const document = await medplum.binaries.createDocumentReference(
       { resourceType: 'DocumentReference', status: 'current', title: 'Letter' },
       'Dear colleague',
@@ -64,7 +64,7 @@ describe('On a Medplum server', () => {
     await expect(forBob).rejects.toMatchObject({ code: 'MEDPLUM_FORBIDDEN' });
   });
 
-  it('a signed address is fetched without credentials, and no event tells it', async () => {
+  it('a signed address is fetched without credentials, and no event shows it', async () => {
     const document = await medplum.binaries.createDocumentReference(
       { resourceType: 'DocumentReference', status: 'current' },
       'Dear colleague',
@@ -85,7 +85,7 @@ describe('On a Medplum server', () => {
   });
 });
 
-describe('Limits of a download', () => {
+describe('Uploads and downloads', () => {
   let app: MedplumApp;
   let storage: WireServer;
   let medplum: MedplumService;
@@ -97,7 +97,7 @@ describe('Limits of a download', () => {
   });
   afterEach(() => closeAll(app, storage));
 
-  /** Sends content without end, and resolves when the client has hung up. */
+  /** Makes the server send endless content. The returned function resolves once the client has hung up. */
   const endless = () => {
     let hungUp: Promise<unknown> = Promise.resolve();
     app.wire.handler = (_request, response) => {
@@ -111,18 +111,18 @@ describe('Limits of a download', () => {
     return () => hungUp;
   };
 
-  it('more than is allowed is stopped in the midst of it, and the connection is let go', async () => {
+  it('a download stops as soon as it exceeds maxBytes, and releases its connection', async () => {
     const hungUp = endless();
     const { stream } = await medplum.binaries.download('b1', { maxBytes: 100_000 });
     await expect(buffer(stream)).rejects.toThrow(MedplumContentTooLargeError);
     await hungUp();
     expect(app.events).toMatchObject([{ outcome: 'error', status: 200, error: { code: 'MEDPLUM_CONTENT_TOO_LARGE' } }]);
-    // The pool has one connection: it is free again.
+    // The pool has a single connection, so the next call shows that it is free again.
     app.wire.handler = () => ({ body: { resourceType: 'Patient', id: '1' } });
     expect(await medplum.readResource('Patient', '1')).toMatchObject({ id: '1' });
   });
 
-  it('what declares to be more is not read at all', async () => {
+  it('a download whose declared length exceeds maxBytes is not read at all', async () => {
     const headers = { 'content-type': 'text/plain', 'content-length': '101' };
     app.wire.handler = () => ({ headers, body: 'x'.repeat(101) });
     await expect(medplum.binaries.download('b1', { maxBytes: 100 })).rejects.toThrow(MedplumContentTooLargeError);
@@ -131,7 +131,7 @@ describe('Limits of a download', () => {
     expect(await text(stream)).toHaveLength(101);
   });
 
-  it('a reader that gives up lets the connection go, and the event says so', async () => {
+  it('a reader that stops early releases the connection, and the event says so', async () => {
     const hungUp = endless();
     const { stream } = await medplum.binaries.download('b1');
     for await (const chunk of stream) {
@@ -142,7 +142,7 @@ describe('Limits of a download', () => {
     expect(app.events).toMatchObject([{ outcome: 'error', error: { code: 'MEDPLUM_ABORT' } }]);
   });
 
-  it('time and signal hold until the content is read', async () => {
+  it('the timeout and the signal apply until the content has been read', async () => {
     const hungUp = endless();
     const { stream } = await medplum.binaries.download('b1', { timeout: 50 });
     await expect(buffer(stream)).rejects.toMatchObject({ code: 'MEDPLUM_TIMEOUT' });
@@ -153,7 +153,7 @@ describe('Limits of a download', () => {
     await expect(buffer(aborted.stream)).rejects.toMatchObject({ code: 'MEDPLUM_ABORT' });
   });
 
-  it('a stream that nobody reads ends with the time of the call, and harms nobody', async () => {
+  it('a stream that nobody reads ends at the timeout of the call, without an unhandled error', async () => {
     const hungUp = endless();
     const trouble = await troubleIn(async () => {
       await medplum.binaries.download('b1', { timeout: 50 });
@@ -173,7 +173,7 @@ describe('Limits of a download', () => {
     await expect(text(stream)).rejects.toThrow(MedplumProtocolError);
   });
 
-  it('a listener of the stream acts for the user who asked for it, whoever opened the connection', async () => {
+  it('a listener of the stream runs in the scope of its own call, whichever call opened the connection', async () => {
     app.wire.handler = () => ({ headers: { 'content-type': 'text/plain' }, body: 'content' });
     await app.medplum.onBehalfOf('m-1', () => app.medplum.readResource('Patient', '1').catch(() => undefined));
     const seen = await app.medplum.onBehalfOf('m-2', async () => {
@@ -183,7 +183,7 @@ describe('Limits of a download', () => {
     expect(seen).toBe('ProjectMembership/m-2');
   });
 
-  it('an upload of more than is allowed is broken off', async () => {
+  it('an upload that exceeds maxBytes is aborted', async () => {
     const content = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(10_000)));
     await expect(medplum.binaries.upload(content, { ...TEXT, maxBytes: 50_000 })).rejects.toThrow(
       MedplumContentTooLargeError,
@@ -197,7 +197,7 @@ describe('Limits of a download', () => {
   };
   const photo = () => medplum.binaries.downloadAttachment('Patient/p1', 'photo[0]');
 
-  it('a signed address on a configured server gets nothing of the client', async () => {
+  it('a signed address of a configured storage gets no header of the client', async () => {
     withAttachment({ url: `${storage.baseUrl}x/1?Signature=secret`, contentType: 'image/png' });
     storage.handler = () => ({ headers: { 'content-type': 'image/png' }, body: 'image' });
     const { stream, contentType } = await photo();
@@ -209,7 +209,7 @@ describe('Limits of a download', () => {
     expect(request?.headers).not.toHaveProperty('x-medplum');
   });
 
-  it('an attachment may be in the resource itself', async () => {
+  it('the content of an attachment may be in the resource itself', async () => {
     withAttachment({ data: Buffer.from('image').toString('base64') });
     expect(await text((await photo()).stream)).toBe('image');
   });
@@ -223,7 +223,7 @@ describe('Limits of a download', () => {
     'relative/path',
     '',
     5,
-  ])('an attachment at %j is refused', async (url) => {
+  ])('an attachment with the address %j is refused', async (url) => {
     withAttachment({ url });
     await expect(photo()).rejects.toThrow(MedplumProtocolError);
     expect(app.wire.requests).toHaveLength(1);
@@ -231,7 +231,7 @@ describe('Limits of a download', () => {
   });
 
   it.each(['', 'photo[', 'photo[-1]', '__proto__', 'a/b', '..', 'photo[0].', 'a'.repeat(65), undefined])(
-    'a path %j is refused, with nothing sent',
+    'the attachment path %j is refused, and nothing is sent',
     async (path) => {
       await expect(medplum.binaries.downloadAttachment('Patient/p1', path as string)).rejects.toThrow(
         MedplumBadRequestError,
@@ -240,8 +240,11 @@ describe('Limits of a download', () => {
     },
   );
 
-  it.each(['photo[1]', 'name', 'constructor', 'photo'])('nothing is at %s', async (path) => {
-    withAttachment({ url: 'Binary/b1' });
-    await expect(medplum.binaries.downloadAttachment('Patient/p1', path)).rejects.toThrow(/no attachment/);
-  });
+  it.each(['photo[1]', 'name', 'constructor', 'photo'])(
+    'an error says that there is no attachment at %s',
+    async (path) => {
+      withAttachment({ url: 'Binary/b1' });
+      await expect(medplum.binaries.downloadAttachment('Patient/p1', path)).rejects.toThrow(/no attachment/);
+    },
+  );
 });

@@ -20,7 +20,7 @@ describe('On a Medplum server', () => {
   });
   afterAll(() => server?.close());
 
-  it('an export holds what the user may see', async () => {
+  it('an export holds only what the user may see', async () => {
     const { id } = await medplum.createResource({ resourceType: 'Patient', gender: 'female' });
     const other = await server.medplum.createResource({ resourceType: 'Patient', gender: 'male' }, { onBehalfOf: '' });
     const { output } = await medplum.bulk.export({ types: ['Patient'] }, { interval: 5 });
@@ -48,30 +48,36 @@ describe('A job', () => {
   const ended: WireAnswer = { body: { resourceType: 'AsyncJob', id: 'j1', status: 'error' } };
   const running: WireAnswer = { status: 202, body: { resourceType: 'OperationOutcome', issue: [] } };
 
-  it.each(['job/R4', 'job/job', 'bulkdata/export/f'])('%s is no part of the template of its path', async (job) => {
-    app.wire.handler = () => ended;
-    await medplum.bulk.waitForJob(`${app.wire.baseUrl}fhir/R4/${job}/status`, { interval: 1 });
-    expect(app.events.map(({ pathTemplate }) => pathTemplate)).toEqual([
-      `/fhir/R4/${job.replace(/[^/]+$/, '{id}')}/status`,
-    ]);
-  });
+  it.each(['job/R4', 'job/job', 'bulkdata/export/f'])(
+    '%s does not appear in the path template of its events',
+    async (job) => {
+      app.wire.handler = () => ended;
+      await medplum.bulk.waitForJob(`${app.wire.baseUrl}fhir/R4/${job}/status`, { interval: 1 });
+      expect(app.events.map(({ pathTemplate }) => pathTemplate)).toEqual([
+        `/fhir/R4/${job.replace(/[^/]+$/, '{id}')}/status`,
+      ]);
+    },
+  );
 
-  it('is waited for until it ends, however it ends', async () => {
+  it('is polled until it finishes, successfully or not', async () => {
     app.wire.handler = () => (app.wire.requests.length < 4 ? running : ended);
     expect(await medplum.bulk.waitForJob('j1', { interval: 1 })).toMatchObject({ status: 'error' });
     expect(app.wire.identities).toEqual(Array.from({ length: 4 }, () => 'ProjectMembership/m-1'));
     expect(new Set(app.events.map(({ operationId }) => operationId)).size).toBe(1);
   });
 
-  it.each(['4', 'R4', 'job', 'f', 'j1'])('%s has no part in how its events name it', async (id) => {
-    app.wire.handler = () => ended;
-    await medplum.bulk.waitForJob(id).catch(() => undefined);
-    expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}/status');
-    await medplum.bulk.cancelJob(id).catch(() => undefined);
-    expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}');
-  });
+  it.each(['4', 'R4', 'job', 'f', 'j1'])(
+    '%s does not appear in the path template, even if it looks like a part of the path',
+    async (id) => {
+      app.wire.handler = () => ended;
+      await medplum.bulk.waitForJob(id).catch(() => undefined);
+      expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}/status');
+      await medplum.bulk.cancelJob(id).catch(() => undefined);
+      expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}');
+    },
+  );
 
-  it('is not waited for longer than is said, nor when the signal ends', async () => {
+  it('is polled no longer than maxWait, and not after the signal aborts', async () => {
     app.wire.handler = () => running;
     await expect(medplum.bulk.waitForJob('j1', { interval: 5, maxWait: 20 })).rejects.toThrow(MedplumTimeoutError);
     const controller = new AbortController();
@@ -85,7 +91,7 @@ describe('A job', () => {
     });
   });
 
-  it('is not waited for when the app shuts down', async () => {
+  it('is no longer polled when the app shuts down', async () => {
     const other = await startMedplumApp({}, { handler: () => running });
     try {
       const waiting = other.medplum.bulk.waitForJob('j1', { onBehalfOf: 'm-1', interval: 60_000 });
@@ -109,13 +115,13 @@ describe('A job', () => {
     '..',
     '',
     undefined,
-  ])('%j is none: nothing is sent', async (job) => {
+  ])('%j is refused as a job, and nothing is sent', async (job) => {
     await expect(medplum.bulk.waitForJob(job as string)).rejects.toThrow(MedplumProtocolError);
     await expect(medplum.bulk.cancelJob(job as string)).rejects.toThrow(MedplumProtocolError);
     expect(app.wire.requests).toEqual([]);
   });
 
-  it('that the server puts somewhere else is not asked about', async () => {
+  it('is not polled if the server gives its address on another server', async () => {
     const headers = { 'content-location': 'https://evil.example/fhir/R4/job/j1/status' };
     app.wire.handler = () => ({ ...running, headers });
     await expect(medplum.bulk.export({}, { interval: 1 })).rejects.toThrow(MedplumProtocolError);
@@ -123,7 +129,7 @@ describe('A job', () => {
   });
 
   it.each<object>([{ level: 'all' }, { level: { group: '..' } }, { types: [] }, { types: ['A/b'] }])(
-    'an export of %j is refused, with nothing sent',
+    'an export of %j is refused, and nothing is sent',
     async (input) => {
       await expect(medplum.bulk.export(input)).rejects.toMatchObject({ code: 'MEDPLUM_BAD_REQUEST' });
       expect(app.wire.requests).toEqual([]);

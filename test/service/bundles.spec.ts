@@ -28,7 +28,7 @@ const she = { resourceType: 'Patient', gender: 'female' } as const;
 const he = { resourceType: 'Patient', gender: 'male' } as const;
 
 describe('A batch', () => {
-  it('is made of entries, and its results are read one by one', async () => {
+  it('has a result for each of its entries', async () => {
     const { id } = await medplum.createResource({ ...she, active: false });
     const stale = await medplum.createResource(she);
     await medplum.updateResource({ ...stale, active: true });
@@ -55,7 +55,7 @@ describe('A batch', () => {
     expect(results[4]?.resource).toMatchObject({ resourceType: 'Bundle', type: 'searchset' });
   });
 
-  it('refers to what it creates, and creates nothing twice', async () => {
+  it('can refer to resources that it creates, and does not create them twice', async () => {
     const fullUrl = `urn:uuid:${randomUUID()}`;
     const identifier = { system: 'urn:test', value: randomUUID() };
     const patient = { ...she, identifier: [identifier] };
@@ -79,7 +79,7 @@ describe('A batch', () => {
 });
 
 describe('A transaction', () => {
-  it('fails loudly when the server carries it out in part', async () => {
+  it('is an error if the server carries it out only in part', async () => {
     const before = server.events.length;
     const failure: unknown = await medplum
       .executeTransaction([bundleEntry.create(she), bundleEntry.create(he)])
@@ -93,13 +93,13 @@ describe('A transaction', () => {
     ]);
   });
 
-  it('says that nothing happened when only reads succeeded', async () => {
+  it('has no effect if only reads succeeded', async () => {
     const { id } = await medplum.createResource(she);
     const failing = medplum.executeTransaction([bundleEntry.read('Patient', id), bundleEntry.create(he)]);
     await expect(failing).rejects.toMatchObject({ code: 'MEDPLUM_TRANSACTION', effect: 'none' });
   });
 
-  it.each([undefined, null, {}, [], 'Bundle'])('is not %j', async (entries) => {
+  it.each([undefined, null, {}, [], 'Bundle'])('may not be %j', async (entries) => {
     const failing = medplum.executeTransaction(entries as never);
     await expect(failing).rejects.toThrow(MedplumBadRequestError);
   });
@@ -108,7 +108,7 @@ describe('A transaction', () => {
 describe('Prefer: respond-async', () => {
   const headers = { prefer: 'respond-async' };
 
-  it('is refused on a bundle with an identity: the server would run it as the client', async () => {
+  it('is refused on a bundle with an identity, because the server would run the bundle as the client', async () => {
     const bundle = { resourceType: 'Bundle', type: 'batch', entry: [bundleEntry.create(she)] } as const;
     for (const sending of [
       medplum.executeBatch({ ...bundle, entry: [...bundle.entry] }, { headers }),
@@ -131,9 +131,9 @@ describe('graphql()', () => {
     });
     expect(data.Patient.gender).toBe('female');
     expect(server.events.at(-1)).toMatchObject({ action: 'operation', operation: '$graphql', effect: 'none' });
-  }, 60_000); // The emulator makes its GraphQL schema first.
+  }, 60_000); // The emulator builds its GraphQL schema first.
 
-  it('raises what was not granted, with what was', async () => {
+  it('throws an error with the fields that failed and the data that could be read', async () => {
     const mine = await medplum.createResource(she);
     const other = await server.medplum.createResource(he, { onBehalfOf: '' });
     const failure: unknown = await medplum
@@ -147,7 +147,7 @@ describe('graphql()', () => {
     expect(server.events.at(-1)).toMatchObject({ outcome: 'error', error: { code: 'MEDPLUM_GRAPHQL' } });
   });
 
-  it.each(['', '  ', undefined, 5, {}])('takes a document, and %j is none', async (document) => {
+  it.each(['', '  ', undefined, 5, {}])('refuses %j, which is no document', async (document) => {
     await expect(medplum.graphql(document as string)).rejects.toThrow(MedplumBadRequestError);
   });
 });

@@ -2,7 +2,7 @@ import { CallTracing, type CallSpan, type CallTracer, type TracedCall } from '..
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { MemorySink } from '../support/memory-sink';
 
-/** What a tracer is told, one line each. */
+/** Notes what a tracer is told, one line for each event. */
 class NotedTracer implements CallTracer {
   readonly lines: string[] = [];
   readonly calls: TracedCall[] = [];
@@ -29,7 +29,7 @@ class NotedTracer implements CallTracer {
 
 const AS_BART = { onBehalfOf: 'ProjectMembership/bart' };
 
-describe('what a tracer is told of a call', () => {
+describe('A tracer', () => {
   let app: MedplumApp;
   let tracer: NotedTracer;
 
@@ -40,7 +40,7 @@ describe('what a tracer is told of a call', () => {
 
   afterEach(() => app.close());
 
-  it('is what kind of call it is, and neither for whom nor about what', async () => {
+  it('learns the kind of a call, but not its identity or its resource', async () => {
     await app.medplum.readVersion('Patient', 'homer', '7', AS_BART);
     expect(tracer.calls).toEqual([
       {
@@ -58,7 +58,7 @@ describe('what a tracer is told of a call', () => {
     expect(tracer.quiet).toBe(1);
   });
 
-  it('is every attempt, and why another one follows', async () => {
+  it('learns of every attempt, and why another one follows', async () => {
     const conflict = { issue: [{ severity: 'error', code: 'conflict', details: { coding: [{ code: '40001' }] } }] };
     const answers = [
       { status: 429 },
@@ -77,7 +77,7 @@ describe('what a tracer is told of a call', () => {
     ]);
   });
 
-  it('is the end of a call that was refused before anything was sent', async () => {
+  it('learns of the end of a call that was refused before anything was sent', async () => {
     await expect(app.medplum.readResource('Patient', '1')).rejects.toThrow('Nothing was sent');
     await expect(app.medplum.readResource('Patient', '../x', AS_BART)).rejects.toThrow('FHIR id');
     expect(tracer.lines).toEqual([
@@ -87,17 +87,17 @@ describe('what a tracer is told of a call', () => {
     expect(tracer.calls[1]).toMatchObject({ pathTemplate: '/fhir/R4/{type}/{id}', resourceType: undefined });
   });
 
-  it('is the end of a stream, once it was read', async () => {
+  it('learns of the end of a download once its stream has been read', async () => {
     app.wire.handler = () => ({ body: { some: 'content' } });
     const { stream } = await app.medplum.binaries.download('1', AS_BART);
     expect(tracer.lines).toEqual(['attempt 1: 200']);
     for await (const _ of stream) {
-      // Only its end counts.
+      // Read the stream to its end; its content does not matter.
     }
     expect(tracer.lines.at(-1)).toBe('end: 200 undefined none');
   });
 
-  it('is what the caller gets when the record of a call failed', async () => {
+  it('learns of the error that the caller gets when the record of a call fails', async () => {
     const sink = Object.assign(new MemorySink(), { isDown: true });
     const strict = await startMedplumApp({ audit: { mode: 'require', sinks: [sink], writeTimeout: 50 } });
     try {
@@ -115,7 +115,7 @@ describe('what a tracer is told of a call', () => {
     ]);
   });
 
-  it('decides which trace the server hears of, unless the call names one', async () => {
+  it('decides which trace headers are sent, unless the call has its own', async () => {
     const ours = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
     const theirs = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`;
     tracer.headers = { traceparent: ours, tracestate: 'vendor=1' };

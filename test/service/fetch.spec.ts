@@ -19,8 +19,8 @@ afterEach(() => app.close());
 
 const client = (more: object = {}) => new MedplumClient({ ...app.medplum.coreClientOptions(), ...more });
 
-describe('MedplumClient of @medplum/core on fetch of the service', () => {
-  it('asks for each user by himself, also when 50 ask for the same thing at once', async () => {
+describe('MedplumClient of @medplum/core with the fetch of the service', () => {
+  it('sends a request for each user, even if 50 users request the same thing at once', async () => {
     const shared = client();
     const users = Array.from({ length: 50 }, (_, i) => `m-${i}`);
     const seen = await Promise.all(
@@ -30,14 +30,14 @@ describe('MedplumClient of @medplum/core on fetch of the service', () => {
     expect(app.wire.requests).toHaveLength(50);
   });
 
-  it('has no answer for nobody, although somebody has asked before', async () => {
+  it('refuses a call without an identity, even if a user has made the same call before', async () => {
     const shared = client();
     await app.medplum.onBehalfOf('m-1', () => shared.readResource('Patient', 'p1'));
     await expect(shared.readResource('Patient', 'p1')).rejects.toThrow(OnBehalfOfRequiredError);
     expect(app.wire.requests).toHaveLength(1);
   });
 
-  it('keeps each step of a helper with the user: none runs as the client', async () => {
+  it('makes every request of a helper for the user, and none as the client', async () => {
     app.wire.handler = ({ method, path }) => ({
       status: method === 'POST' ? 201 : 200,
       body: { resourceType: path.includes('Binary') ? 'Binary' : 'DocumentReference', id: '1', url: 'Binary/1' },
@@ -49,16 +49,16 @@ describe('MedplumClient of @medplum/core on fetch of the service', () => {
     expect(new Set(app.wire.identities)).toEqual(new Set(['ProjectMembership/m-1']));
   });
 
-  it('sends no batch of reads, which automatic batching would make of the reads of several users', async () => {
+  it('refuses a batch of reads, because automatic batching mixes the reads of several users', async () => {
     const entry = ['p1', 'p2'].map((id) => ({ request: { method: 'GET', url: `Patient/${id}` } as const }));
     const sending = app.medplum.onBehalfOf('m-1', () =>
       client({ autoBatchTime: 1 }).executeBatch({ resourceType: 'Bundle', type: 'batch', entry }),
     );
-    await expect(sending).rejects.toThrow(/mixes callers/);
+    await expect(sending).rejects.toThrow(/mixes the reads of several callers/);
     expect(app.wire.requests).toEqual([]);
   });
 
-  it('does not log in, nor ask who it is', async () => {
+  it('cannot log in or request its own profile', async () => {
     const shared = client();
     await app.medplum.onBehalfOf('m-1', async () => {
       await expect(shared.startClientLogin('client-1', 'secret-1')).rejects.toThrow(/tokens and logins/);
@@ -67,7 +67,7 @@ describe('MedplumClient of @medplum/core on fetch of the service', () => {
     expect(app.wire.requests).toEqual([]);
   });
 
-  it('gets the errors of the server as its own', async () => {
+  it('turns errors of the server into its own errors', async () => {
     app.wire.handler = () => ({ status: 404, body: outcome('not-found', 'not-found', 'Not found') });
     const reading = app.medplum.onBehalfOf('m-1', () => client().readResource('Patient', 'p1'));
     await expect(reading).rejects.toMatchObject({ outcome: { id: 'not-found' } });
@@ -79,7 +79,7 @@ const fetch = (path: string | URL, init: MedplumFetchInit = {}) =>
   app.medplum.fetch(path, { onBehalfOf: 'm-1', ...init });
 
 describe('fetch()', () => {
-  it('is the standard one: status, headers, body', async () => {
+  it('returns a standard response with status, headers and body', async () => {
     app.wire.handler = ({ body }) => ({ status: 201, headers: { etag: 'W/"1"' }, body });
     const response = await fetch(new URL('fhir/R4/Patient', app.wire.baseUrl), { method: 'post', body: '{"a":1}' });
     expect([response.status, response.headers.get('etag'), await response.json()]).toEqual([201, 'W/"1"', { a: 1 }]);
@@ -110,10 +110,10 @@ describe('fetch()', () => {
     ['credentials', 'fhir/R4/Patient/1', { headers: { authorization: 'Bearer x' } }],
     ['an identity', 'fhir/R4/Patient/1', { headers: new Headers({ 'x-medplum-on-behalf-of': 'ProjectMembership/x' }) }],
     ['another server', 'https://evil.example/fhir/R4/Patient/1', {}],
-    ['a token', 'oauth2/token', { method: 'POST', body: 'grant_type=client_credentials' }],
-    ['the client itself', 'auth/me', {}],
-    ['a method of no use', 'fhir/R4/Patient/1', { method: 'CONNECT' }],
-    ['a body of no kind', 'fhir/R4/Patient', { method: 'POST', body: {} }],
+    ['a token request', 'oauth2/token', { method: 'POST', body: 'grant_type=client_credentials' }],
+    ['the profile of the client', 'auth/me', {}],
+    ['an unknown method', 'fhir/R4/Patient/1', { method: 'CONNECT' }],
+    ['a body of an unknown type', 'fhir/R4/Patient', { method: 'POST', body: {} }],
     [
       'an automatic batch',
       'fhir/R4',
@@ -131,7 +131,7 @@ describe('fetch()', () => {
         body: '{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST","url":"Patient"}}]}',
       },
     ],
-  ])('refuses %s, with nothing sent', async (_what, path, init) => {
+  ])('refuses %s, and sends nothing', async (_what, path, init) => {
     await expect(fetch(path, init)).rejects.toThrow(MedplumBadRequestError);
     expect(app.wire.requests).toEqual([]);
   });

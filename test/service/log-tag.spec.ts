@@ -12,7 +12,7 @@ afterEach(async () => {
 });
 
 describe('logTag', () => {
-  it('goes with each request; a call may send another', async () => {
+  it('is sent with each request, unless the call has its own', async () => {
     app = await startMedplumApp({ logTag: 'clinic app' });
     await app.medplum.readResource('Patient', '1', { onBehalfOf });
     await app.medplum.readResource('Patient', '1', { onBehalfOf, headers: { 'X-Medplum-Log-Tag': 'night run' } });
@@ -25,7 +25,7 @@ describe('logTag', () => {
     expect(app.wire.requests[0]?.headers).not.toHaveProperty('x-medplum-log-tag');
   });
 
-  it.each([['a'.repeat(129)], [''], ['Zoë'], ['a\nb']])('refuses what Medplum would refuse: %j', async (logTag) => {
+  it.each([['a'.repeat(129)], [''], ['Zoë'], ['a\nb']])('refuses %j, as Medplum would', async (logTag) => {
     const module = Test.createTestingModule({
       imports: [MedplumModule.forRoot({ clientId: 'c', clientSecret: 's', logTag })],
     });

@@ -14,7 +14,7 @@ const membership = (id: string, more: object = {}) => ({
   ...more,
 });
 
-/** A server with these memberships of one profile. */
+/** Starts an app whose server has these memberships of one profile. */
 async function start(memberships: readonly object[], check: true | MembershipCheckOptions = true): Promise<void> {
   const handler: WireHandler = ({ path }): WireAnswer => {
     if (path.startsWith('/fhir/R4/ProjectMembership?')) {
@@ -32,13 +32,13 @@ async function start(memberships: readonly object[], check: true | MembershipChe
 const read = (onBehalfOf: string) => app.medplum.readResource('Patient', '1', { onBehalfOf });
 const lookUps = () => app.wire.requests.filter(({ path }) => path.includes('ProjectMembership')).length;
 
-it('is off unless it is asked for', async () => {
+it('is off by default', async () => {
   app = await startMedplumApp();
   await read('Practitioner/p1');
   expect(app.wire.identities).toEqual(['Practitioner/p1']);
 });
 
-it('resolves a profile once, as the client itself, and acts as its membership', async () => {
+it('looks a profile up once, as the client itself, and then acts as its membership', async () => {
   await start([membership('m1', { active: false }), membership('m2')]);
   await read('Practitioner/p1');
   await read('Practitioner/p1');
@@ -52,15 +52,15 @@ it('resolves a profile once, as the client itself, and acts as its membership', 
 
 it.each<readonly [string, readonly object[], RegExp]>([
   ['no membership', [], /no such membership/],
-  ['an inactive one', [membership('m1', { active: false })], /inactive/],
-  ['two active ones', [membership('m1'), membership('m2')], /name one: ProjectMembership/],
-  ['an admin', [membership('m1', { admin: true })], /allowAdminIdentity/],
+  ['an inactive membership', [membership('m1', { active: false })], /inactive/],
+  ['two active memberships', [membership('m1'), membership('m2')], /name one: ProjectMembership/],
+  ['the membership of an admin', [membership('m1', { admin: true })], /allowAdminIdentity/],
   [
-    'the client itself',
+    'the membership of the client itself',
     [membership('m1', { profile: { reference: 'ClientApplication/client-1' } })],
     /the client itself/,
   ],
-])('refuses a profile with %s, and nothing is sent for it', async (_what, memberships, why) => {
+])('refuses a profile with %s, and sends nothing for it', async (_what, memberships, why) => {
   await start(memberships);
   const failure: unknown = await read('Practitioner/p1').catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(OnBehalfOfRejectedError);
@@ -69,7 +69,7 @@ it.each<readonly [string, readonly object[], RegExp]>([
   expect(app.events.at(-1)).toMatchObject({ outcome: 'refused', action: 'read', resourceType: 'Patient' });
 });
 
-it('lets admins pass, and refuses memberships without a policy, when told to', async () => {
+it('allows admins, and refuses memberships without a policy, if the options say so', async () => {
   const unrestricted = membership('m1', { admin: true, accessPolicy: undefined });
   await start([unrestricted], { allowAdminIdentity: true });
   await read('m1');
@@ -79,7 +79,7 @@ it('lets admins pass, and refuses memberships without a policy, when told to', a
   await expect(read('m1')).rejects.toThrow(/requirePolicy/);
 });
 
-it('asks once for all who ask at the same time, and again after invalidate() and when the answer has expired', async () => {
+it('looks an identity up once for concurrent calls, and again after invalidate() or when the result has expired', async () => {
   await start([membership('m1')]);
   await Promise.all(Array.from({ length: 20 }, () => read('m1')));
   expect(lookUps()).toBe(1);
@@ -95,7 +95,7 @@ it('asks once for all who ask at the same time, and again after invalidate() and
   expect(lookUps()).toBe(5);
 });
 
-it('fails closed: an error is neither kept nor covered by what was known', async () => {
+it('fails closed: it neither keeps an error nor falls back on an earlier result', async () => {
   await start([membership('m1')], { ttl: 1 });
   await read('m1');
   const { handler } = app.wire;
@@ -109,7 +109,7 @@ it('fails closed: an error is neither kept nor covered by what was known', async
   expect(await read('m1')).toMatchObject({ id: '1' });
 });
 
-it('remembers no more identities than it may', async () => {
+it('remembers at most maxEntries identities', async () => {
   await start([membership('m1')], { maxEntries: 2 });
   for (const who of ['a', 'b', 'c', 'c', 'b', 'a']) {
     await read(who);
@@ -117,7 +117,7 @@ it('remembers no more identities than it may', async () => {
   expect(lookUps()).toBe(4);
 });
 
-it('checks nothing where nobody is acted for', async () => {
+it('checks nothing for a call without an identity', async () => {
   await start([]);
   await read('');
   expect(app.wire.requests).toHaveLength(1);
@@ -130,11 +130,11 @@ it.each([
   { requirePolicy: 'yes' },
   { alowAdminIdentity: true },
   'yes',
-])('cannot be %j', async (check) => {
+])('refuses the options %j', async (check) => {
   await expect(startMedplumApp({ membershipCheck: check as never })).rejects.toThrow(/membershipCheck/);
 });
 
-it('is waited for no longer than the call may take; who is more patient gets its answer', async () => {
+it('delays a call no longer than its limits allow, and still serves a more patient call', async () => {
   await start([membership('m1')]);
   const { handler } = app.wire;
   const waiting: (() => void)[] = [];

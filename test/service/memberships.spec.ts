@@ -40,7 +40,7 @@ describe('On a Medplum server', () => {
       ...more,
     });
 
-  it('somebody who is invited is found by profile, external id and e-mail, and may be acted for', async () => {
+  it('an invited person is found by profile, external id and e-mail address, and calls can be made for them', async () => {
     const externalId = randomUUID();
     const email = `${externalId}@example.com`;
     const { id, profile } = await invite({ externalId, email });
@@ -57,7 +57,7 @@ describe('On a Medplum server', () => {
     await expect(invite({ externalId, email })).rejects.toThrow(MedplumConflictError);
   });
 
-  it('access is merged, added to and taken from within the managed policies', async () => {
+  it('entries of the managed policies are merged, added and removed', async () => {
     const [managed = '', other = '', base = ''] = policies;
     const foreign = accessEntry(other, { patient: 'Patient/1' });
     const membership = { accessPolicy: { reference: `AccessPolicy/${base}` }, access: [foreign] };
@@ -126,7 +126,7 @@ describe('A change of access', () => {
 
   const puts = () => app.wire.requests.filter(({ method }) => method === 'PUT');
 
-  it('is written over the version that was read, and given up when others keep changing it', async () => {
+  it('replaces only the version that was read, and fails if others keep changing it', async () => {
     app.wire.handler = ({ method }) =>
       method === 'PUT' ? { status: 412, body: outcome('precondition-failed', 'processing', 'x') } : stored({});
     await expect(medplum.memberships.addAccess('m1', entry, ['a1'], { maxRetries: 2 })).rejects.toThrow(
@@ -135,13 +135,13 @@ describe('A change of access', () => {
     expect(puts().map(({ headers }) => headers['if-match'])).toEqual(['W/"v1"', 'W/"v1"', 'W/"v1"']);
   });
 
-  it('is refused when the server gives no version', async () => {
+  it('is refused if the server sends no version', async () => {
     app.wire.handler = () => stored({ meta: {} });
     await expect(medplum.memberships.addAccess('m1', entry, ['a1'])).rejects.toThrow(MedplumProtocolError);
     expect(puts()).toEqual([]);
   });
 
-  it('keeps what it does not understand, and is written with force', async () => {
+  it('keeps entries that it does not understand, and is written even without a difference if force is set', async () => {
     const odd = [{ policy: { reference: 'a1' } }, {}, { policy: { reference: 'https://x/AccessPolicy/a1' } }];
     app.wire.handler = () => stored({ access: [...odd, entry] });
     expect(await medplum.memberships.mergeAccess('m1', [entry], ['a1'])).toMatchObject({
@@ -152,7 +152,7 @@ describe('A change of access', () => {
     expect(JSON.parse(puts()[0]?.body ?? '')).toMatchObject({ access: [...odd, entry] });
   });
 
-  it('never leaves a membership without any policy by accident: it could do everything', async () => {
+  it('does not leave a membership without any policy by accident, because it could do everything', async () => {
     app.wire.handler = () => stored({ access: [entry] });
     await expect(medplum.memberships.removeAccess('m1', entry, ['a1'])).rejects.toThrow(/access to the whole project/);
     expect(puts()).toEqual([]);
@@ -167,10 +167,10 @@ describe('A change of access', () => {
     ['a policy that is an address', 'm1', [], ['https://x/AccessPolicy/a1']],
     ['an entry of another policy', 'm1', [accessEntry('a2')], ['a1']],
     ['a malformed entry', 'm1', [{}], ['a1']],
-    ['entries that are none', 'm1', 'a1', ['a1']],
+    ['entries that are not a list', 'm1', 'a1', ['a1']],
     ['a membership with a path', '../x', [entry], ['a1']],
     ['a membership of another type', 'Patient/1', [entry], ['a1']],
-  ])('is refused for %s, with nothing sent', async (_what, membership, entries, policies) => {
+  ])('is refused for %s, and nothing is sent', async (_what, membership, entries, policies) => {
     await expect(medplum.memberships.mergeAccess(membership, entries as [], policies as [])).rejects.toThrow(
       MedplumBadRequestError,
     );
@@ -178,7 +178,7 @@ describe('A change of access', () => {
   });
 
   it.each<object>([{}, { profile: 'a', email: 'b' }, { profile: 'p1' }, { email: '' }, { identifier: {} }])(
-    'nobody is looked for by %j',
+    'find() refuses the query %j, and sends nothing',
     async (query) => {
       await expect(medplum.memberships.find(query)).rejects.toThrow(MedplumBadRequestError);
       expect(app.wire.requests).toEqual([]);
@@ -187,7 +187,7 @@ describe('A change of access', () => {
 });
 
 describe('accessEntry()', () => {
-  it('tells references from text', () => {
+  it('distinguishes references from text', () => {
     expect(
       accessEntry({ reference: 'AccessPolicy/a1' }, { a: 'x', b: 'https://x/y', c: { reference: 'Patient/1' } }),
     ).toEqual({

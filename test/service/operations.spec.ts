@@ -2,7 +2,7 @@ import { MedplumBadRequestError, type MedplumService } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
 
-describe('An operation goes out as FHIR has it', () => {
+describe('An operation', () => {
   let app: MedplumApp;
   let medplum: MedplumService;
 
@@ -125,7 +125,7 @@ describe('An operation goes out as FHIR has it', () => {
       },
     ],
     [
-      'a bot that is deployed',
+      'the deployment of a bot',
       (m) => m.bots.deploy('b', 'code', 'index.cjs'),
       'POST /fhir/R4/Bot/b/$deploy',
       { code: 'code', filename: 'index.cjs' },
@@ -136,12 +136,12 @@ describe('An operation goes out as FHIR has it', () => {
       'POST /fhir/R4/Bot/$execute?identifier=http%3A%2F%2Fb%7Ca%5C%2Cb',
       { x: 1 },
     ],
-  ])('%s', async (_name, call, request, body) => {
+  ])('is sent as FHIR defines it: %s', async (_name, call, request, body) => {
     await call(medplum);
     expect(sent()).toMatchObject({ request, body });
   });
 
-  it('a bot takes text and bytes, and answers JSON of any kind, text or nothing', async () => {
+  it('may run a bot, which takes text or bytes and returns any JSON, text or nothing', async () => {
     const hl7 = 'MSH|^~\\&|A\rPID|1';
     app.wire.handler = (request) => ({ headers: { 'content-type': 'x-application/hl7-v2+er7' }, body: request.body });
     expect(await medplum.executeBot('b', hl7, { contentType: 'x-application/hl7-v2+er7' })).toBe(hl7);
@@ -155,7 +155,7 @@ describe('An operation goes out as FHIR has it', () => {
     expect(await medplum.executeBot('b')).toBeUndefined();
   });
 
-  it('a bot is not run again after an attempt that may have reached it; a look-up is', async () => {
+  it('is not retried after an attempt that may have run a bot, but is retried if it only reads', async () => {
     app.wire.handler = () =>
       app.wire.requests.length === 1 ? { destroy: true } : { body: { resourceType: 'Parameters' } };
     await expect(medplum.executeBot('b', {})).rejects.toMatchObject({ effect: 'unknown' });
@@ -175,23 +175,26 @@ describe('An operation goes out as FHIR has it', () => {
         [`canonical ${JSON.stringify(url).slice(0, 20)}`, (m: MedplumService) => m.operations.expand({ url })] as const,
     ),
     ['no id', (m) => m.operations.clone('Patient', undefined as unknown as string)],
-    ['an id that is dots', (m) => m.operations.expunge('Patient', '..')],
+    ['an id of dots', (m) => m.operations.expunge('Patient', '..')],
     ['an undefined id', (m) => m.operations.execute({ operation: 'expunge', resourceType: 'Patient', id: undefined })],
     ['an object in a query', (m) => m.operations.execute({ operation: 'x', method: 'GET', input: { a: {} } })],
-    ['a value of no type', (m) => m.operations.execute({ operation: 'x', input: { a: { b: 1 } } })],
+    ['a value without a type', (m) => m.operations.execute({ operation: 'x', input: { a: { b: 1 } } })],
     ['no concept', (m) => m.operations.lookup({ system: 'http://cs' })],
     ['two concepts', (m) => m.operations.lookup({ code: 'a', system: 'http://cs', coding: { code: 'a' } })],
     ['a code without system', (m) => m.operations.translate({ code: 'a' })],
     ['an unknown parameter', (m) => m.operations.expand({ url: 'http://vs', fitler: 'a' } as never)],
-    ['an account of somewhere', (m) => m.operations.setAccounts('Patient', 'p', { accounts: [{ reference: 'x' }] })],
+    [
+      'an account that is not a reference',
+      (m) => m.operations.setAccounts('Patient', 'p', { accounts: [{ reference: 'x' }] }),
+    ],
     ['no types', (m) => m.operations.everything('p', { types: [] })],
     ['a type with a slash', (m) => m.operations.everything('p', { types: ['A/b'] })],
     ['a bot with dots', (m) => m.executeBot('..')],
     ['a bot with half an identifier', (m) => m.executeBot({ value: 'a' })],
-    ['a media type that is none', (m) => m.executeBot('b', 'x', { contentType: 'text/plain\r\nx: y' })],
+    ['an invalid media type', (m) => m.executeBot('b', 'x', { contentType: 'text/plain\r\nx: y' })],
     ['a file name with a path', (m) => m.bots.deploy('b', 'code', '../x')],
     ['a project with a path', (m) => m.bots.create('../x', { name: 'a' })],
-  ])('%s is refused, with nothing sent', async (_what, call) => {
+  ])('is refused for %s, and nothing is sent', async (_what, call) => {
     await expect(call(medplum)).rejects.toThrow(MedplumBadRequestError);
     expect(app.wire.requests).toEqual([]);
   });
@@ -209,7 +212,7 @@ describe('On a Medplum server', () => {
   });
   afterAll(() => server?.close());
 
-  it('$everything of some types is what the user may see of a patient', async () => {
+  it('$everything returns the resources of the requested types that the user may see', async () => {
     const { id } = await medplum.createResource({ resourceType: 'Patient' });
     const subject = { reference: `Patient/${id}` };
     await medplum.createResource({ resourceType: 'Observation', status: 'final', code: { text: 'a' }, subject });
@@ -217,7 +220,7 @@ describe('On a Medplum server', () => {
     expect(all.entry?.map(({ resource }) => resource?.resourceType).toSorted()).toEqual(['Observation', 'Patient']);
   });
 
-  it('$validate tells valid resources from others', async () => {
+  it('$validate distinguishes valid from invalid resources', async () => {
     const outcome = await medplum.operations.validateResource({ resourceType: 'Patient', active: true });
     expect(outcome.resourceType).toBe('OperationOutcome');
     const wrong = { resourceType: 'Patient', active: 'yes' } as never;

@@ -7,7 +7,7 @@ let app: MedplumApp;
 
 afterEach(() => app?.close());
 
-/** A search whose pages have these links to the next one. */
+/** Answers each page of a search with the next of these links. */
 const linked =
   (...next: readonly unknown[]): WireHandler =>
   () => ({
@@ -39,18 +39,18 @@ it.each([
   ['another port', 'http://127.0.0.1:1/fhir/R4/Patient?_offset=1'],
   ['a user', 'http://x@127.0.0.1/fhir/R4/Patient?_offset=1'],
   ['another type', 'fhir/R4/Observation?_offset=1'],
-  ['another place', 'oauth2/token?_offset=1'],
-  ['another place by dots', 'fhir/R4/../../admin/Patient?_offset=1'],
+  ['another path', 'oauth2/token?_offset=1'],
+  ['another path through dots', 'fhir/R4/../../admin/Patient?_offset=1'],
   ['a resource', 'fhir/R4/Patient/1?_offset=1'],
   ['no query', 'fhir/R4/Patient'],
-  ['no link', 5],
-])('A link to the next page is not followed when it leads to %s', async (_where, link) => {
+  ['something that is not text', 5],
+])('A link to the next page is not followed if it leads to %s', async (_where, link) => {
   app = await startMedplumApp({}, { handler: (request, response) => linked(link)(request, response) });
   await expect(readAll()).rejects.toThrow(MedplumProtocolError);
   expect(app.wire.requests).toHaveLength(1);
 });
 
-it('A link may be relative', async () => {
+it('A link to the next page may be relative', async () => {
   app = await startMedplumApp(
     {},
     { handler: (request, response) => linked('fhir/R4/Patient?_offset=1')(request, response) },
@@ -59,10 +59,10 @@ it('A link may be relative', async () => {
   expect(app.wire.requests[1]?.path).toBe('/fhir/R4/Patient?_offset=1');
 });
 
-describe('A server that calls itself by another address', () => {
+describe('A server that uses another address for itself', () => {
   const publicUrl = 'https://fhir.example.com/medplum/';
 
-  it('is paged through at the address that the client has for it', async () => {
+  it('is paged through at the address that the client uses', async () => {
     app = await start(`${publicUrl}fhir/R4/Patient?_offset=1`, { publicUrl });
     expect(await readAll()).toBe(2);
     expect(app.wire.requests[1]?.path).toBe('/fhir/R4/Patient?_offset=1');
@@ -73,33 +73,33 @@ describe('A server that calls itself by another address', () => {
     'https://fhir.example.com.evil.example/medplum/fhir/R4/Patient?_offset=1',
     'https://evil.example/medplum/fhir/R4/Patient?_offset=1',
     '//fhir.example.com/medplum/fhir/R4/Patient?_offset=1',
-  ])('does not make other addresses its own: %s', async (link) => {
+  ])('is not requested at other addresses: %s', async (link) => {
     app = await start(link, { publicUrl });
     await expect(readAll()).rejects.toThrow(MedplumProtocolError);
     expect(app.wire.requests).toHaveLength(1);
   });
 
-  it('is told from another server only when the client knows', async () => {
+  it('is taken for another server if the option publicUrl is not set', async () => {
     app = await start(`${publicUrl}fhir/R4/Patient?_offset=1`);
     await expect(readAll()).rejects.toThrow(/publicUrl/);
   });
 });
 
-it('Pages that go round in a circle are an error', async () => {
+it('Pages whose links form a circle are an error', async () => {
   const links = ['fhir/R4/Patient?_offset=1', 'fhir/R4/Patient?_offset=2', 'fhir/R4/Patient?_offset=1'];
   app = await startMedplumApp({}, { handler: (request, response) => linked(...links)(request, response) });
   await expect(readAll()).rejects.toThrow(/circle/);
   expect(app.wire.requests).toHaveLength(3);
 });
 
-it('More pages than are allowed are an error', async () => {
+it('More pages than maxPages are an error', async () => {
   const links = Array.from({ length: 9 }, (_, i) => `fhir/R4/Patient?_offset=${i}`);
   app = await startMedplumApp({}, { handler: (request, response) => linked(...links)(request, response) });
   await expect(readAll({ maxPages: 3 })).rejects.toThrow(/maxPages/);
   expect(app.wire.requests).toHaveLength(3);
 });
 
-it('Each page is read for the identity of the call, whoever pulls it', async () => {
+it('Each page is read for the identity of the call, whatever the scope of the reader', async () => {
   const links = ['fhir/R4/Patient?_offset=1', 'fhir/R4/Patient?_offset=2'];
   app = await startMedplumApp({}, { handler: (request, response) => linked(...links)(request, response) });
   const { medplum } = app;
@@ -112,7 +112,7 @@ it('Each page is read for the identity of the call, whoever pulls it', async () 
 });
 
 it.each([{ maxPages: 0 }, { maxResources: -1 }, { maxResources: 1.5 }, { maxPages: '9' as unknown as number }])(
-  'A limit of %j is refused, with nothing sent',
+  'The limit %j is refused, and nothing is sent',
   async (limit) => {
     app = await startMedplumApp();
     const patients = app.medplum.iterateResources('Patient', '', { onBehalfOf: 'm-1', ...limit });

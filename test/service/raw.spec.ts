@@ -18,13 +18,13 @@ it.each([
   ['fhir/R4/Patient/Smith-1?name=x', '/fhir/R4/Patient/Smith-1?name=x', '/fhir/R4/Patient/{id}'],
   ['/admin/projects/p-1/invite', '/admin/projects/p-1/invite', '/admin/projects/{id}/invite'],
   ['fhir/R4/Patient/Smith/$my-op', '/fhir/R4/Patient/Smith/$my-op', '/fhir/R4/Patient/{id}/$my-op'],
-])('get(%j) asks for %s, and the event says %s without PHI', async (path, sent, pathTemplate) => {
+])('get(%j) requests %s, and the event shows %s without PHI', async (path, sent, pathTemplate) => {
   await medplum.get(path);
   expect(app.wire.requests[0]?.path).toBe(sent);
   expect(app.events[0]).toMatchObject({ action: 'raw', pathTemplate });
 });
 
-it('may be an address below the base URL', async () => {
+it('get() takes an absolute address below the base URL', async () => {
   await medplum.get(`${app.wire.baseUrl}fhir/R4/Patient/1`);
   expect(app.wire.requests[0]?.path).toBe('/fhir/R4/Patient/1');
 });
@@ -54,7 +54,7 @@ it.each([
   `fhir/R4/${'a'.repeat(16_001)}`,
   undefined,
   5,
-])('%j is refused by every method, with nothing sent', async (path) => {
+])('every method refuses %j, and sends nothing', async (path) => {
   const where = path as string;
   const calls = [
     medplum.get(where),
@@ -69,7 +69,7 @@ it.each([
   expect(app.wire.requests).toEqual([]);
 });
 
-it('is no way around the rule for asynchronous bundles, nor around that for accounts', async () => {
+it('raw calls follow the rules for asynchronous bundles and for accounts', async () => {
   const bundle = { resourceType: 'Bundle', type: 'batch', entry: [{ request: { method: 'GET', url: 'Patient/1' } }] };
   for (const path of ['fhir/R4', 'fhir/R4/', '/fhir/R4?x=1']) {
     await expect(medplum.post(path, bundle, { headers: { prefer: 'respond-async' } })).rejects.toThrow(

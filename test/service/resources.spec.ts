@@ -24,7 +24,7 @@ const create = (value: string = randomUUID()) =>
   medplum.createResource({ resourceType: 'Patient', identifier: [{ system: SYSTEM, value }] });
 
 describe('Versions of a resource', () => {
-  it('are read by number, by reference, and as a history', async () => {
+  it('can be read by version id, by reference and as a history', async () => {
     const first = await create();
     const second = await medplum.updateResource({ ...first, active: true });
     const versionId = first.meta?.versionId ?? '';
@@ -43,7 +43,7 @@ describe('Versions of a resource', () => {
 });
 
 describe('A conditional call', () => {
-  it('updates the one that matches, and creates one when none does', async () => {
+  it('updates the resource that matches, or creates one if none does', async () => {
     const value = randomUUID();
     const identifier = [{ system: SYSTEM, value }];
     const query = { identifier: `${SYSTEM}|${value}` };
@@ -52,7 +52,7 @@ describe('A conditional call', () => {
     expect(updated).toMatchObject({ id: created.id, active: true });
   });
 
-  it('patches the one that matches', async () => {
+  it('patches the resource that matches', async () => {
     const value = randomUUID();
     const { id } = await create(value);
     const operations = [{ op: 'add', path: '/active', value: false }] as const;
@@ -62,7 +62,7 @@ describe('A conditional call', () => {
     await expect(none).rejects.toThrow(MedplumNotFoundError);
   });
 
-  it('deletes the one that matches, and none when several do', async () => {
+  it('deletes the resource that matches, but nothing if several do', async () => {
     const value = randomUUID();
     const query = { identifier: `${SYSTEM}|${value}` };
     await create(value);
@@ -77,7 +77,7 @@ describe('A conditional call', () => {
     expect(await medplum.searchResources('Patient', query)).toHaveLength(2);
   });
 
-  it('needs a condition', async () => {
+  it('is refused without a condition', async () => {
     const before = server.events.length;
     for (const query of ['', {}, [], undefined as unknown as string]) {
       await expect(medplum.conditionalDelete('Patient', query)).rejects.toThrow(MedplumBadRequestError);
@@ -88,7 +88,7 @@ describe('A conditional call', () => {
   });
 });
 
-it('keeps the accounts of a resource when an admin updates it with a meta that names none', async () => {
+it('An update by an admin keeps the accounts of a resource even if its meta has none', async () => {
   const administrator = server.medplum;
   await administrator.asClientApplication(async () => {
     const organization = await administrator.createResource({ resourceType: 'Organization', name: 'General' });

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => server?.close());
 
-/** Patients of one test, told apart by a tag; his patient is one that Ann may not see. */
+/** Creates patients with a tag of their own, and one with the same tag that Ann may not see. */
 async function createPatients(count: number): Promise<{ ids: string[]; tag: string }> {
   const tag = randomUUID();
   const meta = { tag: [{ system: SYSTEM, code: tag }] };
@@ -33,7 +33,7 @@ async function createPatients(count: number): Promise<{ ids: string[]; tag: stri
 }
 
 describe('Pages of a search', () => {
-  it('are read one after the other, each with what the user may see', async () => {
+  it('are read one after the other, and hold only what the user may see', async () => {
     const { ids, tag } = await createPatients(5);
     const pages: string[][] = [];
     for await (const page of medplum.searchResourcePages('Patient', { _tag: tag, _count: 2, _sort: 'birthdate' })) {
@@ -42,7 +42,7 @@ describe('Pages of a search', () => {
     expect(pages).toEqual([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
   });
 
-  it('are not read before they are asked for, nor after the caller has enough', async () => {
+  it('are read only when the caller requests them', async () => {
     const { ids, tag } = await createPatients(3);
     const query = { _tag: tag, _count: 1, _sort: 'birthdate' } as const;
     const before = server.events.length;
@@ -55,7 +55,7 @@ describe('Pages of a search', () => {
     expect(server.events).toHaveLength(before + 1);
   });
 
-  it('go on with POST when the search was POSTed, and no query gets into a URL', async () => {
+  it('are POSTed if the search was, so that no query is in a URL', async () => {
     const { ids, tag } = await createPatients(3);
     const query = { _tag: tag, _count: 2, _sort: 'birthdate' } as const;
     const before = server.events.length;
@@ -74,7 +74,7 @@ describe('Pages of a search', () => {
     expect(inUrls.join('')).toBe('');
   });
 
-  it('end after maxResources', async () => {
+  it('end after maxResources resources', async () => {
     const { ids, tag } = await createPatients(4);
     const found: string[] = [];
     const query = { _tag: tag, _sort: 'birthdate', _count: 2 } as const;
@@ -86,7 +86,7 @@ describe('Pages of a search', () => {
 });
 
 describe('A search', () => {
-  it('is POSTed when its query is too long for a URL', async () => {
+  it('is POSTed if its query is too long for a URL', async () => {
     const { ids, tag } = await createPatients(2);
     const many = [...ids, ...Array.from({ length: 200 }, () => randomUUID())];
     const found = await medplum.searchResources('Patient', { _tag: tag, _id: many, _sort: 'birthdate' });
@@ -94,7 +94,7 @@ describe('A search', () => {
     expect(server.events.at(-1)).toMatchObject({ method: 'POST', action: 'search', effect: 'none' });
   });
 
-  it('splits what it found from what came along', async () => {
+  it('separates the matches from the included resources', async () => {
     const organization = await medplum.createResource({ resourceType: 'Organization', name: 'General' });
     const { tag } = await createPatients(1);
     const patient = await medplum.createResource({
@@ -114,7 +114,7 @@ describe('A search', () => {
     expect(await medplum.searchWithIncludes('Patient', { _tag: tag })).not.toHaveProperty('total');
   });
 
-  it('may be in several types at once', async () => {
+  it('may cover several types at once', async () => {
     const patient = await medplum.createResource({ resourceType: 'Patient', gender: 'female' });
     const organization = await medplum.createResource({ resourceType: 'Organization', name: 'General' });
     const bundle = await medplum.searchTypes(['Patient', 'Organization'], { _id: [patient.id, organization.id] });
@@ -123,7 +123,7 @@ describe('A search', () => {
     await expect(medplum.searchTypes(['Patient', 'Condition'])).rejects.toMatchObject({ status: 403 });
   });
 
-  it('finds by values with special characters, by periods, quantities and references', async () => {
+  it('finds resources by values with special characters, periods, quantities and references', async () => {
     const name = `A,B|C$D\\${randomUUID()}`;
     const patient = await medplum.createResource({
       resourceType: 'Patient',

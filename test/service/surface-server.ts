@@ -2,7 +2,7 @@ import type { WireAnswer, WireRequest } from '../support/wire-server';
 
 const PATIENT = { resourceType: 'Patient', id: 'p1', meta: { versionId: 'v1' } };
 
-/** A searchset with a second page. */
+/** A searchset that has a second page. */
 function page({ path }: WireRequest, baseUrl: string): WireAnswer {
   const next = { relation: 'next', url: `${baseUrl}fhir/R4/Patient?_count=1000&_offset=1` };
   return {
@@ -17,7 +17,7 @@ function page({ path }: WireRequest, baseUrl: string): WireAnswer {
 
 const jobs = { resourceType: 'AsyncJob', id: 'j1', status: 'completed', request: '', requestTime: '' };
 
-/** Just enough of a server for each method to come to its end. */
+/** Just enough of a server for each method to succeed. */
 export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswer {
   const { method, path } = request;
   if (method === 'POST' && path === '/fhir/R4') {

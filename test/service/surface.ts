@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { accessEntry, bundleEntry, type MedplumRequestOptions, type MedplumService } from 'nestjs-medplum';
 import { collect } from '../support/collect';
 
-/** Reads what a method has given to its end: iterators, streams, and those in what it has given. */
+/** Reads the result of a method to its end: iterators and streams, also those in its properties. */
 export async function consume(result: unknown): Promise<void> {
   const parts: unknown[] = [result, ...(typeof result === 'object' && result !== null ? Object.values(result) : [])];
   for (const part of parts) {
@@ -12,13 +12,13 @@ export async function consume(result: unknown): Promise<void> {
   }
 }
 
-/** One method of the public surface, used once. */
+/** Uses one method of the public surface once. */
 export type SurfaceRow = (medplum: MedplumService, options: MedplumRequestOptions) => unknown;
 
 const PATIENT = { resourceType: 'Patient', id: 'p1' } as const;
 const ACTIVE = [{ op: 'replace', path: '/active', value: true }] as const;
 
-/** Members of the service that make no request: scopes, and what hands out parts. */
+/** Members of the service that make no request themselves. */
 export const WITHOUT_REQUEST = [
   'actingAs',
   'asClientApplication',
@@ -29,7 +29,7 @@ export const WITHOUT_REQUEST = [
   'onBehalfOf',
 ];
 
-/** Methods that manage memberships: always as the client itself. */
+/** Methods that manage memberships. They always run as the client itself. */
 export const ADMINISTRATIVE: ReadonlySet<string> = new Set([
   'memberships.addAccess',
   'memberships.find',
@@ -38,7 +38,7 @@ export const ADMINISTRATIVE: ReadonlySet<string> = new Set([
   'memberships.removeAccess',
 ]);
 
-/** A use of every method that makes requests. A method without a row fails the test. */
+/** Uses every method that makes requests. The test fails for a method without a row. */
 export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
   'binaries.createDocumentReference': (m, o) =>
     m.binaries.createDocumentReference(
