@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { MedplumProtocolError, type MedplumService, MedplumTimeoutError } from 'nestjs-medplum';
+import { type ExportInput, MedplumProtocolError, type MedplumService, MedplumTimeoutError } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
 import { until } from '../support/memory-sink';
@@ -126,6 +126,20 @@ describe('A job', () => {
     app.wire.handler = () => ({ ...running, headers });
     await expect(medplum.bulk.export({}, { interval: 1 })).rejects.toThrow(MedplumProtocolError);
     expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it.each<readonly [ExportInput, string, string]>([
+    [{}, '/fhir/R4/$export', '/fhir/R4/$export'],
+    [{ level: 'system' }, '/fhir/R4/$export', '/fhir/R4/$export'],
+    [{ level: 'patient' }, '/fhir/R4/Patient/$export', '/fhir/R4/Patient/$export'],
+    [{ level: { group: 'g1' } }, '/fhir/R4/Group/g1/$export', '/fhir/R4/Group/{id}/$export'],
+  ])('an export of %j requests %s, and its event shows %s', async (input, path, pathTemplate) => {
+    const headers = { 'content-location': `${app.wire.baseUrl}fhir/R4/bulkdata/export/j1` };
+    app.wire.handler = (request) =>
+      request.path.endsWith('$export') ? { ...running, headers } : { body: { output: [] } };
+    await medplum.bulk.export(input, { interval: 1 });
+    expect(app.wire.requests[0]?.path).toBe(path);
+    expect(app.events[0]).toMatchObject({ pathTemplate, operation: '$export' });
   });
 
   it.each<object>([{ level: 'all' }, { level: { group: '..' } }, { types: [] }, { types: ['A/b'] }])(

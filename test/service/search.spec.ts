@@ -121,6 +121,7 @@ describe('A search', () => {
     const types = bundle.entry?.map(({ resource }) => resource?.resourceType);
     expect(types?.toSorted()).toEqual(['Organization', 'Patient']);
     await expect(medplum.searchTypes(['Patient', 'Condition'])).rejects.toMatchObject({ status: 403 });
+    await expect(medplum.searchTypes([])).rejects.toThrow(/types of a search must be a list of at least one/);
   });
 
   it('finds resources by values with special characters, periods, quantities and references', async () => {
