@@ -9,9 +9,11 @@ import { conditionQuery } from './search-query';
 /** Path of the FHIR API below the base URL. */
 export const ROOT = 'fhir/R4';
 const FHIR_JSON = 'application/fhir+json';
+/** Headers of a request without a body. */
 export const ACCEPT = { accept: FHIR_JSON };
+/** Headers of a request whose body is a FHIR resource. */
 export const ACCEPT_AND_CONTENT_TYPE = { accept: FHIR_JSON, 'content-type': FHIR_JSON };
-/** For bodies that are JSON, but not FHIR resources. */
+/** Headers of a request whose body is JSON, but not a FHIR resource. */
 export const ACCEPT_AND_PLAIN_JSON = { accept: FHIR_JSON, 'content-type': 'application/json' };
 
 /** The interactions. The event of a call whose arguments are refused records only this much. */
