@@ -6,15 +6,16 @@ import type { CliCommand } from './cli-command';
 
 const USAGE = `usage: nestjs-medplum audit verify <file...> (--key-env <name> | --key-file <file>) [--head <n:mac>...]
 
-Checks files that FileAuditSink wrote with a chain, oldest first, and names the first line that was changed or is missing.
+Checks files that FileAuditSink wrote with a chain. Pass the oldest file first. The command names the first line that
+was changed or is missing.
 
-  --key-env <name>   environment variable that holds the key of the chain
-  --key-file <file>  file that holds it, to the byte
-  --head <n:mac>     a head that was published: the files must contain it (may be given several times)
-  --help             this text
+  --key-env <name>   environment variable that holds the chain's key
+  --key-file <file>  file whose bytes are the chain's key, a final line break included
+  --head <n:mac>     head that you published; the files must contain it (repeatable)
+  --help             shows this text
 `;
 
-/** `nestjs-medplum audit verify`: whether the audit trail is as it was written. */
+/** `nestjs-medplum audit verify`: checks that nobody changed the audit trail after it was written. */
 export const auditCommand: CliCommand = {
   async run(args) {
     const { values, positionals } = parseArgs({
@@ -33,7 +34,7 @@ export const auditCommand: CliCommand = {
     }
     const [verb, ...files] = positionals;
     if (verb !== 'verify' || files.length === 0) {
-      throw new Error('say what to check: audit verify <file...>');
+      throw new Error('there is nothing to verify; say what to check: audit verify <file...>');
     }
     const key = readKey(values['key-env'], values['key-file']);
     const result = await verifyAuditFiles(files, key, values.head.map(parseHead));
@@ -47,14 +48,14 @@ export const auditCommand: CliCommand = {
 
 function readKey(name: string | undefined, file: string | undefined): Buffer {
   if ((name === undefined) === (file === undefined)) {
-    throw new Error('the key is needed: one of --key-env and --key-file');
+    throw new Error('the chain is checked with exactly one key; pass one of --key-env and --key-file');
   }
   if (file !== undefined) {
     return readFileSync(file);
   }
   const key = process.env[name ?? ''];
   if (!key) {
-    throw new Error(`the environment variable ${name} is not set`);
+    throw new Error(`the environment variable ${name} is not set, so there is no key; set it, or pass --key-file`);
   }
   return Buffer.from(key, 'utf8');
 }
@@ -62,7 +63,7 @@ function readKey(name: string | undefined, file: string | undefined): Buffer {
 function parseHead(text: string): AuditChainHead {
   const [, n, mac] = /^(\d{1,15}):([\da-f]{64})$/.exec(text) ?? [];
   if (n === undefined || mac === undefined) {
-    throw new Error('--head must be a number, a colon and 64 hexadecimal digits, as it was published');
+    throw new Error('--head must be a number, a colon and 64 hexadecimal digits; pass the head as it was published');
   }
   return { n: Number(n), mac };
 }

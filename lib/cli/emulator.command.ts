@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-// Not the whole subpath: its testing module would load Nest.
+// Imports single files, because the index of the subpath would load Nest as well.
 import type { MedplumServerVersion } from '../testing/emulator.types';
 import type { EmulatorFixtures } from '../testing/fixtures.types';
 import { MedplumEmulator } from '../testing/medplum-emulator';
@@ -8,17 +8,17 @@ import type { CliCommand } from './cli-command';
 
 const USAGE = `usage: nestjs-medplum emulator [options]
 
-Starts an embedded Medplum FHIR server on 127.0.0.1, for tests and samples. Prints one line of JSON with its base URL
-when it listens, and ends on SIGTERM or Ctrl-C.
+Starts an embedded Medplum FHIR server on 127.0.0.1, for tests and samples. Once it listens, it prints one line of JSON
+with its base URL. SIGTERM or Ctrl-C stops it.
 
-  --port <number>            port, 0 for any free one (default 0)
-  --fixtures <file>          projects, clients, resources and memberships to begin with
-  --seeded <file>            where to write ids and secrets of what was created (readable by the owner only)
-  --server-version <5.0|5.2> Medplum release to answer like (default 5.0)
-  --help                     this text
+  --port <number>            port to listen on; 0 picks a free one (default 0)
+  --fixtures <file>          JSON file of the projects, clients, resources and memberships to start with
+  --seeded <file>            file to write the created ids and secrets to (only you can read it)
+  --server-version <5.0|5.2> Medplum release to imitate (default 5.0)
+  --help                     shows this text
 `;
 
-/** `nestjs-medplum emulator`: the embedded Medplum as a process of its own. */
+/** `nestjs-medplum emulator`: runs the embedded Medplum as a process of its own. */
 export const emulatorCommand: CliCommand = {
   async run(args) {
     const { values } = parseArgs({
@@ -69,11 +69,11 @@ function readFixtures(file: string): EmulatorFixtures {
   try {
     text = readFileSync(file, 'utf8');
   } catch {
-    throw new Error(`--fixtures: cannot read the file ${file}`);
+    throw new Error(`--fixtures: cannot read the file ${file}; check that it exists and that you may read it`);
   }
   try {
     return JSON.parse(text) as EmulatorFixtures;
   } catch {
-    throw new Error(`--fixtures: ${file} is not JSON`);
+    throw new Error(`--fixtures: ${file} is not JSON; correct its syntax`);
   }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import type { CliCommand } from './cli-command';
 
-/** Loaded when asked for, so that a command's optional peers need not be there for the others. */
+/** A command is loaded only when you call it, so that the others work without its optional peers. */
 const COMMANDS: Readonly<Record<string, () => CliCommand>> = {
   audit: () => (require('./audit.command') as typeof import('./audit.command')).auditCommand,
   emulator: () => (require('./emulator.command') as typeof import('./emulator.command')).emulatorCommand,
@@ -9,7 +9,7 @@ const COMMANDS: Readonly<Record<string, () => CliCommand>> = {
 
 const [name = '', ...args] = process.argv.slice(2);
 
-/** Runs the command that the first argument names; 2 says that it was called wrongly, 1 that it failed. */
+/** Runs the command that the first argument names. Exit code 2 means wrong usage, 1 means that the command failed. */
 async function main(): Promise<void> {
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!load) {

@@ -22,7 +22,7 @@ describe('nestjs-medplum emulator', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('writes what was seeded, prints the base URL, and ends on SIGTERM', async () => {
+  it('writes the seeded ids and secrets, prints the base URL, and stops on SIGTERM', async () => {
     const seeded = join(folder, 'seeded.json');
     const fixtures = join(__dirname, '../contract/wire-fixtures.json');
     await emulatorCommand.run(['--fixtures', fixtures, '--seeded', seeded, '--server-version', '5.2']);
@@ -39,10 +39,10 @@ describe('nestjs-medplum emulator', () => {
     });
     expect(statSync(seeded).mode & 0o077).toBe(0);
     const login = Buffer.from(`${file.vars.C?.split('/')[1]}:${file.vars['C.secret']}`).toString('base64');
-    const answer = await fetch(`${baseUrl}fhir/R4/${file.vars.PAT1A}`, {
+    const response = await fetch(`${baseUrl}fhir/R4/${file.vars.PAT1A}`, {
       headers: { authorization: `Basic ${login}` },
     });
-    expect(answer.status).toBe(200);
+    expect(response.status).toBe(200);
 
     process.emit('SIGTERM');
     let isUp = true;
@@ -54,7 +54,7 @@ describe('nestjs-medplum emulator', () => {
     }
   });
 
-  it('explains itself', async () => {
+  it('prints its usage with --help', async () => {
     await emulatorCommand.run(['--help']);
     expect(printed).toContain('--fixtures <file>');
   });
@@ -64,7 +64,7 @@ describe('nestjs-medplum emulator', () => {
     [['--server-version', '4'], '--server-version must be 5.0 or 5.2, got "4"'],
     [['--fixtures', '/nowhere/fixtures.json'], '--fixtures: cannot read the file /nowhere/fixtures.json'],
     [['--frobnicate'], "Unknown option '--frobnicate'"],
-  ])('%j is refused', async (args, message) => {
+  ])('refuses %j', async (args, message) => {
     await expect(emulatorCommand.run(args)).rejects.toThrow(message);
   });
 
