@@ -11,7 +11,7 @@ import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { Telemetry } from '../support/telemetry';
 import { outcome, type WireAnswer, type WireHandler, type WireRequest, WireServer } from '../support/wire-server';
 
-/** What must not leave the process: whatever stands in addresses, headers, bodies and answers. */
+/** Texts that must not leave the process. They stand in addresses, headers, bodies and responses. */
 const PLANTED = [
   'planted-id',
   'PlantedType',
@@ -30,7 +30,7 @@ const PLANTED = [
 const AS_MEMBER = { onBehalfOf: 'ProjectMembership/planted-member' };
 const PATIENT: Patient = { resourceType: 'Patient', id: 'planted-id', name: [{ family: 'planted-body' }] };
 
-/** Every way by which the library makes requests. Their results do not matter here, nor whether they fail. */
+/** Every way in which the library makes requests. Neither their results nor their failures matter here. */
 const CALLS: Readonly<Record<string, (medplum: MedplumService) => Promise<unknown>>> = {
   'GET /fhir/R4/Patient/{id}': (medplum) => medplum.readResource('Patient', 'planted-id', AS_MEMBER),
   'GET /fhir/R4/Patient': (medplum) => medplum.search('Patient', 'name=planted-value', AS_MEMBER),
@@ -88,7 +88,7 @@ const bundle = (...resources: readonly object[]): WireAnswer => ({
 
 const signed = (origin: string): string => `${origin}planted-id/file?Signature=planted-signature`;
 
-/** A server for all of {@link CALLS}; tasks are in the way of a gateway once, and encounters are not to be had. */
+/** Responds to all of {@link CALLS}. The first request for a Task loses its connection, and there are no Encounters. */
 function answers(): WireHandler {
   let hiccups = 1;
   return ({ path, method }) => {
@@ -124,17 +124,20 @@ interface Connections {
 
 const dispatcher = (made: Agent): Partial<MedplumModuleOptions> => ({ dispatcher: (agent = made) });
 
-/** By which connections calls go out. */
+/** The connections over which calls go out. */
 const CONNECTIONS: Readonly<Record<string, Connections>> = {
   'the pool of the library': {},
   'a pool with one connection': { options: () => ({ pool: { connections: 1 } }) },
   "an app's own agent": { options: () => dispatcher(new Agent()) },
-  'a composed one': {
+  'a composed dispatcher': {
     options: () => ({
       dispatcher: (agent = new Agent()).compose((next) => (options, handler) => next(options, handler)),
     }),
   },
-  'one with two connections, and the hook': { options: () => dispatcher(new Agent({ connections: 2 })), hook: true },
+  'an agent with two connections, and the hook': {
+    options: () => dispatcher(new Agent({ connections: 2 })),
+    hook: true,
+  },
 };
 
 async function start({ options, hook = false }: Connections, traced = true): Promise<void> {
@@ -153,7 +156,7 @@ async function start({ options, hook = false }: Connections, traced = true): Pro
   known.push(app.wire.baseUrl);
 }
 
-/** Whether a call is answered does not matter here. */
+/** Makes a call, and ignores whether it succeeds. */
 async function tryCall(call: () => Promise<unknown>): Promise<void> {
   try {
     await call();
@@ -164,7 +167,7 @@ async function tryCall(call: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** All calls at once, each in a trace of its own, and a health check. */
+/** Makes all calls at once, each in a trace of its own, and then a health check. */
 async function callAll() {
   const calls = Object.entries(CALLS).map(async ([name, call]) => {
     const around = { note: 'planted-baggage' };
@@ -175,7 +178,7 @@ async function callAll() {
   return outcomes;
 }
 
-/** Has the app itself open the connections of its agent: what waits for one is sent in the context that opened it. */
+/** Lets the app itself open its agent's connections, because queued requests are sent in the context that opened them. */
 async function openConnections(count: number): Promise<void> {
   const requests = Array.from({ length: count }, async () => {
     const answer = await agent?.request({ origin: new URL(app.wire.baseUrl).origin, path: '/app', method: 'GET' });
@@ -185,10 +188,10 @@ async function openConnections(count: number): Promise<void> {
   app.wire.requests.length = 0;
 }
 
-/** How much of an answer undici reads before somebody wants it, in bytes: its connection is busy until then. */
+/** How many bytes of a response undici reads ahead of its reader. The rest keeps the connection busy. */
 const READ_AHEAD = 65_536;
 
-/** Resolves when undici has taken so many bytes of an answer. */
+/** Resolves when undici has received this many bytes of a response body. */
 function bodyArrived(bytes: number): Promise<void> {
   let rest = bytes;
   return new Promise((resolve) => {
@@ -203,17 +206,17 @@ function bodyArrived(bytes: number): Promise<void> {
   });
 }
 
-/** Values of a header as they arrived, however often it came. */
+/** Every value of a header as it arrived. */
 function sent({ rawHeaders }: { readonly rawHeaders: readonly string[] }, name: string): string[] {
   return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
 }
 
-/** Requests for tokens and of signed addresses belong to no call that the server may know of. */
+/** Whether a request must name no trace: requests for tokens and for signed URLs must not. */
 function isForNobody({ path }: { readonly path: string }): boolean {
   return path === '/oauth2/token' || path.includes('Signature=');
 }
 
-/** What a request tells the server of its trace. */
+/** What a request tells the server about its trace. */
 function tracingOf(request: WireRequest) {
   const { method, path } = request;
   return { method, path, baggage: sent(request, 'baggage'), parents: sent(request, 'traceparent') };
@@ -227,19 +230,19 @@ describe.each(Object.entries(CONNECTIONS))('Over %s', (_, connections) => {
     }
   });
 
-  it('no request leaves a span but ours, and none of them says anything of anybody', async () => {
+  it('requests make no spans but ours, and no span reveals anything about anybody', async () => {
     await callAll();
     expect(telemetry.undicis).toEqual([]);
     const exported = await telemetry.everything();
     expect(PLANTED.filter((planted) => exported.includes(planted))).toEqual([]);
-    // Everything was really made, and is there.
+    // All requests were really made, and all planted texts really arrived.
     const names = new Set(telemetry.ours.map(({ name }) => name));
     expect([...names]).toEqual(
       expect.arrayContaining([...Object.keys(CALLS), 'GET /{signed}', 'GET /fhir/R4/ProjectMembership']),
     );
     const arrived = JSON.stringify([...app.wire.requests, ...storage.requests]);
-    const inAnswers = ['planted-server-text', 'planted-token', 'planted-profile', 'planted-baggage'];
-    expect(PLANTED.filter((planted) => !inAnswers.includes(planted) && !arrived.includes(planted))).toEqual([]);
+    const notInRequests = ['planted-server-text', 'planted-token', 'planted-profile', 'planted-baggage'];
+    expect(PLANTED.filter((planted) => !notInRequests.includes(planted) && !arrived.includes(planted))).toEqual([]);
   });
 
   it('every request carries the trace of its own call, once, and no baggage', async () => {
@@ -262,7 +265,7 @@ describe.each(Object.entries(CONNECTIONS))('Over %s', (_, connections) => {
   });
 });
 
-it('a request that waited for a connection is not part of the one that made room for it', async () => {
+it('a request that waited for a connection does not join the trace of the request that freed it', async () => {
   await start({ options: () => ({ auth: 'basic', membershipCheck: false, pool: { connections: 1 } }) });
   app.wire.handler = ({ path }) => ({ body: path.includes('Binary') ? 'x'.repeat(READ_AHEAD) : PATIENT });
   const arrived = bodyArrived(READ_AHEAD);
@@ -271,7 +274,7 @@ it('a request that waited for a connection is not part of the one that made room
   );
   await arrived;
   const waiting = telemetry.inTrace('second', () => app.medplum.readResource('Patient', 'planted-id', AS_MEMBER));
-  // The end of the download is noticed by its reader, who thereby makes room.
+  // Reading the download to its end frees the connection.
   await telemetry.inTrace('third', () => text(download.stream), { note: 'planted-baggage' });
   const { traceId } = await waiting;
   expect(telemetry.undicis).toEqual([]);
@@ -280,8 +283,8 @@ it('a request that waited for a connection is not part of the one that made room
   expect(request && sent(request, 'baggage')).toEqual([]);
 });
 
-describe('What these tests would see', () => {
-  it('without the module, are addresses', async () => {
+describe('These tests would notice addresses', () => {
+  it('without the module', async () => {
     await start({}, false);
     await callAll();
     expect(telemetry.undicis.length).toBeGreaterThan(Object.keys(CALLS).length);
@@ -292,7 +295,7 @@ describe('What these tests would see', () => {
     expect(app.wire.requests.some((request) => sent(request, 'baggage').length > 0)).toBe(true);
   });
 
-  it('of an agent that keeps requests waiting, without the hook, are addresses too', async () => {
+  it('without the hook, if an agent queues requests', async () => {
     await start({ options: () => dispatcher(new Agent({ connections: 2 })) });
     await openConnections(2);
     await callAll();
@@ -301,7 +304,7 @@ describe('What these tests would see', () => {
   });
 });
 
-it("a dispatcher of the app's own is asked as ever", async () => {
+it("an app's own dispatcher still gets every request", async () => {
   const asked: Dispatcher[] = [];
   class Counted extends Agent {
     override dispatch(options: Agent.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {

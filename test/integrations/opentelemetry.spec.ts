@@ -51,7 +51,7 @@ function theSpan(): ReadableSpan {
 const parentOf = (span: ReadableSpan | undefined) => span?.parentSpanContext?.spanId;
 
 describe('A call', () => {
-  it('is a span that says what kind of call it was, in the trace of its caller', async () => {
+  it('becomes a span that says what kind of call it was, in the trace of its caller', async () => {
     await start();
     const { spanId } = await telemetry.inTrace('GET /patients/:id', () =>
       app.medplum.readResource('Patient', 'homer', AS_MARGE),
@@ -89,7 +89,7 @@ describe('A call', () => {
     expect(app.events[0]).toMatchObject({ traceId });
   });
 
-  it('of a handler sends its own span instead of the traceparent of the inbound request', async () => {
+  it('made by a handler sends its own span instead of the traceparent of the inbound request', async () => {
     await start({}, undefined, { controllers: [PatientsController] });
     const { app: nest, url } = await listen(app.module, 'express');
     const inbound = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, 'x-request-id': 'request-1' };
@@ -104,7 +104,7 @@ describe('A call', () => {
     expect(app.events[0]).toMatchObject({ traceId });
   });
 
-  it('that names a trace itself keeps it', async () => {
+  it('keeps the trace that its own headers name', async () => {
     await start();
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
     await app.medplum.readResource('Patient', 'homer', { ...AS_MARGE, headers: { traceparent } });
@@ -112,9 +112,9 @@ describe('A call', () => {
     expect(app.wire.requests[0]?.headers).toMatchObject({ traceparent });
   });
 
-  it('is one span however often it is tried, with an event for every attempt and retry', async () => {
-    const answers = [{ status: 429 }, { status: 503 }];
-    await start({}, () => answers.shift() ?? { body: { resourceType: 'Patient', id: 'homer' } });
+  it('is one span however often it is retried, with an event for every attempt and retry', async () => {
+    const responses = [{ status: 429 }, { status: 503 }];
+    await start({}, () => responses.shift() ?? { body: { resourceType: 'Patient', id: 'homer' } });
     await app.medplum.readResource('Patient', 'homer', AS_MARGE);
     const span = theSpan();
     expect(span.attributes).toMatchObject({ 'http.request.resend_count': 2, 'http.response.status_code': 200 });
@@ -129,7 +129,7 @@ describe('A call', () => {
     expect(new Set(parents).size).toBe(1);
   });
 
-  it('that renews its credentials says so', async () => {
+  it('says that it renewed its credentials', async () => {
     let secret = 0;
     const handler: WireHandler = () => (app.wire.requests.length === 1 ? { status: 401 } : { body: {} });
     await start({ clientSecret: () => `secret-${secret++}` }, handler);
@@ -140,7 +140,7 @@ describe('A call', () => {
     });
   });
 
-  it('that failed says with which code, and nothing of what the server said', async () => {
+  it('that failed carries the error code, and no text of the server', async () => {
     await start({}, () => ({ status: 404, body: outcome('not-found', 'not-found', 'Homer is dead') }));
     await expect(app.medplum.readResource('Patient', 'homer', AS_MARGE)).rejects.toMatchObject({ status: 404 });
     const span = theSpan();
@@ -158,7 +158,7 @@ describe('A call', () => {
     expect(span.events).toEqual([]);
   });
 
-  it('that took too long is an error, and one that was aborted is none', async () => {
+  it('that timed out is an error, but one that was aborted is not', async () => {
     const controller = new AbortController();
     await start({}, () => {
       controller.abort();
@@ -174,7 +174,7 @@ describe('A call', () => {
     ]);
   });
 
-  it('that streams ends with its stream', async () => {
+  it('that streams ends when its stream ends', async () => {
     await start({}, () => ({ body: { some: 'content' } }));
     const { stream } = await app.medplum.binaries.download('homer', AS_MARGE);
     expect(telemetry.ours).toEqual([]);
@@ -192,15 +192,15 @@ const page = (n: number) => ({
   link: n < 3 ? [{ relation: 'next', url: `${app.wire.baseUrl}fhir/R4/Patient?name=simpson&_offset=${n}` }] : [],
 });
 
-it('the requests of one method are spans side by side', async () => {
+it('the requests of one method become sibling spans', async () => {
   await start({}, () => ({ body: page(app.wire.requests.length) }));
   const pages = await telemetry.inTrace('request', () =>
     Promise.resolve(app.medplum.searchResourcePages('Patient', 'name=simpson', AS_MARGE)),
   );
-  // Read elsewhere: the spans belong to whoever called the method.
+  // The pages are read in another trace, but the spans belong to whoever called the method.
   await telemetry.inTrace('another request', async () => {
     for await (const _ of pages.result) {
-      // Only the requests count.
+      // Only the requests matter here.
     }
   });
   expect(telemetry.ours.map(({ name }) => name)).toEqual(Array(3).fill('GET /fhir/R4/Patient'));
@@ -225,7 +225,7 @@ it('a hundred calls at once keep their traces', async () => {
   });
 });
 
-it('what a sink of the audit trail asks of Medplum is no part of the trace that it writes about', async () => {
+it('a call that an audit sink makes is not part of the trace that the sink writes about', async () => {
   const sink = { write: async () => void (await app.medplum.readResource('Basic', 'b1', { onBehalfOf: '' })) };
   await start({ audit: { sinks: [sink] } });
   const { spanId } = await telemetry.inTrace('request', () => app.medplum.readResource('Patient', 'homer', AS_MARGE));
@@ -237,9 +237,9 @@ it('what a sink of the audit trail asks of Medplum is no part of the trace that 
 });
 
 describe('Metrics', () => {
-  it('are durations in seconds and retries, told apart by few values', async () => {
-    const answers = [{ status: 429 }, { body: {} }, { body: {} }];
-    await start({}, () => answers.shift() ?? { status: 404 });
+  it('are durations in seconds and counts of retries, with few attribute values', async () => {
+    const responses = [{ status: 429 }, { body: {} }, { body: {} }];
+    await start({}, () => responses.shift() ?? { status: 404 });
     await app.medplum.readResource('Patient', 'homer', AS_MARGE);
     await app.medplum.readResource('Patient', 'bart', AS_MARGE);
     await expect(app.medplum.deleteResource('Patient', 'lisa', AS_MARGE)).rejects.toMatchObject({ status: 404 });
@@ -282,7 +282,7 @@ it('every resource type of Medplum is known, and no other word', () => {
 });
 
 describe('The module', () => {
-  it('takes providers of its own, and several clients', async () => {
+  it('takes its own providers, and covers several clients', async () => {
     telemetry = new Telemetry();
     const own = new Telemetry();
     const imports = [
@@ -308,7 +308,7 @@ describe('The module', () => {
     expect(app.wire.requests[0]?.headers).not.toHaveProperty('traceparent');
   });
 
-  it('is imported once', async () => {
+  it('refuses to be imported twice', async () => {
     telemetry = new Telemetry();
     const client = MedplumModule.forRoot({ clientId: 'c', clientSecret: 's' });
     const imports = [
@@ -319,7 +319,7 @@ describe('The module', () => {
     await expect(Test.createTestingModule({ imports }).compile()).rejects.toThrow('imported twice');
   });
 
-  it('works without forRoot(), and beside a module that has no client', async () => {
+  it('works without forRoot()', async () => {
     telemetry = new Telemetry();
     app = await startMedplumApp({}, { imports: [MedplumOpenTelemetryModule] });
     await app.module.get(MedplumService).readResource('Patient', 'homer', AS_MARGE);
@@ -328,14 +328,14 @@ describe('The module', () => {
 });
 
 describe('ignoreRequestsTo()', () => {
-  it('knows servers by their origin', () => {
+  it('recognises servers by their origin', () => {
     const ignore = ignoreRequestsTo('https://api.medplum.com/projects/1/', 'http://localhost:80');
     expect(ignore({ origin: 'https://api.medplum.com' })).toBe(true);
     expect(ignore({ origin: 'http://localhost' })).toBe(true);
     expect(ignore({ origin: 'https://example.com' })).toBe(false);
   });
 
-  it('takes nothing but addresses', () => {
+  it('takes nothing but absolute URLs', () => {
     expect(() => ignoreRequestsTo('api.medplum.com')).toThrow('absolute URLs');
   });
 });

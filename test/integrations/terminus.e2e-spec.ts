@@ -28,7 +28,7 @@ class HealthController {
     return this.health.check([() => this.medplum.isHealthy('medplum')]);
   }
 
-  /** In a scope, which knows the request that it serves. */
+  /** Runs in a scope that belongs to the inbound request. */
   @Get('decorated')
   @HealthCheck()
   @AsClientApplication()
@@ -40,7 +40,7 @@ class HealthController {
 @Module({ imports: [TerminusModule, MedplumHealthModule], controllers: [HealthController] })
 class HealthModule {}
 
-/** A handler that waits for an answer, and what tells that somebody asked. */
+/** A handler that holds its response back until `answer()`; `arrival` resolves when a request has arrived. */
 function held(): { handler: WireHandler; arrival: Promise<void>; answer: (answer: WireAnswer) => void } {
   const arrivals = new EventEmitter();
   const answers = new EventEmitter();
@@ -75,7 +75,7 @@ describe.each(PLATFORMS)('GET /health on %s', (platform) => {
     await emulator?.close();
   });
 
-  /** Calls `fn` with the address of an app that has this client, and with its server. */
+  /** Starts an app with this client, and calls `fn` with the address of its health endpoint and with its HTTP server. */
   async function serve<T>(client: MedplumModuleOptions, fn: (url: string, server: Server) => Promise<T>): Promise<T> {
     const imports = [MedplumModule.forRoot(client), HealthModule];
     const { app: served, url } = await listen(await Test.createTestingModule({ imports }).compile(), platform);
@@ -83,7 +83,7 @@ describe.each(PLATFORMS)('GET /health on %s', (platform) => {
     try {
       return await fn(`${url}/health`, server);
     } finally {
-      // A connection whose request was given up would be waited for.
+      // Otherwise close() would wait for the connection of a request that was given up.
       server.closeAllConnections();
       await served.close();
     }
@@ -92,18 +92,18 @@ describe.each(PLATFORMS)('GET /health on %s', (platform) => {
   const requested = () => emulator.requests.map(({ path }) => path.replace(/\?.*/, ''));
 
   it('is 200 for a project admin of the embedded Medplum', async () => {
-    const answer = await serve(emulator.options(), (url) => get(url));
-    expect(answer).toEqual([200, { status: 'ok', info: UP, error: {}, details: UP }]);
+    const response = await serve(emulator.options(), (url) => get(url));
+    expect(response).toEqual([200, { status: 'ok', info: UP, error: {}, details: UP }]);
     expect(requested()).toEqual(['/fhir/R4/ProjectMembership']);
   });
 
   it('is 200 with an access token as well', async () => {
-    const answer = await serve({ ...emulator.options(), auth: 'client-credentials' }, (url) => get(url));
-    expect(answer).toMatchObject([200, { info: UP }]);
+    const response = await serve({ ...emulator.options(), auth: 'client-credentials' }, (url) => get(url));
+    expect(response).toMatchObject([200, { info: UP }]);
     expect(requested()).toEqual(['/oauth2/token', '/fhir/R4/ProjectMembership']);
   });
 
-  it('is 503 for other clients and wrong secrets', async () => {
+  it('is 503 for a client that is not an admin, and for a wrong secret', async () => {
     await emulator.createClient({ name: 'no admin', admin: false });
     const down = [503, { status: 'error', info: {}, error: DOWN, details: DOWN }];
     expect(await serve(emulator.options('no admin'), (url) => get(url))).toEqual(down);
@@ -111,7 +111,7 @@ describe.each(PLATFORMS)('GET /health on %s', (platform) => {
     expect(new Set(requested())).toEqual(new Set(['/fhir/R4/ProjectMembership']));
   });
 
-  it('answers the others when the first one who asked is gone', async () => {
+  it('answers later callers when the first one has disconnected', async () => {
     const { handler, arrival, answer } = held();
     const wire = await WireServer.start(handler);
     try {

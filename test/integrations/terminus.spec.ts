@@ -24,7 +24,7 @@ let app: MedplumApp;
 let indicator: MedplumHealthIndicator;
 let log: CapturedLog;
 
-/** How far the clock of everything that is remembered is ahead, in ms. */
+/** How far the monotonic clock is ahead of the real one, in ms. */
 let ahead: number;
 const now = performance.now.bind(performance);
 
@@ -39,7 +39,7 @@ afterEach(async () => {
   await app?.close();
 });
 
-/** An app with one client of a server that answers as `handler` says. */
+/** Starts an app with one client, whose server responds as `handler` says. */
 async function start(
   handler: WireHandler,
   options?: MedplumHealthModuleOptions,
@@ -53,7 +53,7 @@ async function start(
 const isHealthy = () => indicator.isHealthy('medplum');
 
 describe('A client is up', () => {
-  it('when the server shows its membership, which is a project admin; /auth/me would show the secret', async () => {
+  it('when the server shows that its membership is a project admin, without asking /auth/me for the secret', async () => {
     await start(healthy);
     expect(await isHealthy()).toEqual(UP);
     expect(app.wire.requests).toMatchObject([
@@ -66,18 +66,18 @@ describe('A client is up', () => {
     ]);
   });
 
-  it('when one of several memberships is', async () => {
+  it('when one of several memberships is a project admin', async () => {
     await start(() => found(membership(), membership({ id: 'm2', admin: true })));
     expect(await isHealthy()).toEqual(UP);
   });
 
-  it('whatever identity is in force around the check', async () => {
+  it('whatever the identity around the check is', async () => {
     await start(healthy, undefined, { defaultOnBehalfOf: 'ProjectMembership/other' });
     expect(await app.medplum.onBehalfOf('ProjectMembership/user', isHealthy)).toEqual(UP);
     expect(app.wire.identities).toEqual([undefined]);
   });
 
-  it('and the audit trail shows a call of the client itself, and why it was made', async () => {
+  it('and the audit trail shows that the client itself made the call, and why', async () => {
     await start(healthy);
     await isHealthy();
     expect(app.events).toMatchObject([
@@ -103,17 +103,17 @@ describe('A client is down', () => {
     ['the server is overloaded', () => ({ status: 503, headers: { 'retry-after': '0' } }), /MEDPLUM_SERVER/],
     ['the connection breaks', () => ({ destroy: true }), /MEDPLUM_CONNECTION/],
     [
-      'something else answers',
+      'something else than Medplum responds',
       () => ({ body: '<html>', headers: { 'content-type': 'text/html' } }),
       /MEDPLUM_PROTOCOL/,
     ],
-    ['the answer is no search result', () => ({ body: { ok: true } }), /no ProjectMembership/],
+    ['the response is not a search result', () => ({ body: { ok: true } }), /no ProjectMembership/],
     ['it has no membership', () => found(), /no ProjectMembership/],
-    ['the answer holds something else', () => found({ resourceType: 'Group', admin: true }), /no ProjectMembership/],
-    ['it is no admin', () => found(membership()), /no project admin/],
-    ['it is said to be no admin', () => found(membership({ admin: false })), /no project admin/],
-    ['admin is no boolean', () => found(membership({ admin: 'true' })), /no project admin/],
-  ])('when %s: asked once, said once, and nothing is given away', async (_when, handler, why) => {
+    ['the result holds something else', () => found({ resourceType: 'Group', admin: true }), /no ProjectMembership/],
+    ['it is not marked as an admin', () => found(membership()), /not a project admin/],
+    ['it is marked as no admin', () => found(membership({ admin: false })), /not a project admin/],
+    ['admin is not a boolean', () => found(membership({ admin: 'true' })), /not a project admin/],
+  ])('when %s: one request, one warning, and neither gives anything away', async (_when, handler, why) => {
     await start(handler);
     const result = await isHealthy();
     expect(result).toEqual(DOWN);
@@ -129,7 +129,7 @@ describe('A client is down', () => {
     expect(shown).not.toMatch(/secret-1|client-1|10\.1\.2\.3|127\.0\.0\.1|m1/);
   });
 
-  it('when nobody listens', async () => {
+  it('when no server listens', async () => {
     await start(healthy);
     await app.wire.close();
     expect(await isHealthy()).toEqual(DOWN);
@@ -156,7 +156,7 @@ describe('A client is down', () => {
 });
 
 describe('Many checks', () => {
-  it('of a client share one request, and its answer afterwards', async () => {
+  it('of a client share one request, and its result afterwards', async () => {
     await start(healthy);
     const checks = Array.from({ length: 50 }, isHealthy);
     expect(new Set((await Promise.all(checks)).map((result) => result.medplum.status))).toEqual(new Set(['up']));
@@ -171,7 +171,7 @@ describe('Many checks', () => {
     expect(app.wire.requests).toHaveLength(1);
   });
 
-  it('run outside the scope of the first one', async () => {
+  it('run outside the scope of the first caller', async () => {
     const requests = new AsyncLocalStorage<string>();
     const seen: (string | undefined)[] = [];
     await start(healthy, undefined, {
@@ -184,7 +184,7 @@ describe('Many checks', () => {
     expect(seen).toEqual([undefined]);
   });
 
-  it('ask again when the answer has expired: after 10 s by default', async () => {
+  it('ask again when the result has expired, after 10 s by default', async () => {
     await start(healthy);
     await isHealthy();
     ahead = 9_000;
@@ -195,7 +195,7 @@ describe('Many checks', () => {
     expect(app.wire.requests).toHaveLength(2);
   });
 
-  it('believe a failure for a second, and no longer than ttl', async () => {
+  it('keep a failure for at most a second, and no longer than ttl', async () => {
     await start(() => ({ status: 500 }), { ttl: 500 });
     await isHealthy();
     ahead = 501;
@@ -225,7 +225,7 @@ describe('Many checks', () => {
     expect(log.text('log').match(/.*is up.*/g)).toEqual(['The Medplum client "default" is up again.']);
   });
 
-  it('that are under way are cut off when the app shuts down', async () => {
+  it('in progress are cut off when the app shuts down', async () => {
     const server = new EventEmitter();
     const arrival = once(server, 'request');
     const silent: WireHandler = () => void server.emit('request');
@@ -246,7 +246,7 @@ describe('Several clients', () => {
 
   afterEach(() => lab.close());
 
-  it('are checked by name, each for itself', async () => {
+  it('are checked separately, by name', async () => {
     app = await startMedplumApp(
       {},
       {
@@ -270,13 +270,13 @@ describe('Several clients', () => {
     expect(log.text('warn')).toContain('The Medplum client "lab" is down');
   });
 
-  it('that do not exist are an error', async () => {
+  it('do not include the one whose name is misspelt: that is an error', async () => {
     await start(healthy);
     await expect(indicator.isHealthy('medplum', { client: 'lob' })).rejects.toThrow(MedplumConfigError);
     await expect(indicator.isHealthy('medplum', { client: 'lob' })).rejects.toThrow(/"lob".*MedplumModule\.forRoot/);
   });
 
-  it('or none without a name', async () => {
+  it('do not always include one without a name: that is an error too', async () => {
     const module = await Test.createTestingModule({
       imports: [MedplumModule.forRoot({ ...lab.options(), name: 'lab' }), MedplumHealthModule],
     }).compile();
@@ -294,13 +294,13 @@ it.each<readonly [unknown, RegExp]>([
   [{ timeout: '3s' }, /timeout must be a number of milliseconds/],
   [{ timeout: -1, tll: 1 }, /timeout must be[^]*tll is not an option \(known: ttl, timeout\)/],
   [null, /takes an object of options/],
-])('The options cannot be %j', (options, why) => {
+])('The options must not be %j', (options, why) => {
   const define = () => MedplumHealthModule.forRoot(options as MedplumHealthModuleOptions);
   expect(define).toThrow(MedplumConfigError);
   expect(define).toThrow(why);
 });
 
-it('Options that are undefined are the defaults', async () => {
+it('An option that is undefined takes its default', async () => {
   await start(healthy, { ttl: undefined, timeout: undefined });
   expect(await isHealthy()).toEqual(UP);
 });

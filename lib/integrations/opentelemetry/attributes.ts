@@ -3,8 +3,8 @@ import type { TracedCall } from '../../http/call-tracing';
 import { knownType, safeTemplate } from './resource-types';
 
 /**
- * What spans and metrics say. The first group are names of OpenTelemetry's semantic conventions for HTTP (1.23 and later);
- * addresses (`url.full`, `url.path`, `url.query`) are left out on purpose, because they name records.
+ * The names of the attributes of spans and metrics. The first group comes from OpenTelemetry's semantic conventions for
+ * HTTP (1.23 and later). Addresses (`url.full`, `url.path`, `url.query`) are left out, because they identify records.
  */
 export const ATTRIBUTE = {
   method: 'http.request.method',
@@ -26,20 +26,20 @@ export const ATTRIBUTE = {
   retryReason: 'medplum.retry.reason',
 } as const;
 
-/** Ports of addresses that name none (RFC 9110 section 4.2). */
+/** Default ports, for URLs that name no port (RFC 9110 section 4.2). */
 const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
-/** `attributes` without those that have no value. */
+/** Drops the attributes whose value is `undefined`. */
 export function present(attributes: Attributes): Attributes {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }
 
-/** What a call is called: its method and its template, never its address. */
+/** The name of a call's span: its method and path template, never its address. */
 export function nameOf({ method, pathTemplate }: TracedCall): string {
   return `${method} ${safeTemplate(pathTemplate)}`;
 }
 
-/** What the span of a call says from the beginning. */
+/** The attributes that the span of a call has from its start. */
 export function spanAttributes(call: TracedCall): Attributes {
   const { protocol, hostname, port } = new URL(call.origin);
   return present({
@@ -56,7 +56,7 @@ export function spanAttributes(call: TracedCall): Attributes {
   });
 }
 
-/** What the metrics of a call are told apart by: few values each. */
+/** The attributes of a call's metrics. Each has only a few possible values. */
 export function metricAttributes(call: TracedCall): Attributes {
   return present({
     [ATTRIBUTE.client]: call.client,

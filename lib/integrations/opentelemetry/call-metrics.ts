@@ -2,29 +2,29 @@ import { type Attributes, type Context, type Counter, type Histogram, type Meter
 import type { TracedCall, TracedEnd } from '../../http/call-tracing';
 import { ATTRIBUTE, metricAttributes, present } from './attributes';
 
-/** In seconds: those that the semantic conventions advise for HTTP requests. */
+/** Bucket boundaries in seconds, as the semantic conventions recommend them for HTTP requests. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
-/** How long calls take, and how often they are tried again. */
+/** Measures how long calls take and counts their retries. */
 export class CallMetrics {
   readonly #durations: Histogram;
   readonly #retries: Counter;
 
   constructor(meter: Meter) {
     this.#durations = meter.createHistogram('medplum.client.operation.duration', {
-      description: 'Duration of calls to Medplum, retries included.',
+      description: 'Duration of calls to Medplum, including retries.',
       unit: 's',
       valueType: ValueType.DOUBLE,
       advice: { explicitBucketBoundaries: BUCKETS },
     });
     this.#retries = meter.createCounter('medplum.client.operation.retries', {
-      description: 'How often calls to Medplum were tried again.',
+      description: 'Number of retries of calls to Medplum.',
       unit: '{retry}',
       valueType: ValueType.INT,
     });
   }
 
-  /** @param seconds from the calling of the method to its result. */
+  /** @param seconds from the start of the call to its result. */
   ended(call: TracedCall, { status, error }: TracedEnd, seconds: number, context: Context): void {
     const how = present({ [ATTRIBUTE.status]: status, [ATTRIBUTE.error]: error });
     this.#durations.record(seconds, { ...metricAttributes(call), ...how }, context);

@@ -1,15 +1,15 @@
 import { MedplumConfigError } from '../../errors/medplum-config.error';
 
 /**
- * An `ignoreRequestHook` for `UndiciInstrumentation` that leaves requests to these servers alone, whoever makes them.
+ * Makes an `ignoreRequestHook` for `UndiciInstrumentation` that ignores every request to these servers, whoever sends it.
  *
- * It is for apps that give a client a `dispatcher` of their own which keeps requests waiting, such as
- * `new Agent({ connections: 10 })`. Such a dispatcher sends what waited in the midst of other people's requests, where it
- * cannot be seen whose it is: without the hook the instrumentation records its address, with ids and signatures, and in
- * the wrong trace. Without a `dispatcher` the hook is not needed.
+ * You need it if you give a client a `dispatcher` of your own that queues requests, such as
+ * `new Agent({ connections: 10 })`. Such a dispatcher sends a queued request in the async context of another one, so the
+ * instrumentation cannot tell which call it belongs to. Without the hook it records the request's address, with ids and
+ * signatures, in the wrong trace. If you pass no `dispatcher`, you do not need the hook.
  *
  * @param addresses the `baseUrl` of each such client, and its `storageOrigins`.
- * @throws MedplumConfigError for what is no absolute URL.
+ * @throws MedplumConfigError if an address is not an absolute URL.
  *
  * @example
  * ```ts
@@ -23,7 +23,9 @@ export function ignoreRequestsTo(...addresses: readonly string[]): (request: { r
 
 function originOf(address: string): string {
   if (!URL.canParse(address)) {
-    throw new MedplumConfigError('ignoreRequestsTo() takes absolute URLs such as https://api.medplum.com/.');
+    throw new MedplumConfigError(
+      'ignoreRequestsTo() was given an address that is not a URL. Pass absolute URLs such as https://api.medplum.com/.',
+    );
   }
   return new URL(address).origin;
 }

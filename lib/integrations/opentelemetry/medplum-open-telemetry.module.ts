@@ -16,18 +16,20 @@ export interface MedplumOpenTelemetryModuleOptions {
 const OPTIONS = Symbol.for('nestjs-medplum:opentelemetry-options');
 
 /**
- * Spans and metrics of the calls of all Medplum clients of the app. Import it once, beside `MedplumModule`, and start the
- * OpenTelemetry SDK before the app; without an SDK nothing happens.
+ * Makes spans and metrics of the calls of all Medplum clients in the app. Import it once, beside `MedplumModule`, and
+ * start the OpenTelemetry SDK before the app. Without an SDK the module does nothing.
  *
- * - Each request that a method makes is one `CLIENT` span `GET /fhir/R4/Patient/{id}`, retries included, in the trace of
- *   whoever called the method; attempts and retries are its events. Medplum gets the `traceparent` of that span.
+ * - Each request that a method makes becomes one `CLIENT` span, for example `GET /fhir/R4/Patient/{id}`. The span
+ *   includes all retries and belongs to the trace of whoever called the method. Attempts and retries are events of the
+ *   span. Medplum receives the span's `traceparent`.
  * - `medplum.client.operation.duration` is a histogram in seconds, `medplum.client.operation.retries` a counter.
- * - Neither carries ids of records, values, identities, credentials or texts of the server: the path template, status,
- *   error code, attempts and why there were several, resource type, operation, and why an identity was used.
+ * - Neither carries record ids, values, identities, credentials or server texts. They carry the path template, the status,
+ *   the error code, the attempts and the reason for each retry, the resource type, the operation, and where the identity
+ *   came from.
  *
- * While it is imported, other instrumentations make no spans of the requests of the library and send nothing with them:
- * that of undici would record whole addresses. This holds without exception for the library's own connections. A
- * `dispatcher` of yours that keeps requests waiting (`connections`) needs {@link ignoreRequestsTo} besides.
+ * While the module is imported, other instrumentations make no spans of the library's requests and add nothing to them.
+ * The instrumentation of undici would record whole addresses. For the library's own connections this always holds. If you
+ * pass a `dispatcher` that queues requests (`connections`), you need {@link ignoreRequestsTo} as well.
  *
  * @example
  * ```ts
@@ -44,7 +46,7 @@ export class MedplumOpenTelemetryModule {
   ) {
     if (tracing.tracer) {
       throw new MedplumConfigError(
-        'MedplumOpenTelemetryModule is imported twice. Import it once, in the root module: it is for all clients.',
+        'MedplumOpenTelemetryModule is imported twice, but one import covers all clients. Import it once, in the root module.',
       );
     }
     tracing.tracer = new OpenTelemetryTracer(
@@ -54,7 +56,7 @@ export class MedplumOpenTelemetryModule {
   }
 
   /**
-   * The module with providers of your own, or the global ones.
+   * Configures the module with your own providers. The global ones stand in for those that you leave out.
    *
    * @throws MedplumConfigError at start-up when the module is imported a second time.
    */

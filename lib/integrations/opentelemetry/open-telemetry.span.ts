@@ -5,22 +5,22 @@ import type { RequestAttempt } from '../../http/request-attempt';
 import { ATTRIBUTE, present } from './attributes';
 import type { CallMetrics } from './call-metrics';
 
-/** Medplum reads W3C Trace Context, whatever an app uses elsewhere. Baggage holds what apps put there: PHI, maybe. */
+/** Medplum reads W3C Trace Context, whatever the app uses elsewhere. Baggage is not sent, because it may hold PHI. */
 const PROPAGATOR = new W3CTraceContextPropagator();
 
-/** RFC 9110 section 5.5. A tracestate that is no header, or empty, must not fail a call. */
+/** A header value by RFC 9110 section 5.5. An empty or malformed tracestate is dropped, so that it cannot fail a call. */
 const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
-/** Given up by the caller: no error as far as the conventions go. */
+/** The caller gave up the call. The semantic conventions do not count that as an error. */
 const ABORTED = 'MEDPLUM_ABORT';
 
-/** The span of one call, and what the metrics learn of it. */
+/** The span of one call. It feeds the metrics as well. */
 export class OpenTelemetrySpan implements CallSpan {
   readonly headers: Readonly<Record<string, string>>;
   readonly #began = performance.now();
   #attempts = 0;
 
-  /** @param parent where the method was called. */
+  /** @param parent the context in which the method was called. */
   constructor(
     private readonly call: TracedCall,
     private readonly span: Span,
@@ -56,7 +56,7 @@ export class OpenTelemetrySpan implements CallSpan {
         [ATTRIBUTE.resends]: resends,
       }),
     );
-    // No message and no recorded exception: both would be text.
+    // The status has no message, and no exception is recorded: both would carry text that may hold PHI.
     if (error !== undefined && error !== ABORTED) {
       this.span.setStatus({ code: SpanStatusCode.ERROR });
     }

@@ -16,8 +16,8 @@ import { OpenTelemetrySpan } from './open-telemetry.span';
 const SCOPE = 'nestjs-medplum';
 
 /**
- * Where requests are handed over: no instrumentation makes a span here or sends a header, and there is neither a span nor
- * baggage that a propagator could send that does not know of suppression.
+ * The context in which requests are handed to undici. It suppresses tracing, so that no instrumentation makes a span or
+ * adds a header. It starts from the root, so that a propagator that ignores suppression finds no span and no baggage.
  */
 const QUIET = suppressTracing(ROOT_CONTEXT);
 

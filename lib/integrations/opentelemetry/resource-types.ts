@@ -1,6 +1,6 @@
 /**
- * The resource types of FHIR R4 and of Medplum. Any word fits into the place of a type when an app takes it from its own
- * users, and so does a name; a trace or a metric repeats only those that are types.
+ * The resource types of FHIR R4 and Medplum. An app may take a type from its users, so it may be any word, even a
+ * person's name. Traces and metrics therefore repeat a word only if it is one of these types.
  */
 const RESOURCE_TYPES: ReadonlySet<string> = new Set(
   `
@@ -32,12 +32,12 @@ const RESOURCE_TYPES: ReadonlySet<string> = new Set(
 `.match(/\w+/g),
 );
 
-/** `type`, when it is one. */
+/** Returns `type` if it is a resource type. */
 export function knownType(type: string | undefined): string | undefined {
   return type !== undefined && RESOURCE_TYPES.has(type) ? type : undefined;
 }
 
-/** The template with `{type}` in place of a word behind `/fhir/R4/` that is no type. */
+/** Replaces the word after `/fhir/R4/` by `{type}`, unless it is a resource type. */
 export function safeTemplate(pathTemplate: string): string {
   return pathTemplate.replace(/(?<=\/R4\/)[A-Z][A-Za-z]*/, (word) => knownType(word) ?? '{type}');
 }

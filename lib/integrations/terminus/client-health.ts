@@ -3,13 +3,16 @@ import type { MedplumConnection } from '../../medplum-connection';
 import { findFault } from './find-fault';
 import type { MedplumHealthModuleOptions } from './medplum-health.options';
 
-/** How long it is believed that a client is down, in ms: it may be well again, but a public endpoint must not press it. */
+/**
+ * How long a failed check counts, in ms. It is short, because the client may recover. It is not zero, because callers of a
+ * public endpoint must not flood the server.
+ */
 const DOWN_TTL = 1_000;
 
-/** The health of one client: what was found out last, who waits for more, and what the log knows. */
+/** The health of one client: the last result, the check in progress, and what was logged last. */
 export class ClientHealth {
   readonly #logger = new Logger('MedplumHealth');
-  /** By the monotonic clock. */
+  /** In ms of the monotonic clock, `performance.now()`. */
   #expires = 0;
   #isUp = false;
   #asking: Promise<boolean> | undefined;
@@ -20,7 +23,7 @@ export class ClientHealth {
     private readonly options: Required<MedplumHealthModuleOptions>,
   ) {}
 
-  /** Everybody who asks at once shares one request. */
+  /** All callers that ask at the same time share one request. */
   async isUp(): Promise<boolean> {
     return performance.now() < this.#expires ? this.#isUp : (this.#asking ??= this.#ask());
   }

@@ -9,9 +9,10 @@ import { clientApplicationIdentity } from '../../on-behalf-of/identity';
 const IDENTITY = clientApplicationIdentity('health check');
 
 /**
- * Asks the server for the membership of the client, as the client itself. Not `/auth/me`: its answer holds the secret.
+ * Searches for the client's own membership, as the client itself. `/auth/me` is not used, because its response holds the
+ * client's secret.
  *
- * @returns why the client cannot be used, in words that may be logged; `undefined` when it can.
+ * @returns why the client cannot be used, in words that may be logged; `undefined` if it can be used.
  */
 export async function findFault(connection: MedplumConnection, timeout: number): Promise<string | undefined> {
   try {
@@ -29,10 +30,10 @@ export async function findFault(connection: MedplumConnection, timeout: number):
       return undefined;
     }
     return memberships.length > 0
-      ? 'it is no project admin, so it can act for nobody. Set "admin": true in its ProjectMembership.'
-      : 'the server shows it no ProjectMembership of its own. Look at the clientId and at the project.';
+      ? 'it is not a project admin, so it cannot act on behalf of anybody. Set "admin": true in its ProjectMembership.'
+      : 'the server shows it no ProjectMembership of its own. Check the clientId and the project.';
   } catch (error) {
-    // Neither messages nor anything else of the error: texts of the server stay out of the log.
+    // Only the code is repeated: text of the server must not get into the log.
     return isMedplumError(error) ? `its health check failed with ${error.code}.` : 'its health check failed.';
   }
 }

@@ -15,12 +15,12 @@ export interface MedplumHealthCheckOptions {
 }
 
 /**
- * Whether Medplum can be worked with, for `@nestjs/terminus`: `up` when the server answers in time, accepts the
- * credentials of the client, and says that the client is a project admin, without which it acts for nobody.
+ * Tells `@nestjs/terminus` whether a Medplum client works. It is `up` if the server responds in time, accepts the client's
+ * credentials, and reports that the client is a project admin. Only a project admin can act on behalf of others.
  *
- * The client's own `ProjectMembership` is searched for, as the client itself and without retries. All who ask meanwhile
- * share one request, and its answer is kept for a while ({@link MedplumHealthModuleOptions}). Each request publishes its
- * event on `MedplumAudit.events$`, with the reason `health check`.
+ * The check searches for the client's own `ProjectMembership`, as the client itself and without retries. Concurrent
+ * checks share one request, and its result counts for a while ({@link MedplumHealthModuleOptions}). Each request publishes
+ * its event on `MedplumAudit.events$`, with the reason `health check`.
  *
  * @example
  * ```ts
@@ -37,10 +37,10 @@ export class MedplumHealthIndicator {
   readonly #moduleRef: ModuleRef;
   readonly #options: Required<MedplumHealthModuleOptions>;
   readonly #clients = new Map<MedplumConnection, ClientHealth>();
-  // Made while the app starts, outside every scope: what is asked for all must not run in the scope of who asks first.
+  // Created while the app starts, outside every scope: a shared check must not run in the scope of its first caller.
   readonly #outside = new AsyncResource('MedplumHealthIndicator');
 
-  /** @internal Made by MedplumHealthModule; inject it. */
+  /** @internal MedplumHealthModule makes the indicator; inject it. */
   constructor(
     indicators: HealthIndicatorService,
     moduleRef: ModuleRef,
@@ -52,11 +52,11 @@ export class MedplumHealthIndicator {
   }
 
   /**
-   * The state of one client. The result says `up` or `down` and nothing else, because health endpoints are often public;
-   * why a client is down is in the log, once per change.
+   * Checks one client. The result says `up` or `down` and nothing else, because health endpoints are often public. The log
+   * says why a client is down, once per change.
    *
-   * @param key name of the entry in the answer of the health check.
-   * @throws MedplumConfigError when there is no such client; whatever the server does is a result.
+   * @param key name of the entry in the response of the health check.
+   * @throws MedplumConfigError if there is no such client. Whatever the server does becomes a result, not an error.
    */
   async isHealthy<const Key extends string>(
     key: Key,
@@ -85,8 +85,8 @@ export class MedplumHealthIndicator {
     } catch {
       throw new MedplumConfigError(
         client === undefined
-          ? 'The health of the Medplum client without a name was asked for, but there is none: import MedplumModule.forRoot(), or name the client in isHealthy(key, { client }).'
-          : `The health of the Medplum client "${client}" was asked for, but there is none of that name: look at the names in MedplumModule.forRoot().`,
+          ? 'isHealthy() cannot check the Medplum client without a name, because there is none. Import MedplumModule.forRoot(), or name a client: isHealthy(key, { client }).'
+          : `isHealthy() cannot check the Medplum client "${client}", because no client has that name. Pass a name that MedplumModule.forRoot() was given.`,
       );
     }
   }

@@ -15,9 +15,9 @@ import { HEALTH_OPTIONS, type MedplumHealthModuleOptions, resolveHealthOptions }
 @Module({ imports: [TerminusModule], providers: [MedplumHealthIndicator], exports: [MedplumHealthIndicator] })
 export class MedplumHealthModule {
   /**
-   * The module with other times than the defaults.
+   * Configures the module with other times than the defaults.
    *
-   * @throws MedplumConfigError for wrong options, all of them in one error.
+   * @throws MedplumConfigError that lists every wrong option.
    */
   static forRoot(options: MedplumHealthModuleOptions = {}): DynamicModule {
     return {

@@ -3,17 +3,17 @@ import { type Check, ms, problemsOf } from '../../options-checks';
 
 /** Options of `MedplumHealthModule.forRoot()`. */
 export interface MedplumHealthModuleOptions {
-  /** How long it is believed that a client is up, in ms. Default 10,000. That it is down is believed for 1,000 at most. */
+  /** How long the result `up` counts, in ms. Default 10,000. The result `down` counts for at most 1,000 ms. */
   readonly ttl?: number;
   /**
-   * For the request that finds out, in ms. Default 3,000. Keep it below the time limit of what calls your health
-   * endpoint, such as the `timeoutSeconds` of a Kubernetes probe. Where `audit.mode` is `require`, what the sinks take
-   * comes on top.
+   * Time limit of the request that checks the client, in ms. Default 3,000. Keep it below the time limit of whatever calls
+   * your health endpoint, such as `timeoutSeconds` of a Kubernetes probe. If `audit.mode` is `require`, the time that the
+   * sinks take comes on top.
    */
   readonly timeout?: number;
 }
 
-/** @internal Token of the options; absent when the module is imported without `forRoot()`. */
+/** @internal Token of the options. Nothing provides it if the module is imported without `forRoot()`. */
 export const HEALTH_OPTIONS = Symbol.for('nestjs-medplum:health-options');
 
 const DEFAULTS: Required<MedplumHealthModuleOptions> = { ttl: 10_000, timeout: 3_000 };
@@ -21,16 +21,18 @@ const CHECKS: Readonly<Record<keyof MedplumHealthModuleOptions, Check>> = { ttl:
 
 /**
  * @internal
- * @throws MedplumConfigError with every problem of the options at once, never with a value.
+ * @throws MedplumConfigError that lists every problem of the options, but none of their values.
  */
 export function resolveHealthOptions(given: MedplumHealthModuleOptions): Required<MedplumHealthModuleOptions> {
   if (typeof given !== 'object' || given === null) {
-    throw new MedplumConfigError('MedplumHealthModule.forRoot() takes an object of options, or nothing.');
+    throw new MedplumConfigError(
+      'MedplumHealthModule.forRoot() was given something that is not an object. It takes an object of options, or nothing.',
+    );
   }
-  const said = Object.entries(given).filter(([, value]) => value !== undefined);
-  const problems = [...problemsOf(Object.fromEntries(said), CHECKS)];
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const problems = [...problemsOf(options, CHECKS)];
   if (problems.length > 0) {
     throw new MedplumConfigError(`The options of MedplumHealthModule are wrong:\n- ${problems.join('\n- ')}`);
   }
-  return Object.freeze({ ...DEFAULTS, ...Object.fromEntries(said) });
+  return Object.freeze({ ...DEFAULTS, ...options });
 }
