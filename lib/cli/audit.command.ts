@@ -12,7 +12,7 @@ was changed or is missing.
   --key-env <name>   environment variable that holds the chain's key
   --key-file <file>  file whose bytes are the chain's key, a final line break included
   --head <n:mac>     head that you published; the files must contain it (repeatable)
-  --help             shows this text
+  --help             show this text
 `;
 
 /** `nestjs-medplum audit verify`: checks that nobody changed the audit trail after it was written. */

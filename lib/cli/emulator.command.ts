@@ -15,7 +15,7 @@ with its base URL. SIGTERM or Ctrl-C stops it.
   --fixtures <file>          JSON file of the projects, clients, resources and memberships to start with
   --seeded <file>            file to write the created ids and secrets to (only you can read it)
   --server-version <5.0|5.2> Medplum release to imitate (default 5.0)
-  --help                     shows this text
+  --help                     show this text
 `;
 
 /** `nestjs-medplum emulator`: runs the embedded Medplum as a process of its own. */
