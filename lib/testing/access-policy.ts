@@ -14,37 +14,37 @@ const ADMIN_TYPES = {
   '5.2': core.projectAdminResourceTypes,
 };
 
-/** One rule of a policy, made ready. */
+/** One compiled rule of a policy. */
 export interface PolicyRule {
   readonly source: AccessPolicyResource;
-  /** Absent: the rule covers every resource of its type. */
+  /** The filters for a resource type; absent if the rule covers every resource of its type. */
   readonly restriction?: (resourceType: string) => CompiledFilter[];
 }
 
-/** What one identity may do. Compiled from an `AccessPolicy` whose variables are filled in. */
+/** What one identity may do, compiled from an `AccessPolicy` whose variables are filled in. */
 export class EffectivePolicy {
   private readonly rules: readonly PolicyRule[];
 
   constructor(
     private readonly scope: SearchScope,
-    /** The policy with its variables filled in; absent for an identity without any policy. */
+    /** The policy with its variables filled in; `undefined` for an identity without a policy. */
     readonly source: AccessPolicy | undefined,
   ) {
     const rules = source ? (source.resource ?? []) : [{ resourceType: '*' }];
     this.rules = rules.map((rule) => ({ source: rule, ...this.restrictionOf(rule) }));
   }
 
-  /** The account that new resources are put into. */
+  /** The account that new resources belong to. */
   get compartment(): Reference | undefined {
     return this.source?.compartment;
   }
 
-  /** Whether some rule grants `interaction` on some resources of the type. */
+  /** Whether a rule grants `interaction` on at least some resources of the type. */
   allows(interaction: AccessPolicyInteraction, resourceType: string): boolean {
     return this.rulesFor(interaction, resourceType).length > 0;
   }
 
-  /** Whether some rule grants `interaction` on all resources of the type, so that even deleted ones may be known. */
+  /** Whether a rule grants `interaction` on all resources of the type. Only then may the identity know of deleted ones. */
   allowsAll(interaction: AccessPolicyInteraction, resourceType: string): boolean {
     return this.rulesFor(interaction, resourceType).some((rule) => !rule.restriction);
   }
@@ -61,7 +61,7 @@ export class EffectivePolicy {
     )?.source;
   }
 
-  /** The rules as one filter for a search; `undefined` when nothing is restricted. */
+  /** Combines the rules into one filter for a search; `undefined` if nothing is restricted. */
   searchFilter(resourceType: string): CompiledFilter | undefined {
     const rules = this.rulesFor('search', resourceType);
     if (rules.some((rule) => !rule.restriction)) {
@@ -94,7 +94,7 @@ export class EffectivePolicy {
     if (rule.resourceType !== resourceType && !wildcard) {
       return false;
     }
-    // `readonly` counts only where `interaction` is not given.
+    // `readonly` counts only in a rule without `interaction`.
     return rule.interaction ? rule.interaction.includes(interaction) : !rule.readonly || READING.includes(interaction);
   }
 
@@ -110,7 +110,7 @@ export class EffectivePolicy {
         let filters = byType.get(resourceType);
         if (!filters) {
           filters = compileRestriction(this.scope, resourceType, criteria, compartment?.reference);
-          // A chain's targets may change between two requests: such criteria are compiled anew.
+          // Criteria with a chain are not cached, because the chain's targets may change between two requests.
           if (!/[?&](_has:|[^=&]*\.)/.test(criteria ?? '')) {
             byType.set(resourceType, filters);
           }
@@ -121,7 +121,7 @@ export class EffectivePolicy {
   }
 }
 
-/** Criteria that cannot be understood match nothing: a broken rule must not open a door. */
+/** Criteria that cannot be parsed match nothing, because a broken rule must not grant access. */
 function compileRestriction(
   scope: SearchScope,
   resourceType: string,
@@ -133,7 +133,7 @@ function compileRestriction(
     if (request.resourceType !== resourceType && (request.resourceType as string) !== '*') {
       return [{ matches: () => false }];
     }
-    // Criteria on every type (`*?_compartment=...`) are parsed without a type; parse them again for this one.
+    // Criteria for every type (`*?_compartment=...`) were parsed without a type, so they are parsed again for this one.
     const query = criteria?.slice(criteria.indexOf('?') + 1) ?? '';
     const filters = core.parseSearchRequest(`${resourceType}?${query}`).filters ?? [];
     const all = compartment
@@ -145,7 +145,7 @@ function compileRestriction(
   }
 }
 
-/** The types that a project administrator's policy names for him. Other projects are out of reach for everybody. */
+/** The rules that the server adds for project administrators. Nobody can reach another project. */
 function adminRules(project: string): AccessPolicyResource[] {
   return [
     {
@@ -168,10 +168,10 @@ function adminRules(project: string): AccessPolicyResource[] {
 }
 
 /**
- * The rules that the server makes of a membership's policies: rules on administration types count only for
- * administrators and are the server's own, two definition types are readable for everybody.
+ * Combines a membership's policies as the server does. It drops their rules for administration types and gives
+ * administrators its own. It lets everybody read two definition types.
  *
- * @param policies Policies of the membership with their variables filled in; `undefined` when it has none.
+ * @param policies the membership's policies with their variables filled in; `undefined` if it has none.
  */
 export function combinePolicies(
   policies: readonly AccessPolicy[] | undefined,
@@ -200,7 +200,7 @@ export function combinePolicies(
   };
 }
 
-/** Replaces `%name` and `%name.id` in a policy. Of several parameters with one name the first counts. */
+/** Replaces `%name` and `%name.id` in a policy by the value of the parameter. Unknown names stay as they are. */
 export function fillPolicy(policy: AccessPolicy, parameters: ReadonlyMap<string, string>): AccessPolicy {
   const text = JSON.stringify(policy).replace(/%([A-Za-z][\w-]*)(\.id)?/g, (whole, name: string, id?: string) => {
     const value = parameters.get(name);

@@ -12,8 +12,8 @@ import type { StorageUrls } from './storage-urls';
 import { currentVersion } from './store';
 
 /**
- * `/admin/projects/<id>` and what is below it. The id in the path is not looked at: an administrator always gets his own
- * project.
+ * Handles `/admin/projects/<id>` and the paths below it. The id in the path is ignored: administrators always get their
+ * own project.
  */
 export async function adminAnswer(exchange: Exchange, storage: StorageUrls): Promise<Answer | undefined> {
   const { method, path, state } = exchange;
@@ -139,7 +139,7 @@ function invalid(expression: string, text: string): OperationOutcome {
   return core.badRequest(text, expression);
 }
 
-/** Whether a user with this address or external id has a membership that is not deleted. */
+/** Whether a user with this email address or external id has a membership that is not deleted. */
 function isMember(
   state: EmulatorState,
   project: string,

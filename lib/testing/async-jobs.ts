@@ -8,7 +8,7 @@ import type { EmulatorRepository } from './repository';
 import type { StorageUrls } from './storage-urls';
 
 type Job = AsyncJob & StoredResource;
-/** Does the work of a job and says what came of it. */
+/** Does the work of a job and returns what it changes in the AsyncJob. */
 type JobWork = () => Promise<Partial<AsyncJob>>;
 
 /** Background jobs of one emulator: bundles with `Prefer: respond-async`, and exports. */
@@ -23,8 +23,8 @@ export class AsyncJobs {
   }
 
   /**
-   * Takes a bundle and answers 202. Like the real server this drops the identity: the entries run as the client, and the
-   * result is the client's. The identity only needs the right to create an AsyncJob.
+   * Accepts a bundle with 202. Like the real server, it drops the identity: the entries run as the client, and the result
+   * belongs to the client. The identity only needs the right to create an AsyncJob.
    */
   async acceptBundle(
     exchange: Exchange,
@@ -42,7 +42,7 @@ export class AsyncJobs {
     });
   }
 
-  /** Starts an export of everything that the caller may search, one NDJSON file per type. */
+  /** Starts an export of everything that the caller may search, with one NDJSON file per type. */
   async acceptExport(exchange: Exchange, caller: Caller, types: readonly string[]): Promise<Answer> {
     const { state, extended } = exchange;
     const repository = state.repository(caller, extended);
@@ -64,7 +64,7 @@ export class AsyncJobs {
     });
   }
 
-  /** `GET` and `DELETE /fhir/R4/job/<id>[/status]`, `GET /fhir/R4/bulkdata/export/<id>`. */
+  /** Handles `GET` and `DELETE /fhir/R4/job/<id>[/status]`, and `GET /fhir/R4/bulkdata/export/<id>`. */
   async answer(exchange: Exchange, repository: EmulatorRepository, path: string): Promise<Answer | undefined> {
     const match = /^\/(job|bulkdata\/export)\/([^/]+?)(\/status)?$/.exec(path);
     const [, kind, id = ''] = match ?? [];
@@ -108,7 +108,7 @@ export class AsyncJobs {
     return acceptedAnswer(exchange, kind, job.id);
   }
 
-  /** Written by the server itself: the identity that started the job is no longer in its meta. */
+  /** The server itself writes the result, so the identity that started the job disappears from `meta`. */
   private async finish({ state, caller }: Exchange, { id }: Job, result: Partial<AsyncJob>): Promise<void> {
     const repository = state.systemRepository(caller?.project ?? '');
     const job = (await repository.readResource('AsyncJob', id)) as Job;

@@ -12,7 +12,7 @@ import { currentVersion, type Row, type Version } from './store';
 
 type StoredMembership = Membership & StoredResource;
 
-/** Which kind of credentials a request carries. The scheme is compared exactly, as the server does. */
+/** Which kind of credentials a request carries. The scheme is case-sensitive, as on the server. */
 export function authKind(authorization: string | undefined): EmulatorAuthKind {
   if (!authorization) {
     return 'none';
@@ -20,7 +20,7 @@ export function authKind(authorization: string | undefined): EmulatorAuthKind {
   return authorization.startsWith('Basic ') ? 'basic' : authorization.startsWith('Bearer ') ? 'bearer' : 'other';
 }
 
-/** The client that a request's credentials belong to; `undefined` when they are missing or wrong. */
+/** The client that a request's credentials belong to; `undefined` if they are missing or wrong. */
 export function authenticate(state: EmulatorState, authorization: string | undefined): Caller | undefined {
   const kind = authKind(authorization);
   const credentials = authorization?.slice(authorization.indexOf(' ') + 1) ?? '';
@@ -43,13 +43,13 @@ export function findClient(state: EmulatorState, id: string): (ClientApplication
   return row && (currentVersion(row).resource as (ClientApplication & StoredResource) | undefined);
 }
 
-/** Compares two secrets without telling by the time taken how much of them agrees. */
+/** Compares two secrets. The time it takes does not reveal how much of them agrees. */
 export function sameText(a: string, b: string): boolean {
   const [first, second] = [Buffer.from(a), Buffer.from(b)];
   return first.length === second.length && timingSafeEqual(first, second);
 }
 
-/** The membership by which a client belongs to its project. */
+/** The client's own membership in its project. */
 export function clientMembership(state: EmulatorState, client: StoredResource): StoredMembership | undefined {
   const [membership] = findMemberships(state, client.meta.project, [`ClientApplication/${client.id}`]);
   return membership;
@@ -70,9 +70,9 @@ function clientCaller(
 }
 
 /**
- * The caller, acting for the identity that the header names. Every way to get it wrong has its own answer.
+ * Makes the caller act on behalf of the identity that the header names. Each kind of mistake has its own error.
  *
- * @param header `X-Medplum-On-Behalf-Of` as received; missing and blank values leave the caller as he is.
+ * @param header `X-Medplum-On-Behalf-Of` as received; a missing or blank value leaves the caller unchanged.
  * @throws OperationOutcomeError 400, 403, 404 or 410 (always 400 from server version 5.2 on).
  */
 export async function actOnBehalfOf(state: EmulatorState, caller: Caller, header: string | undefined): Promise<Caller> {
@@ -87,7 +87,7 @@ export async function actOnBehalfOf(state: EmulatorState, caller: Caller, header
     const membership = value.startsWith('ProjectMembership/')
       ? membershipById(state, caller.project, value.split('/')[1])
       : (findMemberships(state, caller.project, core.splitSearchOnComma(value))[0] ?? fail(core.forbidden));
-    // The profile is read with the caller's own rights, on nobody's account.
+    // The profile is read with the caller's own rights, and costs no points.
     const profile = await profileOf(state, caller, membership.profile);
     return {
       ...caller,
@@ -118,7 +118,7 @@ function membershipById(state: EmulatorState, project: string, id: string | unde
   return (currentVersion(row).resource as StoredMembership | undefined) ?? fail(core.gone);
 }
 
-/** Memberships of the profiles; the least recently written first, which is as arbitrary as the server's choice. */
+/** Memberships of the profiles, the least recently written first. The server's own choice is just as arbitrary. */
 function findMemberships(
   state: EmulatorState,
   project: string | undefined,
@@ -147,7 +147,7 @@ interface CachedPolicy {
 
 const policies = new WeakMap<EmulatorState, Map<string, CachedPolicy>>();
 
-/** Compiled once, and again when the membership or one of its policies has changed. */
+/** Compiles a membership's policy once, and again after the membership or one of its policies has changed. */
 function policyOf(state: EmulatorState, membership: StoredMembership): EffectivePolicy {
   const cache = policies.get(state) ?? new Map<string, CachedPolicy>();
   policies.set(state, cache);
@@ -185,6 +185,7 @@ function compilePolicy(state: EmulatorState, membership: StoredMembership): Cach
       ['profile', profile],
       ['patient', profile],
     ]);
+    // Of several parameters with the same name, the first one wins.
     for (const { name, valueString, valueReference } of (parameter ?? []).toReversed()) {
       parameters.set(name ?? '', valueReference?.reference ?? valueString ?? '');
     }

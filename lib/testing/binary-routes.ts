@@ -9,9 +9,9 @@ import { withCharset, type StorageUrls } from './storage-urls';
 type StoredBinary = Binary & StoredResource;
 
 /**
- * `POST /fhir/R4/Binary` and `PUT` and `GET /fhir/R4/Binary/<id>`: content as it is, with any content type.
+ * Handles `POST /fhir/R4/Binary`, and `PUT` and `GET /fhir/R4/Binary/<id>`, which transfer raw content of any type.
  *
- * @returns `undefined` when the request is for the ordinary FHIR routes.
+ * @returns `undefined` if the ordinary FHIR routes handle the request.
  */
 export async function binaryAnswer(
   exchange: Exchange,
@@ -65,7 +65,7 @@ async function uploadAnswer(exchange: Exchange, id: string | undefined, storage:
   return resourceAnswer(exchange, storage, id ? 200 : 201, { ...stored, url: `Binary/${stored.id}` });
 }
 
-/** A FHIR body is a Binary with base64 `data`; everything else is the content itself. */
+/** A FHIR body is a Binary resource with base64 `data`. Any other body is the content itself. */
 async function uploaded(exchange: Exchange): Promise<{ binary: Binary; content: Buffer }> {
   const contentType = exchange.headers['content-type'] ?? 'application/octet-stream';
   if (!contentType.startsWith('application/fhir+json')) {

@@ -10,7 +10,7 @@ export function fullUrl(baseUrl: string, resourceType: string, id: string): stri
   return `${baseUrl}fhir/R4/${resourceType}/${id}`;
 }
 
-/** One page of a search, with its links. A page without entries has neither `entry` nor any link but `self`. */
+/** The bundle for one page of a search. An empty page has no `entry`, and `self` is its only link. */
 export function searchsetBundle(baseUrl: string, page: SearchPage, entry: BundleEntry[]): Bundle {
   const { request, next, previous } = page;
   const { offset: _offset, cursor: _cursor, ...first } = request;
@@ -32,7 +32,7 @@ export function searchsetBundle(baseUrl: string, page: SearchPage, entry: Bundle
   };
 }
 
-/** One version in a history. A deletion has no resource, so nothing says who deleted. */
+/** The entry for one version in a history. A deletion has no resource, so nothing says who deleted it. */
 export function historyEntry(
   baseUrl: string,
   { resourceType, id }: Row,

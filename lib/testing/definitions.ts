@@ -1,19 +1,19 @@
 import type { CompartmentDefinition } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { core, definitions } from './medplum-peers';
 
-/** What the FHIR definitions say, in the form that the emulator asks for. */
+/** The FHIR definitions, in the form that the emulator needs. */
 export interface FhirDefinitions {
   /** Names of all resource types, Medplum's own included. */
   readonly resourceTypes: ReadonlySet<string>;
-  /** By resource type: the search parameters whose values place a resource in a patient's compartment. */
+  /** For each resource type, the search parameters whose values put a resource into a patient's compartment. */
   readonly patientCompartment: ReadonlyMap<string, readonly string[]>;
 }
 
 let loaded: FhirDefinitions | undefined;
 
 /**
- * Reads and indexes Medplum's definitions, once per process: `@medplum/core` keeps them in a module-level index.
- * Takes about 0.6 s.
+ * Reads and indexes Medplum's definitions. This happens once per process, because `@medplum/core` keeps its index at
+ * module level. It takes about 0.6 s.
  */
 export function loadDefinitions(): FhirDefinitions {
   loaded ??= load();
@@ -22,7 +22,8 @@ export function loadDefinitions(): FhirDefinitions {
 
 function load(): FhirDefinitions {
   const resourceTypes = new Set<string>();
-  // The list in the package also names profiles-others.json, which a real server does not index (and which fails).
+  // The package's own list also names profiles-others.json. A real server does not index that file, and it cannot be
+  // indexed.
   for (const file of ['profiles-types', 'profiles-resources', 'profiles-medplum']) {
     const bundle = definitions.readJson(`fhir/r4/${file}.json`);
     core.indexStructureDefinitionBundle(bundle);

@@ -18,13 +18,13 @@ import { StorageUrls } from './storage-urls';
 import { faultAnswer, sendAnswer, type Logged } from './wire-answer';
 
 const LOOPBACK = '127.0.0.1';
-/** Largest body that is read at all: Binary content. */
+/** Size of the largest body that is read, in bytes. Only Binary content may be this large. */
 const MAX_BYTES = 50 * 1024 * 1024;
 
-/** Requests that the log holds at most. */
+/** How many requests the log holds at most. */
 const MAX_LOGGED = 100_000;
 
-/** The HTTP side of an emulator: connections, faults, the request log, and the order in which a request is judged. */
+/** The HTTP side of an emulator: connections, faults, the request log, and the order of the checks on a request. */
 export class EmulatorServer {
   readonly log: Logged[] = [];
   readonly faults = new FaultInjector();
@@ -47,7 +47,7 @@ export class EmulatorServer {
       this.server.once('error', (error: NodeJS.ErrnoException) =>
         reject(
           error.code === 'EADDRINUSE'
-            ? new Error(`Port ${port} on ${LOOPBACK} is in use: pass another one, or 0 for any free one`, {
+            ? new Error(`Port ${port} on ${LOOPBACK} is in use. Pass another port, or 0 for any free one.`, {
                 cause: error,
               })
             : error,
@@ -66,7 +66,7 @@ export class EmulatorServer {
     await this.jobs.settled();
   }
 
-  /** Answers one request; whatever happens, the process survives it. */
+  /** Responds to one request. It never rejects, so that no request can end the process. */
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const entry = logEntry(request);
     this.record(entry);
@@ -83,12 +83,12 @@ export class EmulatorServer {
       const answer = faultAnswer(fault) ?? (await this.answer(request, entry, content));
       sendAnswer(request, response, entry, answer, fault);
     } catch {
-      // The client went away, or broke off its body: there is nobody to answer.
+      // The client disconnected, or broke off its body, so nobody waits for a response.
       request.socket.destroy();
     }
   }
 
-  /** A process that runs for days must not fill its memory: the older half goes when the log is full. */
+  /** Drops the older half of a full log, so that a process that runs for days does not fill its memory. */
   private record(entry: Logged): void {
     if (this.log.push(entry) > MAX_LOGGED) {
       this.log.splice(0, MAX_LOGGED / 2);
@@ -123,7 +123,7 @@ export class EmulatorServer {
     } catch (error) {
       return outcomeAnswer(core.normalizeOperationOutcome(error));
     }
-    // Everything from here on is counted and carries tracing ids.
+    // From here on, requests count towards the limits, and outcomes carry tracing ids.
     const path = withoutProjectPrefix(entry.path, state.serverVersion);
     const limit = state.limiter.countRequest(request.socket.remoteAddress ?? '', /^\/(auth|oauth2)\//.test(path));
     const { method, extended } = entry;
@@ -176,7 +176,7 @@ export class EmulatorServer {
     }
   }
 
-  /** One line for the address; on FHIR routes another one for the client. */
+  /** One line for the remote address, and on FHIR routes another one for the client. */
   private rateLimit(requests: RateLimitState, path: string, caller: Caller | undefined): string[] {
     const onFhir = caller && path.startsWith('/fhir/') && !/^\/fhir\/R4\/Binary\b/.test(path);
     return [
@@ -198,7 +198,7 @@ function logEntry(request: IncomingMessage): Logged {
   return {
     method: request.method ?? 'GET',
     path,
-    // Other routes may carry secrets in the query: signatures of storage addresses, misplaced credentials.
+    // Elsewhere the query may hold secrets, such as the signature of a storage URL or misplaced credentials.
     query: end >= 0 && /^\/(api\/)?fhir\//.test(path) ? url.slice(end + 1) : '',
     onBehalfOf: Array.isArray(identity) ? identity.join(', ') : identity,
     auth: authKind(request.headers.authorization),
@@ -207,7 +207,7 @@ function logEntry(request: IncomingMessage): Logged {
   };
 }
 
-/** The whole body; `undefined` when it is too large to be read. */
+/** Reads the whole body; `undefined` if it is larger than {@link MAX_BYTES}. */
 async function readContent(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;

@@ -5,13 +5,13 @@ import { RateLimiter } from './rate-limiter';
 import { EmulatorRepository, type RepositoryHost } from './repository';
 import { currentVersion, Store } from './store';
 
-/** Everything that one emulator keeps: nothing of it is shared with another emulator of the process. */
+/** Everything that one emulator keeps. Emulators of the same process share nothing but the FHIR definitions. */
 export class EmulatorState {
   readonly store = new Store();
   readonly definitions = loadDefinitions();
-  /** Bearer tokens by their text. */
+  /** Bearer tokens by their text; `expiresAt` is in ms since the epoch. */
   readonly tokens = new Map<string, { readonly clientId: string; readonly expiresAt: number }>();
-  /** `http://127.0.0.1:1234/`, known once the server listens. */
+  /** For example `http://127.0.0.1:1234/`; empty until the server listens. */
   baseUrl = '';
   private readonly hosts = new Map<string, RepositoryHost>();
   private lastTime = 0;
@@ -21,17 +21,17 @@ export class EmulatorState {
     readonly limiter: RateLimiter,
   ) {}
 
-  /** The project's part of the store as a caller sees it. */
+  /** The project's resources as a caller sees them. */
   repository(caller: Caller, extended: boolean): EmulatorRepository {
     return new EmulatorRepository(this.host(caller.project), { caller, extended });
   }
 
-  /** The project's part of the store as the server itself sees it: no policy, no quota. */
+  /** The project's resources as the server itself sees them, without policy and quota. */
   systemRepository(project: string, author?: Reference): EmulatorRepository {
     return new EmulatorRepository(this.host(project), { caller: undefined, extended: true, ...(author && { author }) });
   }
 
-  /** The project as it is now. */
+  /** The current version of the project. */
   project(id: string): (Project & { id: string }) | undefined {
     const row = this.store.get('Project', id);
     return row && (currentVersion(row).resource as (Project & { id: string }) | undefined);

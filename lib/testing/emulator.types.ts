@@ -11,16 +11,16 @@ import type {
 
 export type { AccessPolicy, ClientApplication, OperationOutcome, Project, ProjectMembership, Reference, Resource };
 
-/** A resource as the store keeps it: with id and meta. */
+/** A resource as the store keeps it, with id and meta. */
 export type StoredResource = Resource & { id: string; meta: Meta };
 
 /**
- * Which Medplum release the emulator answers like, where old and new differ (identity errors, `If-Match`,
- * `WWW-Authenticate`, response ids). `'5.0'` is the recorded server; `'5.2'` follows the newer sources.
+ * The Medplum release that the emulator imitates where releases differ (identity errors, `If-Match`, `WWW-Authenticate`,
+ * response ids). `'5.0'` is the recorded server. `'5.2'` follows the source code of newer servers.
  */
 export type MedplumServerVersion = '5.0' | '5.2';
 
-/** How often a caller may ask, per minute. The header `RateLimit` counts down from these; 429 when one is used up. */
+/** Limits per minute. The `RateLimit` header counts down from them. A request beyond one of them gets 429. */
 export interface EmulatorRateLimits {
   /** Requests per minute of one remote address. Default: no practical limit. */
   requests?: number;
@@ -30,10 +30,10 @@ export interface EmulatorRateLimits {
   fhirPoints?: number;
 }
 
-/** What a request's `Authorization` header held. */
+/** The kind of credentials in a request's `Authorization` header. */
 export type EmulatorAuthKind = 'none' | 'basic' | 'bearer' | 'other';
 
-/** One request as the emulator received it. Never holds a secret: no token, no body, no signed URL. */
+/** One request as the emulator received it. It never holds a secret: no token, no body, no signed URL. */
 export interface RecordedRequest {
   /** HTTP method in upper case. */
   readonly method: string;
@@ -47,6 +47,6 @@ export interface RecordedRequest {
   readonly auth: EmulatorAuthKind;
   /** Whether `X-Medplum: extended` was sent. */
   readonly extended: boolean;
-  /** Status of the answer; `undefined` until the answer is sent, and when a fault cut the connection before it. */
+  /** Status of the response; `undefined` until it is sent, and if a fault cut the connection before that. */
   readonly status: number | undefined;
 }

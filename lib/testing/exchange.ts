@@ -8,13 +8,13 @@ import { fail } from './outcome-error';
 import type { OperationOutcome } from './emulator.types';
 import { core } from './medplum-peers';
 
-/** Largest body of a FHIR request in bytes. */
+/** Size of the largest JSON or form body, in bytes. */
 const MAX_JSON_BYTES = 1024 * 1024;
 export const FHIR_JSON = 'application/fhir+json; charset=utf-8';
 export const JSON_TYPE = 'application/json; charset=utf-8';
 const TRACING = 'https://medplum.com/fhir/StructureDefinition/tracing';
 
-/** One answer, before it is sent. */
+/** One response, before it is sent. */
 export interface Answer {
   readonly status: number;
   readonly contentType?: string;
@@ -22,7 +22,7 @@ export interface Answer {
   readonly body?: string | Buffer;
 }
 
-/** One request, as the routes see it. */
+/** One request as the routes see it. */
 export interface Exchange {
   readonly state: EmulatorState;
   readonly method: string;
@@ -33,14 +33,17 @@ export interface Exchange {
   readonly headers: IncomingHttpHeaders;
   /** The body as received. */
   readonly content: Buffer;
-  /** Who asks; `undefined` without valid credentials. */
+  /** Who sent the request; `undefined` without valid credentials. */
   readonly caller: Caller | undefined;
   readonly extended: boolean;
   readonly requestId: string;
   readonly traceId: string;
 }
 
-/** An OperationOutcome as an answer. Errors of the on-behalf-of stage carry no tracing: that tells them apart. */
+/**
+ * An OperationOutcome as a response. Clients can recognise errors of the on-behalf-of stage by the missing tracing
+ * extension.
+ */
 export function outcomeAnswer(outcome: OperationOutcome, tracing?: Pick<Exchange, 'requestId' | 'traceId'>): Answer {
   const body: OperationOutcome = tracing
     ? {
@@ -60,17 +63,17 @@ export function outcomeAnswer(outcome: OperationOutcome, tracing?: Pick<Exchange
   return { status: core.getStatus(outcome), contentType: FHIR_JSON, body: JSON.stringify(body) };
 }
 
-/** A plain JSON answer of the routes outside FHIR. */
+/** A plain JSON response of the routes outside FHIR. */
 export function jsonAnswer(status: number, body: unknown): Answer {
   return { status, contentType: JSON_TYPE, body: JSON.stringify(body) };
 }
 
-/** The caller, or 401. */
+/** @throws OperationOutcomeError 401 without valid credentials. */
 export function requireCaller({ caller }: Exchange): Caller {
   return caller ?? fail(core.unauthorized);
 }
 
-/** The trace id that a request asks for, else a new one. */
+/** The trace id that a request names, else a new one. */
 export function traceIdOf(headers: IncomingHttpHeaders): string {
   const wanted = headers['x-trace-id'];
   if (typeof wanted === 'string' && core.isUUID(wanted)) {
@@ -89,10 +92,10 @@ const inflaters: Readonly<Record<string, (content: Buffer) => Promise<Buffer>>> 
 };
 
 /**
- * The body as JSON or as a form. Other content types, and no body, are an empty object, which the routes then refuse
- * in their own words.
+ * Parses the body as JSON or as a form. An empty body or another content type gives an empty object, which each route
+ * refuses with its own error.
  *
- * @throws OperationOutcomeError 400 for malformed and too large bodies, 415 for unknown encodings.
+ * @throws OperationOutcomeError 400 if the body is malformed or too large, 415 if its encoding or charset is unknown.
  */
 export async function readBody({ headers, content }: Exchange): Promise<unknown> {
   const type = headers['content-type']?.toLowerCase() ?? '';

@@ -1,49 +1,49 @@
-/** Which requests a fault meets. Everything that is said must fit; an empty match meets every request. */
+/** Which requests a fault hits. Every property that you set must match. Without any of them it hits every request. */
 export interface FaultMatch {
-  /** HTTP method, or several. */
+  /** One HTTP method, or several. */
   method?: string | readonly string[];
-  /** A text that the path (without query) begins with, or a pattern for it. Example: `/fhir/R4/Patient`. */
+  /** The start of the path (without the query), or a pattern for the path. Example: `/fhir/R4/Patient`. */
   path?: string | RegExp;
-  /** `X-Medplum-On-Behalf-Of` exactly as received; `null`: only requests without the header. */
+  /** `X-Medplum-On-Behalf-Of` exactly as received; `null` matches only requests without the header. */
   onBehalfOf?: string | null;
 }
 
-/** What goes wrong. Without a `status`, `redirect`, `reset` or `hang` the request is answered as usual, after `delayMs`. */
+/** What goes wrong. Without `status`, `redirect`, `reset` or `hang`, the usual response follows after `delayMs`. */
 export interface Fault extends FaultMatch {
-  /** How many requests it meets before it is spent. Default 1; `Infinity` for all. */
+  /** How many requests it hits before it is used up. Default 1; `Infinity` for all. */
   times?: number;
-  /** Waits so many milliseconds first. */
+  /** Waits this many milliseconds first. */
   delayMs?: number;
-  /** Answers with this status instead of handling the request. */
+  /** Responds with this status instead of handling the request. */
   status?: number;
-  /** Headers of that answer; with no `status`, headers that replace those of the usual answer. */
+  /** Headers of that response. Without `status`, they replace headers of the usual response. */
   headers?: Readonly<Record<string, string | readonly string[]>>;
-  /** Body of the answer with `status`. Default: an OperationOutcome without tracing. A string is sent as it is. */
+  /** Body of the response with `status`. Default: an OperationOutcome without tracing. A string is sent as it is. */
   body?: unknown;
-  /** Answers 307 with this address in `Location`, instead of handling the request. */
+  /** Responds with this URL in `Location` instead of handling the request. The status is `status`, default 307. */
   redirect?: string;
   /**
-   * Resets the connection: `before-handling` (the request had no effect), `before-answer` (it had its effect, nothing is
-   * answered), `in-body` (effect, headers and half of the body).
+   * Resets the connection: `before-handling` (the request has no effect), `before-answer` (the request takes effect, but
+   * nothing is sent), `in-body` (the request takes effect, and the headers and half of the body are sent).
    */
   reset?: 'before-handling' | 'before-answer' | 'in-body';
-  /** Ends the connection after so many bytes of the body, although `Content-Length` promised all of it. */
+  /** Ends the connection after this many bytes of the body, although `Content-Length` promised all of it. */
   truncateAfter?: number;
-  /** Handles the request and never answers. */
+  /** Handles the request, but never responds. */
   hang?: boolean;
-  /** Replaces `Content-Type` of the usual answer. */
+  /** Replaces `Content-Type` of the response. */
   contentType?: string;
 }
 
 /** A fault that was injected. */
 export interface InjectedFault {
-  /** How many requests it has met. */
+  /** How many requests it has hit. */
   readonly met: number;
-  /** Takes it away. */
+  /** Removes the fault. */
   remove(): void;
 }
 
-/** What a fault is compared with. */
+/** The parts of a request that a fault is matched against. */
 export interface FaultTarget {
   readonly method: string;
   readonly path: string;
@@ -55,11 +55,11 @@ interface Entry {
   met: number;
 }
 
-/** The faults of one emulator, in the order of their injection. */
+/** The faults of one emulator, in the order in which they were injected. */
 export class FaultInjector {
   private entries: Entry[] = [];
 
-  /** @throws RangeError when `times`, `delayMs`, `status` or `truncateAfter` make no sense. */
+  /** @throws RangeError if `times`, `delayMs`, `status` or `truncateAfter` is out of range. */
   inject(fault: Fault): InjectedFault {
     check('times', fault.times, 1, Number.POSITIVE_INFINITY);
     check('delayMs', fault.delayMs, 0, 2 ** 31 - 1);
@@ -81,7 +81,7 @@ export class FaultInjector {
     this.entries = [];
   }
 
-  /** The first fault that fits and is not spent; it counts as met. */
+  /** Returns the first fault that matches and is not used up, and counts the hit. */
   take(target: FaultTarget): Fault | undefined {
     const entry = this.entries.find(({ fault, met }) => met < (fault.times ?? 1) && fits(fault, target));
     if (entry) {

@@ -4,7 +4,7 @@ import { fail } from './outcome-error';
 import { core } from './medplum-peers';
 import { EmulatorRepository } from './repository';
 
-/** Adds the operations that the emulator knows to a router, so that batches can use them too. */
+/** Adds the emulator's operations to a router, so that batches can use them too. */
 export function addOperations(router: FhirRouter): void {
   router.add('GET', 'Patient/:id/$everything', everything);
   router.add('POST', 'Patient/:id/$everything', everything);
@@ -12,8 +12,8 @@ export function addOperations(router: FhirRouter): void {
 }
 
 /**
- * The error for an operation that does not exist. The server looks for an OperationDefinition first, so whoever may not
- * search those gets 403.
+ * Throws the error for an operation that does not exist. The server searches for an OperationDefinition first, so a caller
+ * who may not search those gets 403.
  */
 export function unknownOperation(mayFindOperations: boolean): never {
   return fail(mayFindOperations ? core.notFound : core.forbidden);
@@ -25,7 +25,7 @@ async function everything({ params, query, method, body }: FhirRequest, reposito
   await source.readResource('Patient', id);
   const asked = method === 'POST' ? typesOfParameters(body as Parameters) : query['_type'];
   if (typeof asked === 'string' && source.serverVersion === '5.0') {
-    // A defect of the recorded server, which takes one type only when it is said as a list.
+    // The recorded server has a bug here: it fails on a `_type` that occurs only once in the query.
     fail(core.badRequest('types.push is not a function'));
   }
   const types = asked === undefined ? undefined : [asked].flat().flatMap((list) => list.split(','));

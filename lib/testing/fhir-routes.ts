@@ -11,23 +11,23 @@ import type { EmulatorRepository } from './repository';
 import { resourceAnswer } from './resource-answer';
 import type { StorageUrls } from './storage-urls';
 
-/** Stateless: one for all emulators. */
+/** It has no state, so all emulators share it. */
 const router = new fhirRouter.FhirRouter({ introspectionEnabled: true });
 addOperations(router);
 
-/** Routes under `/fhir/R4`. */
+/** The routes under `/fhir/R4`. */
 export class FhirRoutes {
   constructor(
     private readonly storage: StorageUrls,
     private readonly jobs: AsyncJobs,
   ) {}
 
-  /** @param path what follows `/fhir/R4`, without query: `''` or `/Patient/123` */
+  /** @param path what follows `/fhir/R4`, without the query: `''` or `/Patient/123` */
   async answer(exchange: Exchange, path: string): Promise<Answer> {
     const answer = await this.dispatch(exchange, path).catch((error: unknown) =>
       outcomeAnswer(core.normalizeOperationOutcome(error), exchange),
     );
-    // `return=minimal` empties every body, those of errors too.
+    // `return=minimal` empties every body, even that of an error.
     const { body: _body, ...bodyless } = answer;
     return exchange.headers.prefer === 'return=minimal' ? bodyless : answer;
   }
@@ -51,7 +51,7 @@ export class FhirRoutes {
     );
   }
 
-  /** What the router does not know: asynchronous bundles, exports, and operations that do not exist. */
+  /** Handles what the router does not know: asynchronous bundles, exports, and operations that do not exist. */
   private async operationAnswer(
     exchange: Exchange,
     path: string,
@@ -100,7 +100,7 @@ export class FhirRoutes {
     const headers = { ...exchange.headers };
     const stripped = method === 'GET' ? body : this.storage.strip(body);
     if (state.serverVersion === '5.0') {
-      // The recorded server honours If-Match on a plain PUT only.
+      // The recorded server honours If-Match only on a plain PUT.
       if (method !== 'PUT' || !path.slice(1).includes('/')) {
         delete headers['if-match'];
       }
@@ -127,7 +127,7 @@ function isOperation(path: string): boolean {
   return /\/\$[^/]+$/.test(path);
 }
 
-/** Entries of a bundle: the recorded server honours `ifMatch` on plain updates only. */
+/** Removes `ifMatch` from the entries of a bundle, except from plain updates. The recorded server honours it only there. */
 function ignoreEntryIfMatch(body: unknown): void {
   const { resourceType, entry } = (body ?? {}) as Partial<Bundle>;
   if (resourceType !== 'Bundle' || !Array.isArray(entry)) {

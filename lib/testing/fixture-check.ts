@@ -5,10 +5,10 @@ type Entry = Record<string, unknown>;
 const SECTIONS = ['projects', 'clients', 'resources', 'memberships'] as const;
 
 /**
- * Looks for everything that is wrong with fixtures before any of them is created: shape, missing fields, names that
- * are used twice or that nothing before has.
+ * Checks fixtures before any of them is created: their shape, missing fields, names that are used twice, and names that no
+ * earlier fixture has.
  *
- * @throws Error naming every problem, one a line.
+ * @throws Error that lists every problem, one per line.
  */
 export function checkFixtures(fixtures: unknown): void {
   const problems = new FixtureProblems(fixtures).find();
@@ -30,7 +30,7 @@ class FixtureProblems {
     for (const key of Object.keys(this.fixtures).filter(
       (name) => name !== 'format' && !SECTIONS.some((section) => section === name),
     )) {
-      this.problems.push(`${key}: there is no such section; there are ${SECTIONS.join(', ')}`);
+      this.problems.push(`${key}: there is no such section; use ${SECTIONS.join(', ')}`);
     }
     this.each('projects', (entry, at) => {
       this.expectList(entry, 'features', at);
@@ -50,7 +50,7 @@ class FixtureProblems {
     this.refer(entry, 'project', at, 'Project');
     const { resource, binary } = entry;
     if ((resource === undefined) === (binary === undefined)) {
-      this.problems.push(`${at}: needs either resource or binary`);
+      this.problems.push(`${at}: needs either resource or binary, and not both`);
     }
     if (isObject(binary) && (typeof binary.contentType !== 'string' || typeof binary.text !== 'string')) {
       this.problems.push(`${at}.binary: needs contentType and text`);
@@ -69,9 +69,7 @@ class FixtureProblems {
     this.refer(entry, 'accessPolicy', at, 'AccessPolicy', true);
     this.expectList(entry, 'access', at);
     this.placeholders(entry.access, `${at}.access`);
-    if (typeof entry.name !== 'string' || entry.name === '') {
-      this.problems.push(`${at}.name: must be a text`);
-    }
+    this.expectName(entry, at);
   }
 
   private each(section: (typeof SECTIONS)[number], visit: (entry: Entry, at: string) => void): void {
@@ -92,14 +90,24 @@ class FixtureProblems {
     }
   }
 
-  private name({ name }: Entry, at: string, type: string): void {
-    if (typeof name !== 'string' || name === '') {
-      this.problems.push(`${at}.name: must be a text`);
-    } else if (this.names.has(name)) {
+  private name(entry: Entry, at: string, type: string): void {
+    const name = this.expectName(entry, at);
+    if (name === undefined) {
+      return;
+    }
+    if (this.names.has(name)) {
       this.problems.push(`${at}.name: "${name}" is used twice`);
     } else {
       this.names.set(name, type);
     }
+  }
+
+  private expectName({ name }: Entry, at: string): string | undefined {
+    if (typeof name === 'string' && name !== '') {
+      return name;
+    }
+    this.problems.push(`${at}.name: must be a string that is not empty`);
+    return undefined;
   }
 
   private refer(entry: Entry, field: string, at: string, type: string | RegExp, optional = false): void {
@@ -109,16 +117,16 @@ class FixtureProblems {
     }
     const known = typeof name === 'string' ? this.names.get(name) : undefined;
     if (known === undefined) {
-      this.report(`${at}.${field}: nothing before is named ${show(name)}`);
+      this.report(`${at}.${field}: must be the name of an earlier fixture, got ${show(name)}`);
     } else if (typeof type === 'string' ? known !== type : !type.test(known)) {
-      this.report(`${at}.${field}: ${show(name)} is a ${known}`);
+      this.report(`${at}.${field}: must not be ${show(name)}, whose type is ${known}`);
     }
   }
 
   private placeholders(value: unknown, at: string): void {
     for (const [, name = ''] of (JSON.stringify(value) ?? '').matchAll(/\{\{([^{}]+)\}\}/g)) {
       if (!this.names.has(name) && !this.names.has(name.replace(/\.id$/, ''))) {
-        this.report(`${at}: nothing before is named "${name}"`);
+        this.report(`${at}: {{${name}}} must be the name of an earlier fixture`);
       }
     }
   }

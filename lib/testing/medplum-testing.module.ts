@@ -4,14 +4,14 @@ import type { EmulatorFixtures } from './fixtures.types';
 import { MedplumAuditRecorder } from './medplum-audit-recorder';
 import { MedplumEmulator, type MedplumEmulatorConnection } from './medplum-emulator';
 
-/** What {@link MedplumTestingModule.forRoot} takes: a running emulator, or what one is to be started with. */
+/** Options of {@link MedplumTestingModule.forRoot}: a running emulator, or the fixtures to start one with. */
 export interface MedplumTestingModuleOptions extends Pick<
   MedplumModuleExtras,
   'name' | 'isGlobal' | 'exceptionFilter'
 > {
   /** An emulator that the test started. The module uses it and leaves it running. */
   emulator?: MedplumEmulator;
-  /** Fixtures of an emulator that the module starts, and closes with the app. */
+  /** Fixtures for an emulator that the module starts, and closes with the app. */
   fixtures?: EmulatorFixtures;
   /** Name of the emulator's client to use. Default: the first one. */
   client?: string;
@@ -30,8 +30,8 @@ class OwnedEmulator implements OnApplicationShutdown {
 }
 
 /**
- * `MedplumModule` connected to an embedded Medplum, for `Test.createTestingModule`. Provides the
- * {@link MedplumEmulator} and a {@link MedplumAuditRecorder} beside it.
+ * Connects `MedplumModule` to an embedded Medplum, for `Test.createTestingModule`. It also provides the
+ * {@link MedplumEmulator} and a {@link MedplumAuditRecorder}.
  *
  * @example
  * ```ts
@@ -42,13 +42,18 @@ class OwnedEmulator implements OnApplicationShutdown {
 @Module({})
 export class MedplumTestingModule {
   /**
-   * @throws Error when both `emulator` and `fixtures` are given; while the app starts, what
-   * {@link MedplumEmulator.start} throws.
+   * Starts an emulator with the app, unless you pass one.
+   *
+   * @throws Error if both `emulator` and `fixtures` are given. While the app starts, errors of
+   * {@link MedplumEmulator.start} may follow.
    */
   static forRoot(input: MedplumTestingModuleOptions = {}): DynamicModule {
     const { emulator, fixtures, client, options, name, isGlobal, exceptionFilter } = input;
     if (emulator && fixtures) {
-      throw new Error('MedplumTestingModule.forRoot() takes an emulator or fixtures for one, not both');
+      throw new Error(
+        'MedplumTestingModule.forRoot() was given an emulator and fixtures, but fixtures only fill an emulator that it ' +
+          'starts itself. Pass one of them, not both.',
+      );
     }
     const emulatorModule = {
       module: MedplumTestingModule,

@@ -6,13 +6,13 @@ import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from 
 import { core } from './medplum-peers';
 import { presentResource } from './resource-meta';
 
-/** How long a token is good for, in seconds. */
+/** How long a token is valid, in seconds. */
 const TOKEN_SECONDS = 3600;
 
 const refused = (description: string): Answer =>
   jsonAnswer(400, { error: 'invalid_request', error_description: description });
 
-/** `POST /oauth2/token`: client credentials, in the body or as Basic. The identity header binds nothing. */
+/** `POST /oauth2/token`: client credentials, in the body or as Basic. The token does not keep the identity of a header. */
 export async function tokenAnswer(exchange: Exchange): Promise<Answer> {
   const { state, headers } = exchange;
   if (!headers['content-type']?.startsWith('application/x-www-form-urlencoded')) {
@@ -47,7 +47,7 @@ function issueToken(state: EmulatorState, clientId: string, secret: string, scop
   if (!client?.secret || !membership || status !== 'active') {
     return refused('Invalid client');
   }
-  // A secret that is being retired is good here, but not for Basic.
+  // A secret that is being retired is valid here, but not for Basic.
   const secrets = [client.secret, client.retiringSecret].filter((known) => known !== undefined);
   if (!secrets.some((known) => sameText(known, secret))) {
     return refused('Invalid secret');
@@ -67,7 +67,7 @@ function issueToken(state: EmulatorState, clientId: string, secret: string, scop
   });
 }
 
-/** Clients read `exp` out of a token; the emulator itself only compares it. The signature is random. */
+/** Makes a token that looks like a JWT, because clients read `exp` from it. The emulator only compares whole tokens. */
 function jwtShaped(claims: object): string {
   return `${encoded({ alg: 'ES256', typ: 'JWT' })}.${encoded(claims)}.${randomBytes(32).toString('base64url')}`;
 }
@@ -76,7 +76,7 @@ function encoded(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
-/** Where clients find the token endpoint. */
+/** The discovery document, which tells clients where the token endpoint is. */
 export function discoveryAnswer({ state: { baseUrl } }: Exchange): Answer {
   return jsonAnswer(200, {
     issuer: baseUrl,
@@ -87,7 +87,7 @@ export function discoveryAnswer({ state: { baseUrl } }: Exchange): Answer {
   });
 }
 
-/** `POST /oauth2/logout`: the token of the request ends. */
+/** `POST /oauth2/logout`: ends the token of the request. */
 export function logoutAnswer({ state, headers }: Exchange): Answer {
   const token = headers.authorization?.slice('Bearer '.length) ?? '';
   if (!state.tokens.delete(token) && !authenticate(state, headers.authorization)) {
@@ -96,14 +96,14 @@ export function logoutAnswer({ state, headers }: Exchange): Answer {
   return jsonAnswer(200, core.allOk);
 }
 
-/** `GET /oauth2/userinfo`: under on-behalf-of the subject is the identity. */
+/** `GET /oauth2/userinfo`: the subject is the identity if there is one, else the client. */
 export function userInfoAnswer(exchange: Exchange): Answer {
   const caller = requireCaller(exchange);
   const profile = (caller.onBehalfOf ?? caller.author).reference ?? '';
   return jsonAnswer(200, { sub: profile.slice(profile.indexOf('/') + 1), profile });
 }
 
-/** `GET /auth/me`: profile and membership of the client, policy of the identity. */
+/** `GET /auth/me`: the client's profile and membership, and the identity's policy. */
 export function meAnswer(exchange: Exchange): Answer {
   const { state } = exchange;
   const caller = requireCaller(exchange);

@@ -2,7 +2,7 @@ import type { EmulatorRateLimits, MedplumServerVersion, OperationOutcome } from 
 import { core } from './medplum-peers';
 
 const WINDOW_MS = 60_000;
-/** High enough that no test meets it by accident. */
+/** High enough that no test reaches it by accident. */
 const NO_PRACTICAL_LIMIT = 1_000_000_000;
 
 interface Window {
@@ -10,7 +10,7 @@ interface Window {
   used: number;
 }
 
-/** What is left of a limit: `r` and `t` of the header `RateLimit`. */
+/** What is left of a limit, for `r` and `t` of the `RateLimit` header. */
 export interface RateLimitState {
   readonly remaining: number;
   readonly msToReset: number;
@@ -33,18 +33,22 @@ export class RateLimiter {
     this.windows.clear();
   }
 
-  /** Counts one request of an address. */
+  /** Counts one request from an address. */
   countRequest(address: string, authRoute: boolean): RateLimitState {
     const limit = authRoute ? this.limits.authRequests : this.limits.requests;
     return this.use(`${authRoute ? 'auth' : 'requests'} ${address}`, 1, limit);
   }
 
-  /** What a client has left of its FHIR points. */
+  /** How many FHIR points a client has left. */
   points(membershipId: string): RateLimitState {
     return this.use(`points ${membershipId}`, 0, this.limits.fhirPoints);
   }
 
-  /** Counts FHIR points of a client. Requests beyond the limit count as well. */
+  /**
+   * Counts FHIR points of a client. Requests beyond the limit count as well.
+   *
+   * @throws OperationOutcomeError 429 beyond the limit.
+   */
   chargePoints(membershipId: string, points: number): void {
     const state = this.use(`points ${membershipId}`, points, this.limits.fhirPoints);
     if (state.used > state.limit) {
@@ -73,7 +77,7 @@ export class RateLimiter {
   }
 }
 
-/** The outcome of a request over the limit; its `diagnostics` is JSON inside a string, like the server's. */
+/** The outcome for a request beyond the limit. Its `diagnostics` is JSON inside a string, as on the server. */
 function throttled({ msToReset, used, limit }: RateLimitState): OperationOutcome {
   const diagnostics = JSON.stringify({
     _remainingPoints: 0,

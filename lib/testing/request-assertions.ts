@@ -1,15 +1,15 @@
 import { AssertionError } from 'node:assert';
 import type { RecordedRequest } from './emulator.types';
 
-/** What the assertions look at: an emulator, or anything with recorded requests. */
+/** What the assertions check: an emulator, or anything else with recorded requests. */
 export interface RequestRecord {
   /** The requests that arrived, in order. */
   readonly requests: readonly RecordedRequest[];
 }
 
 /**
- * Asserts that the emulator got requests, and every one of them with exactly this identity. Requests for tokens carry
- * none and are left out.
+ * Asserts that the emulator received requests, and that each of them carried exactly this identity. Token requests carry
+ * no identity and do not count.
  *
  * @param reference the value of the header, for example `ProjectMembership/<id>`
  * @throws AssertionError of `node:assert`, so that any test runner shows it.
@@ -17,21 +17,21 @@ export interface RequestRecord {
 export function expectAllRequestsOnBehalfOf({ requests }: RequestRecord, reference: string): void {
   const relevant = withoutTokenRequests(requests);
   if (relevant.length === 0) {
-    throw assertion('Expected requests on behalf of an identity, but none was made', [], reference);
+    throw assertion('Expected requests on behalf of the identity, but none was made', [], reference);
   }
-  report('Expected every request to be on behalf of the identity', relevant, (sent) => sent === reference, reference);
+  const message = 'Expected every request to be on behalf of the identity, but some were not';
+  report(message, relevant, (sent) => sent === reference, reference);
 }
 
 /**
- * Asserts that no request ran with the client's own rights: every one carried an identity. Requests for tokens are left
- * out.
+ * Asserts that no request ran with the client's own rights, because each of them carried an identity. Token requests do
+ * not count.
  *
  * @throws AssertionError of `node:assert`.
  */
 export function expectNoRequestAsClientApplication({ requests }: RequestRecord): void {
-  report('Expected no request with the rights of the client itself', withoutTokenRequests(requests), (sent) =>
-    Boolean(sent?.trim()),
-  );
+  const message = "Expected no request with the client's own rights, but some had them";
+  report(message, withoutTokenRequests(requests), (sent) => Boolean(sent?.trim()));
 }
 
 /**
@@ -40,7 +40,7 @@ export function expectNoRequestAsClientApplication({ requests }: RequestRecord):
  * @throws AssertionError of `node:assert`.
  */
 export function expectNoRequests({ requests }: RequestRecord): void {
-  report('Expected no request', requests, () => false);
+  report('Expected no request, but some arrived', requests, () => false);
 }
 
 function withoutTokenRequests(requests: readonly RecordedRequest[]): RecordedRequest[] {
@@ -55,7 +55,7 @@ function report(
 ): void {
   const wrong = requests.filter(({ onBehalfOf }) => !isFine(onBehalfOf));
   if (wrong.length > 0) {
-    throw assertion(`${message}, but ${wrong.length} of ${requests.length} did otherwise`, wrong, expected);
+    throw assertion(`${message} (${wrong.length} of ${requests.length})`, wrong, expected);
   }
 }
 

@@ -9,11 +9,11 @@ import type { SearchHit } from './search';
 import type { SearchScope } from './search.types';
 import { currentVersion, type Row, type Version } from './store';
 
-/** A resource that the caller may know of. */
+/** A resource that the caller may know of, at one version. */
 export interface Seen {
   readonly row: Row;
   readonly version: Version;
-  /** Absent: the resource is deleted. */
+  /** Absent if the version records a deletion. */
   readonly resource?: StoredResource;
   readonly rule?: AccessPolicyResource;
 }
@@ -40,7 +40,7 @@ export class ResourceAccess {
     }
   }
 
-  /** The row, whatever the policy says; other projects are out of reach for everybody. */
+  /** Finds the row, whatever the rules of the policy say. A caller cannot reach another project. */
   findRow(resourceType: string, id: string): Row | undefined {
     if (!core.isUUID(id)) {
       return undefined;
@@ -49,7 +49,7 @@ export class ResourceAccess {
     return row && (!this.policy || row.project === this.host.project) ? row : undefined;
   }
 
-  /** The row, when the caller may know of it: what he cannot see is not there. */
+  /** Finds a resource that the caller may know of. One that the caller cannot see does not exist for them: 404. */
   visible(interaction: AccessPolicyInteraction, resourceType: string, id: string): Seen {
     if (!core.isUUID(id)) {
       return fail(core.notFound);
@@ -63,14 +63,14 @@ export class ResourceAccess {
       return { row, version, ...(resource && { resource }) };
     }
     if (!resource) {
-      // Criteria cannot be compared with nothing, so only a rule without them reveals a deletion.
+      // A deleted resource has nothing that criteria could match, so only a rule without criteria reveals it.
       return this.policy.allowsAll(interaction, resourceType) ? { row, version } : fail(core.notFound);
     }
     const rule = this.policy.ruleFor(interaction, version, resource) ?? fail(core.notFound);
     return { row, version, resource, rule };
   }
 
-  /** Like {@link visible}, and 410 for a deletion. */
+  /** Like {@link visible}, but throws 410 for a deleted resource. */
   readable(interaction: AccessPolicyInteraction, resourceType: string, id: string): Seen & SearchHit {
     const seen = this.visible(interaction, resourceType, id);
     return { ...seen, resource: seen.resource ?? fail(core.gone) };

@@ -2,7 +2,7 @@ import type { Resource } from './emulator.types';
 import { FHIR_JSON, type Answer, type Exchange } from './exchange';
 import type { StorageUrls } from './storage-urls';
 
-/** A resource with the headers of its version, or 304 when the caller has that version. */
+/** Responds with a resource and the headers of its version, or with 304 if the caller has that version already. */
 export function resourceAnswer(
   exchange: Exchange,
   storage: StorageUrls,

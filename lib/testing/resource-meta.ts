@@ -6,12 +6,12 @@ import { core } from './medplum-peers';
 import { searchValues } from './search-values';
 import { currentVersion, type Store } from './store';
 
-/** What the stamps of a write depend on. */
+/** What the `meta` that the server writes depends on. */
 export interface StampContext {
   readonly definitions: FhirDefinitions;
   readonly store: Store;
   readonly existing: StoredResource | undefined;
-  /** `undefined`: the server itself writes. */
+  /** `undefined` if the server itself writes. */
   readonly caller: Caller | undefined;
   readonly author: Reference | undefined;
   readonly extended: boolean;
@@ -20,7 +20,7 @@ export interface StampContext {
   readonly lastUpdated: string;
 }
 
-/** The resource as it is going to be stored: the server's stamps replace whatever the writer put into `meta`. */
+/** Prepares a resource for storing. The server's part of `meta` replaces whatever the writer put there. */
 export function draftResource(input: Resource & { id: string }, context: StampContext): StoredResource {
   const { caller, project } = context;
   const {
@@ -54,7 +54,7 @@ export function draftResource(input: Resource & { id: string }, context: StampCo
   return stamped;
 }
 
-/** The patients whose compartment the resource belongs to. */
+/** The patients to whose compartments the resource belongs. */
 function patientsOf(resource: StoredResource, { patientCompartment }: FhirDefinitions): Reference[] {
   if (resource.resourceType === 'Patient') {
     return [{ reference: `Patient/${resource.id}` }];
@@ -68,8 +68,8 @@ function patientsOf(resource: StoredResource, { patientCompartment }: FhirDefini
 }
 
 /**
- * Who may say it, says it: administrators in extended mode. Otherwise a new resource goes to the account of the
- * writer's policy and to the accounts of its patients, and an existing one stays where it is.
+ * The accounts of a resource. Administrators choose them in extended mode. Otherwise a new resource gets the account of
+ * the writer's policy and the accounts of its patients, and an existing one keeps its own.
  */
 function accountsOf(
   input: Resource,
@@ -99,7 +99,7 @@ function uniqueReferences(references: readonly Reference[]): Reference[] {
   return [...new Map(references.map((item) => [item.reference, item])).values()];
 }
 
-/** Whether storing `after` would change nothing: the same content, written for the same identity. */
+/** Whether storing `after` would change nothing, because content and identity are the same. */
 export function isUnchanged(before: StoredResource, after: StoredResource): boolean {
   return core.deepEquals(comparable(before), comparable(after));
 }
@@ -109,7 +109,7 @@ function comparable({ meta, ...rest }: StoredResource): unknown {
   return { ...rest, meta: compared };
 }
 
-/** The resource as an answer shows it. */
+/** The resource as a response shows it: without hidden fields, and with the server's part of `meta` only if extended. */
 export function presentResource(
   resource: StoredResource,
   extended: boolean,
@@ -126,7 +126,7 @@ export function presentResource(
   return { ...hidden, meta };
 }
 
-/** Takes back what the rule does not let the caller change: hidden and read-only fields keep their stored value. */
+/** Undoes changes that the rule does not allow: hidden and read-only fields keep their stored value. */
 export function changedResource<T extends Resource>(
   resource: T,
   original: Resource | undefined,
@@ -185,7 +185,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A copy without empty strings, lists and objects: the server drops them silently. `null` stays, to be refused. */
+/** A copy without empty strings, lists and objects, which the server drops silently. Validation refuses `null`. */
 export function withoutEmptyStrings<T>(value: T): T {
   return (cleaned(value) ?? {}) as T;
 }

@@ -3,7 +3,7 @@ import type { CompileFilter, Predicate, SearchScope } from './search.types';
 import { searchValues } from './search-values';
 import { currentVersion } from './store';
 
-/** `subject:Patient.family=x`: the resources whose reference leads to a match. Policies do not apply to the targets. */
+/** `subject:Patient.family=x` finds the resources that refer to a match. Policies do not apply to the targets. */
 export function compileChain(
   scope: SearchScope,
   resourceType: string,
@@ -36,7 +36,7 @@ export function compileChain(
   };
 }
 
-/** `_has:Observation:subject:status=x`: the resources that a match refers to. */
+/** `_has:Observation:subject:status=x` finds the resources that a match refers to. */
 export function compileReverseChain(
   scope: SearchScope,
   resourceType: string,

@@ -6,7 +6,7 @@ import type { CompiledFilter, Predicate, SearchScope } from './search.types';
 import { compileDate, compileNumber, type ValueTest } from './search-ordered';
 import { searchValues, type SearchValues } from './search-values';
 
-/** Names and addresses are compared by word, as the server's lookup tables do; other strings from their beginning. */
+/** Names and addresses match from the start of any word, as in the server's lookup tables. Other strings match from theirs. */
 const BY_WORD = new Set([
   'name',
   'family',
@@ -19,10 +19,10 @@ const BY_WORD = new Set([
   'address-state',
 ]);
 
-/** Parameters that the installed definitions have and the recorded server did not have. */
+/** Parameters that the installed definitions have, but the recorded server did not. */
 const NEWER_PARAMETERS = new Set(['ProjectMembership.active']);
 
-/** The search parameter, or the error that the server gives for an unknown one. */
+/** Returns the search parameter, or throws the server's error for an unknown one. */
 function requireParameter(scope: SearchScope, resourceType: string, code: string): SearchParameter {
   const parameter = core.getSearchParameter(resourceType, code);
   if (!parameter || (scope.serverVersion === '5.0' && NEWER_PARAMETERS.has(`${resourceType}.${code}`))) {
@@ -32,7 +32,7 @@ function requireParameter(scope: SearchScope, resourceType: string, code: string
 }
 
 /**
- * Makes a filter ready.
+ * Compiles a filter.
  *
  * @throws OperationOutcomeError (400) for unknown parameters and for values that the server refuses.
  */
@@ -98,7 +98,7 @@ function lookupKeys(
   return undefined;
 }
 
-/** A bare id means a Patient for `subject` and `patient`, else the only possible target. */
+/** A bare id refers to a Patient for `subject` and `patient`, else to the only possible target type. */
 function toReference(parameter: SearchParameter, value: string): string {
   if (value.includes('/') || value.includes(':')) {
     return value;
@@ -175,7 +175,7 @@ function compileToken(parameter: SearchParameter, resourceType: string, operator
 function compileReference(parameter: SearchParameter, value: string): ValueTest {
   const reference = toReference(parameter, value);
   if (parameter.code === '_compartment' && !value.includes('/')) {
-    // The server keeps the ids of compartments only, so an id alone finds them.
+    // The server stores only the ids of compartments, so an id alone finds them.
     return (values) => values.kind === 'reference' && values.values.some((known) => known.endsWith(`/${value}`));
   }
   return (values) => values.kind === 'reference' && values.values.includes(reference);

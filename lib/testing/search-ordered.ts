@@ -4,10 +4,10 @@ import type { MedplumServerVersion } from './emulator.types';
 import { core } from './medplum-peers';
 import type { SearchDate, SearchValues } from './search-values';
 
-/** Whether what a parameter finds in a resource satisfies one searched value. */
+/** Tests whether the values of a parameter in a resource satisfy one searched value. */
 export type ValueTest = (values: SearchValues) => boolean;
 
-/** A test for dates. The recorded server compares with instants, and takes whole days only for `date` elements. */
+/** Compiles a test for dates. The recorded server compares instants, and whole days only for `date` elements. */
 export function compileDate(
   parameter: SearchParameter,
   resourceType: string,
@@ -31,7 +31,7 @@ export function compileDate(
   return (values) => values.kind === 'date' && values.dates.some((date) => accepts(position(date)));
 }
 
-/** Newer servers compare with the whole time that the value covers: `1990` is any day of that year. */
+/** Newer servers compare with the whole period that the value covers: `1990` means any day of that year. */
 function compileDateWindow(operator: Operator, value: string): ValueTest {
   const start = Date.parse(value);
   if (Number.isNaN(start)) {
@@ -57,7 +57,7 @@ function endOf(value: string, start: number): number {
   return end.getTime();
 }
 
-/** For an ordered value: which side of the searched value (-1 before, 0 same, 1 after) satisfies the prefix. */
+/** Tests whether a position relative to the searched value (-1 before, 0 same, 1 after) satisfies the prefix. */
 function comparison(operator: Operator): (position: number) => boolean {
   switch (operator) {
     case 'ne':
@@ -77,7 +77,7 @@ function comparison(operator: Operator): (position: number) => boolean {
   }
 }
 
-/** A test for numbers and quantities; units are not compared. */
+/** Compiles a test for numbers and quantities. Units are not compared. */
 export function compileNumber(operator: Operator, value: string): ValueTest {
   const [text = ''] = value.split('|');
   const wanted = Number(text);

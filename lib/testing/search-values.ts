@@ -2,13 +2,13 @@ import type { SearchParameter } from '@medplum/fhirtypes' with { 'resolution-mod
 import type { StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 
-/** A date as a search sees it: the text as stored, and its first instant in milliseconds. */
+/** A date as a search sees it: the stored text, and its first instant in ms since the epoch. */
 export interface SearchDate {
   readonly text: string;
   readonly time: number;
 }
 
-/** What one search parameter finds in one resource. */
+/** The values that one search parameter has in one resource. */
 export type SearchValues =
   | { readonly kind: 'string'; readonly exact: readonly string[]; readonly folded: readonly string[] }
   | {
@@ -22,7 +22,7 @@ export type SearchValues =
 
 const TEXT = 'urn:display-text';
 
-/** The values of `code` in `resource`, remembered in `version`. Unknown parameters have none. */
+/** The values of `code` in `resource`, cached in `version`. Unknown parameters have none. */
 export function searchValues(
   version: { readonly values: Map<string, SearchValues> },
   resource: StoredResource,
@@ -37,7 +37,7 @@ export function searchValues(
   return values;
 }
 
-/** The keys by which an index finds a resource with these values: only equality is indexed. */
+/** The keys under which an index stores a resource with these values. Only equality is indexed. */
 export function indexKeys(values: SearchValues): readonly string[] {
   switch (values.kind) {
     case 'token':

@@ -6,7 +6,7 @@ import { searchValues } from './search-values';
 import type { CompiledFilter, SearchScope } from './search.types';
 import { currentVersion, type Row, type Version } from './store';
 
-/** Matches per page when the request names no `_count`, and at most. */
+/** Matches per page: the default without `_count`, and the maximum. */
 const DEFAULT_COUNT = 20;
 const MAX_COUNT = 1000;
 const MAX_OFFSET = 10_000;
@@ -23,16 +23,16 @@ export interface SearchPage {
   readonly hits: readonly SearchHit[];
   /** Number of all matches. */
   readonly total: number;
-  /** The request as it was understood: what the link `self` says. */
+  /** The request as it was understood. The link `self` shows it. */
   readonly request: SearchRequest;
   readonly next: SearchRequest | undefined;
   readonly previous: SearchRequest | undefined;
 }
 
 /**
- * Finds one page.
+ * Finds one page of matches.
  *
- * @param policyFilter Restricts a type to what the caller's policy lets him find; `undefined`: everything.
+ * @param policyFilter what the caller's policy lets them find of a type; `undefined` for everything.
  */
 export function findPage(
   scope: SearchScope,
@@ -87,7 +87,7 @@ function findHits(
   return hits;
 }
 
-/** The smallest set of rows that an index can name; without one, the rows of the project. */
+/** The smallest set of rows that an index finds for a filter. If no index helps, all rows of the project. */
 function candidates({ store, project }: SearchScope, resourceType: string, filters: CompiledFilter[]): Iterable<Row> {
   let best: ReadonlySet<Row> | undefined;
   for (const { lookup } of filters) {
@@ -101,7 +101,7 @@ function candidates({ store, project }: SearchScope, resourceType: string, filte
 
 type SortKey = string | number | undefined;
 
-/** In place; without rules the order of creation stays. Missing values are last, in descending order first. */
+/** Sorts in place. Without rules, the order of creation stays. Missing values come last, in descending order first. */
 function sortHits(hits: SearchHit[], rules: readonly SortRule[] = []): void {
   const known = rules.filter(({ code }) =>
     hits.some(({ resource }) => core.getSearchParameter(resource.resourceType, code)),
@@ -153,7 +153,7 @@ function compareKeys(a: SortKey, b: SortKey): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** The server replaces offsets by cursors where the order is the order of writing. */
+/** The server uses cursors instead of offsets if the matches are in the order of writing. */
 function usesCursor(request: SearchRequest, count: number): boolean {
   const [rule, ...others] = request.sortRules ?? [];
   return (
@@ -169,7 +169,7 @@ function cursorPage(hits: readonly SearchHit[], request: SearchRequest, count: n
   const from = Number(/^2-(\d+)$/.exec(request.cursor ?? '')?.[1] ?? 0);
   const rest = hits.filter(({ version }) => Date.parse(version.lastUpdated) >= from);
   let end = Math.min(count, rest.length);
-  // A cursor is a millisecond: resources of the same one stay on the same page.
+  // A cursor is a time in milliseconds, so resources of the same millisecond must stay on one page.
   while (rest[end] && rest[end]?.version.lastUpdated === rest[end - 1]?.version.lastUpdated) {
     end++;
   }

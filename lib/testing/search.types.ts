@@ -5,7 +5,7 @@ import type { Store, Version } from './store';
 /** Where a search looks. */
 export interface SearchScope {
   readonly store: Store;
-  /** Id of the project whose resources are seen. */
+  /** Id of the project whose resources are searched. */
   readonly project: string | undefined;
   readonly serverVersion: MedplumServerVersion;
 }
@@ -13,12 +13,12 @@ export interface SearchScope {
 /** Whether the resource of a version matches. */
 export type Predicate = (version: Version, resource: StoredResource) => boolean;
 
-/** A filter made ready for many resources. */
+/** A filter that is compiled once and tests many resources. */
 export interface CompiledFilter {
   readonly matches: Predicate;
-  /** When an index can name the candidates: the parameter and the values to look up. */
+  /** The parameter and the values to look up, if an index can find the candidates. */
   readonly lookup?: { readonly code: string; readonly keys: readonly string[] };
 }
 
-/** Makes a filter ready; throws an OperationOutcomeError (400) for unknown parameters and refused values. */
+/** Compiles a filter. Throws an OperationOutcomeError (400) for unknown parameters and refused values. */
 export type CompileFilter = (scope: SearchScope, resourceType: string, filter: Filter) => CompiledFilter;

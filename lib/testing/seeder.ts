@@ -15,9 +15,9 @@ import type { EmulatorState } from './emulator-state';
 import type { AccessPolicy, Project, ProjectMembership, Reference, Resource, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 
-/** What fixtures say beyond it. */
+/** What fixtures can say about a client. */
 interface FixtureClientInput extends ClientInput {
-  /** The client gets a policy later, so seeded resources are not written in its name. */
+  /** The client gets a policy later, so it must not become the author of seeded resources. */
   restricted?: boolean;
 }
 
@@ -144,15 +144,15 @@ export class Seeder {
     if (id === undefined || !this.projects.includes(id)) {
       throw new Error(
         project === undefined
-          ? 'The emulator has no project yet: call createProject() first'
-          : `The emulator has no project "${project}": pass the id or reference that createProject() gave`,
+          ? 'The emulator has no project yet. Call createProject() first.'
+          : `The emulator has no project "${project}". Pass the id or reference that createProject() returned.`,
       );
     }
     return id;
   }
 }
 
-/** Makes a person a member of a project, with a User of his own. Written by the server itself, like an invitation. */
+/** Makes a person a member of a project, with a User of their own. The server itself writes both, as for an invitation. */
 export async function enrol(
   state: EmulatorState,
   project: string,

@@ -10,11 +10,11 @@ export interface SeededProject {
   readonly reference: string;
 }
 
-/** A client application that was created. Its secret is random: it cannot be guessed and exists only in this process. */
+/** A client application that was created. Its secret is random and exists only in this process. */
 export interface SeededClient {
   /** The client id. */
   readonly id: string;
-  /** The secret of the client, random per start. */
+  /** The client's secret, random per start. */
   readonly secret: string;
   /** `ClientApplication/<id>` */
   readonly reference: string;
@@ -24,7 +24,7 @@ export interface SeededClient {
 
 /** A person who was made a member of a project. */
 export interface SeededMember {
-  /** `ProjectMembership/<id>`: what goes into `X-Medplum-On-Behalf-Of` */
+  /** `ProjectMembership/<id>`, the value for `X-Medplum-On-Behalf-Of` */
   readonly membership: string;
   /** `Practitioner/<id>`, `Patient/<id>` or `RelatedPerson/<id>` */
   readonly profile: string;
@@ -32,10 +32,10 @@ export interface SeededMember {
   readonly externalId: string;
 }
 
-/** Rules of an access policy, a whole policy, or the reference of one that exists (`AccessPolicy/<id>`). */
+/** Rules of an access policy, a whole policy, or the reference of an existing one (`AccessPolicy/<id>`). */
 export type PolicyInput = readonly AccessPolicyResource[] | Omit<AccessPolicy, 'resourceType'> | string;
 
-/** What {@link MedplumEmulator.createProject} takes. */
+/** Input of {@link MedplumEmulator.createProject}. */
 export interface ProjectInput {
   /** Name of the project. */
   name?: string;
@@ -45,29 +45,29 @@ export interface ProjectInput {
   strictMode?: boolean;
 }
 
-/** What {@link MedplumEmulator.createClient} takes. */
+/** Input of {@link MedplumEmulator.createClient}. */
 export interface ClientInput {
-  /** Name of the ClientApplication: the `display` of `meta.author`. */
+  /** Name of the ClientApplication, which becomes the `display` of `meta.author`. */
   name?: string;
   /** Id or reference of the project. Default: the first project. */
   project?: string;
   /** Whether it may act on behalf of others. Default `true`. */
   admin?: boolean;
-  /** Access policy of the client itself. Default: none, all resources of the project. */
+  /** Access policy of the client itself. Default: none, so that it reaches all resources of the project. */
   policy?: PolicyInput;
 }
 
-/** What {@link MedplumEmulator.createMember} takes. */
+/** Input of {@link MedplumEmulator.createMember}. */
 export interface MemberInput {
-  /** Who it is: a new Practitioner, Patient or RelatedPerson, or the reference of one that exists. */
+  /** The person: a new Practitioner, Patient or RelatedPerson, or the reference of an existing one. */
   profile: Resource | string;
-  /** What he may do. Default: everything in his project but administration, as on a real server. */
+  /** What the member may do. Default: everything in the project except administration, as on a real server. */
   policy?: PolicyInput;
-  /** Further policies with parameters. */
+  /** Further policies, with parameters. */
   access?: readonly ProjectMembershipAccess[];
-  /** Project administrator. Default `false`. */
+  /** Makes the member a project administrator. Default `false`. */
   admin?: boolean;
-  /** `false`: an inactive membership. */
+  /** `false` makes the membership inactive. */
   active?: boolean;
   /** `externalId` of the membership. Default: random. */
   externalId?: string;
@@ -75,7 +75,7 @@ export interface MemberInput {
   project?: string;
 }
 
-/** Where a seeded resource goes. */
+/** Where a seeded resource is stored. */
 export interface ResourceInput {
   /** Id or reference of the project. Default: the first project. */
   project?: string;

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { MedplumServerVersion } from './emulator.types';
 import type { Answer } from './exchange';
 
-/** What the version-dependent headers of an answer depend on. */
+/** What the headers that differ between versions depend on. */
 export interface VersionContext {
   readonly serverVersion: MedplumServerVersion;
   readonly headers: IncomingHttpHeaders;
@@ -11,19 +11,19 @@ export interface VersionContext {
   readonly traceId: string;
 }
 
-/** Newer servers are reached under a project's address as well; the older one knows no such path. */
+/** Strips `/api`, and on newer servers a project's prefix. The older server does not know such a prefix. */
 export function withoutProjectPrefix(path: string, serverVersion: MedplumServerVersion): string {
   const api = path.replace(/^\/api(?=\/fhir\/)/, '');
   return serverVersion === '5.0' ? api : api.replace(/^(\/api)?\/projects\/[\da-f-]{36}(?=\/)/, '');
 }
 
-/** Whether the tag for the server's log, which newer servers take, is one: up to 128 printable ASCII characters. */
+/** Whether the log tag is valid: 1 to 128 printable ASCII characters. Only newer servers read it. */
 export function hasValidLogTag(headers: IncomingHttpHeaders, serverVersion: MedplumServerVersion): boolean {
   const tag = headers['x-medplum-log-tag'];
   return serverVersion === '5.0' || tag === undefined || (typeof tag === 'string' && /^[ -~]{1,128}$/.test(tag));
 }
 
-/** Adds the headers that differ between the versions: ids of the request, and the scheme of a 401. */
+/** Adds the headers that differ between versions: the ids of the request, and the challenge of a 401. */
 export function withVersionHeaders(answer: Answer, context: VersionContext): Answer {
   const { serverVersion, headers, query, requestId, traceId } = context;
   const isNewer = serverVersion !== '5.0';

@@ -6,16 +6,16 @@ import { fail } from './outcome-error';
 import type { Answer, Exchange } from './exchange';
 import { currentVersion } from './store';
 
-/** How long a signed address works, in seconds. */
+/** How long a signed URL works, in seconds. */
 const LIFETIME_SECONDS = 3600;
 
-/** Signed addresses of Binary content: whoever has one needs no other credentials. The key is random per emulator. */
+/** Signs URLs of Binary content. Whoever has such a URL needs no other credentials. Each emulator has its own random key. */
 export class StorageUrls {
   private readonly key = randomBytes(32);
 
   constructor(private readonly state: EmulatorState) {}
 
-  /** The signed address of a Binary's current content; `undefined` when there is none. */
+  /** The signed URL of a Binary's current content; `undefined` if there is none. */
   sign(id: string): string | undefined {
     const row = this.state.store.get('Binary', id);
     const version = row && currentVersion(row);
@@ -27,7 +27,7 @@ export class StorageUrls {
     return `${this.state.baseUrl}${path}?Expires=${expires}&Signature=${this.signature(path, expires)}`;
   }
 
-  /** Replaces `Binary/<id>` in `url` elements of an answer by signed addresses. */
+  /** Replaces `Binary/<id>` in the `url` elements of a response by signed URLs. */
   inject(json: string): string {
     return json.includes('"url":"Binary/')
       ? json.replace(/"url":"Binary\/([0-9a-f-]{36})"/g, (whole, id: string) => {
@@ -37,7 +37,7 @@ export class StorageUrls {
       : json;
   }
 
-  /** Replaces signed addresses in a body by `Binary/<id>`: what is stored outlives a signature. */
+  /** Replaces signed URLs in a body by `Binary/<id>`, because stored resources outlive a signature. */
   strip(value: unknown): unknown {
     const prefix = `${this.state.baseUrl}storage/`;
     const text = JSON.stringify(value);
@@ -72,7 +72,7 @@ export class StorageUrls {
   }
 }
 
-/** The server names the charset of texts, whatever the upload said. */
+/** Adds the charset to the type of a text, as the server does. */
 export function withCharset(contentType: string): string {
   return /^(text\/|application\/(json|javascript)\b)/.test(contentType) && !contentType.includes('charset=')
     ? `${contentType}; charset=utf-8`

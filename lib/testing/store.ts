@@ -6,10 +6,10 @@ import { indexKeys, searchValues, type SearchValues } from './search-values';
 export interface Version {
   readonly versionId: string;
   readonly lastUpdated: string;
-  /** Grows with every write of the store: the order of writes within one millisecond. */
+  /** Grows with every write of the store, and so orders the writes of one millisecond. */
   readonly sequence: number;
   readonly resource?: StoredResource;
-  /** Values of search parameters, found once per version and parameter. */
+  /** Values of search parameters, extracted once per version and parameter. */
   readonly values: Map<string, SearchValues>;
 }
 
@@ -23,21 +23,23 @@ export interface Row {
 
 type Index = Map<string, Set<Row>>;
 
-/** What a transaction has to take back when it fails. */
+/** The steps that undo the writes of a failed transaction. */
 export type UndoLog = (() => void)[];
 
 /** The newest version of a row. */
 export function currentVersion(row: Row): Version {
   const version = row.versions.at(-1);
   if (!version) {
-    throw new Error(`The row ${row.resourceType}/${row.id} has no version`);
+    throw new Error(
+      `A ${row.resourceType} in the emulator has no version. This is a bug in nestjs-medplum: report it.`,
+    );
   }
   return version;
 }
 
 class Table {
   readonly rows = new Map<string, Row>();
-  /** By search parameter, built when first asked for, kept up to date afterwards. */
+  /** One index per search parameter. It is built when it is first used, and kept up to date from then on. */
   private readonly indexes = new Map<string, Index>();
 
   /** The rows whose current version has `key` under the search parameter `code`. */
@@ -53,7 +55,7 @@ class Table {
     return index.get(key);
   }
 
-  /** Replaces what the indexes know of `before` by what is to be found under `after`. */
+  /** Replaces the index entries of `before` by those of `after`. */
   reindex(row: Row, before: Version | undefined, after: Version | undefined): void {
     for (const [code, index] of this.indexes) {
       for (const key of before?.resource ? indexKeys(searchValues(before, before.resource, code)) : []) {
@@ -65,7 +67,7 @@ class Table {
     }
   }
 
-  /** Takes a version back, as if it had never been written. */
+  /** Removes a version, as if it had never been written. */
   remove(row: Row, version: Version): void {
     const wasCurrent = row.versions.at(-1) === version;
     row.versions.splice(row.versions.indexOf(version), 1);
@@ -89,12 +91,12 @@ class Table {
   }
 }
 
-/** State of a store that {@link Store.restore} goes back to. Opaque. */
+/** The state of a store, for {@link Store.restore}. Opaque. */
 export interface StoreSnapshot {
   readonly rows: readonly Row[];
 }
 
-/** Versioned resources in memory, with indexes, one transaction at a time, and snapshots. */
+/** Versioned resources in memory, with indexes and snapshots. It runs one transaction at a time. */
 export class Store {
   private tables = new Map<string, Table>();
   private readonly blobs = new Map<string, Buffer>();
@@ -125,15 +127,15 @@ export class Store {
       : new Set([...found, ...others.flatMap((key) => [...(table?.find(code, key) ?? [])])]);
   }
 
-  /** A version that is not stored yet, for `resource` as it is going to be; without a resource: a deletion. */
+  /** Makes a version that is not stored yet. Without a resource it records a deletion. */
   draft(resource: StoredResource | undefined, lastUpdated: string, versionId: string = randomUUID()): Version {
     return { versionId, lastUpdated, sequence: ++this.sequence, values: new Map(), ...(resource && { resource }) };
   }
 
   /**
-   * Appends a version, and with it the row when it is new.
+   * Appends a version, and creates the row if it is new.
    *
-   * @param undo of the transaction that writes: each takes back its own writes and nobody else's
+   * @param undo log of the transaction that writes. Each transaction undoes only its own writes.
    */
   append(resourceType: string, id: string, project: string | undefined, version: Version, undo?: UndoLog): void {
     const table = this.tables.get(resourceType) ?? new Table();
@@ -154,12 +156,12 @@ export class Store {
     this.blobs.set(`${id}/${versionId}`, content);
   }
 
-  /** Resolves when no transaction is running; `undefined` when none is, so that nobody waits without need. */
+  /** Resolves when no transaction is running any more; `undefined` if none is, so that nobody waits without need. */
   settled(): Promise<unknown> | undefined {
     return this.queue;
   }
 
-  /** Runs `work` alone and takes its writes back when it fails. Waits for a running transaction first. */
+  /** Waits for running transactions, then runs `work` alone. If `work` fails, its writes are undone. */
   async transaction<T>(work: (undo: UndoLog) => Promise<T>): Promise<T> {
     const run = async (): Promise<T> => {
       const undo: UndoLog = [];

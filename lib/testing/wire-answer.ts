@@ -4,10 +4,10 @@ import type { RecordedRequest } from './emulator.types';
 import type { Answer } from './exchange';
 import type { Fault } from './faults';
 
-/** An entry of the request log, whose status is not known at first. */
+/** An entry of the request log. Its status is filled in when the response is sent. */
 export type Logged = { -readonly [K in keyof RecordedRequest]: RecordedRequest[K] };
 
-/** The answer that a fault gives instead of the emulator's own. */
+/** The response that a fault puts in place of the emulator's own. */
 export function faultAnswer(fault: Fault | undefined): Answer | undefined {
   if (fault?.redirect !== undefined) {
     return { status: fault.status ?? 307, headers: { ...fault.headers, location: fault.redirect } };
@@ -28,7 +28,7 @@ export function faultAnswer(fault: Fault | undefined): Answer | undefined {
   };
 }
 
-/** Bodies below this size are sent as they are, in bytes. */
+/** Size in bytes below which bodies are sent uncompressed. */
 const MIN_COMPRESSED = 1024;
 
 function compress(body: Buffer, accepted: string): { body: Buffer; encoding?: string } {
@@ -41,7 +41,7 @@ function compress(body: Buffer, accepted: string): { body: Buffer; encoding?: st
   return /\bgzip\b/.test(accepted) ? { body: gzipSync(body, { level: 1 }), encoding: 'gzip' } : { body };
 }
 
-/** Sends an answer, as far as the fault lets it through. */
+/** Sends a response, as far as the fault lets it through. */
 export function sendAnswer(
   request: IncomingMessage,
   response: ServerResponse,

@@ -2,7 +2,7 @@ import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolutio
 import type { Resource } from './emulator.types';
 import { core } from './medplum-peers';
 
-/** Whether all write constraints of the rule hold: FHIRPath with `%before` and `%after`. */
+/** Whether all write constraints of the rule hold. They are FHIRPath expressions with `%before` and `%after`. */
 export function satisfiesConstraints(
   rule: AccessPolicyResource,
   before: Resource | undefined,

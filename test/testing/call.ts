@@ -1,32 +1,32 @@
 import type { MedplumEmulator } from 'nestjs-medplum/testing';
 
-/** What {@link call} sends beside method and path. */
+/** What {@link call} sends besides method and path. */
 export interface CallOptions {
   onBehalfOf?: string;
   extended?: boolean;
   headers?: Record<string, string>;
   body?: unknown;
-  /** `id:secret`; `null`: no Authorization. Default: the emulator's first client. */
+  /** `id:secret`; `null` sends no `Authorization`. Default: the emulator's first client. */
   credentials?: string | null;
 }
 
-/** An answer, with its body as text and, where it is JSON, as a value. */
-export interface CallAnswer {
+/** A response, with its body as text and, if it is JSON, as a value. */
+export interface CallResponse {
   status: number;
   headers: Headers;
   text: string;
   json: Record<string, unknown>;
-  /** The body's `id`, or an empty text. */
+  /** The body's `id`, or an empty string. */
   id: string;
 }
 
-/** One plain HTTP request to an emulator: these tests judge the server alone, without the library. */
+/** Sends one plain HTTP request to an emulator, because these tests check the server without the library. */
 export async function call(
   emulator: MedplumEmulator,
   method: string,
   path: string,
   { onBehalfOf, extended, headers, body, credentials }: CallOptions = {},
-): Promise<CallAnswer> {
+): Promise<CallResponse> {
   const { clientId, clientSecret } = emulator.options();
   const login = credentials === undefined ? `${clientId}:${clientSecret}` : credentials;
   const response = await fetch(emulator.baseUrl + path, {

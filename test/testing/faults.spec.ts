@@ -14,7 +14,7 @@ describe('injected faults', () => {
 
   afterAll(() => emulator.close());
 
-  it('answer with a status and headers, as often as said', async () => {
+  it('respond with a status and headers, as often as `times` says', async () => {
     const fault = emulator.injectFault({ status: 503, headers: { 'retry-after': '1' }, times: 2 });
     const first = await call(emulator, 'GET', path);
     expect([first.status, first.headers.get('retry-after')]).toEqual([503, '1']);
@@ -23,7 +23,7 @@ describe('injected faults', () => {
     expect(fault.met).toBe(2);
   });
 
-  it('meet only what they match: method, path, identity', async () => {
+  it('hit only requests whose method, path and identity match', async () => {
     emulator.injectFault({ method: ['POST', 'put'], status: 500, times: Infinity });
     emulator.injectFault({ path: /\/Observation$/, status: 501, times: Infinity });
     emulator.injectFault({ path: '/fhir/R4/Patient', onBehalfOf: 'garbage', status: 502, times: Infinity });
@@ -61,7 +61,7 @@ describe('injected faults', () => {
     );
   });
 
-  it('delay the usual answer', async () => {
+  it('delay the usual response', async () => {
     emulator.injectFault({ delayMs: 60 });
     const start = performance.now();
     expect((await call(emulator, 'GET', path)).status).toBe(200);
@@ -70,8 +70,8 @@ describe('injected faults', () => {
 
   it('redirect to another origin', async () => {
     emulator.injectFault({ redirect: 'http://elsewhere.example/' });
-    const answer = await call(emulator, 'GET', path);
-    expect([answer.status, answer.headers.get('location')]).toEqual([307, 'http://elsewhere.example/']);
+    const response = await call(emulator, 'GET', path);
+    expect([response.status, response.headers.get('location')]).toEqual([307, 'http://elsewhere.example/']);
   });
 
   it('change the content type', async () => {
@@ -79,14 +79,14 @@ describe('injected faults', () => {
     expect((await call(emulator, 'GET', path)).headers.get('content-type')).toBe('text/html');
   });
 
-  it('make sense, or are refused', () => {
+  it('are refused if a number is out of range', () => {
     expect(() => emulator.injectFault({ status: 99 })).toThrow(
       "A fault's status must be a number from 200 to 599, got 99",
     );
     expect(() => emulator.injectFault({ delayMs: NaN })).toThrow("A fault's delayMs");
   });
 
-  it('can be there from the start', async () => {
+  it('can be injected from the start', async () => {
     const other = await MedplumEmulator.start({ faults: [{ path: '/healthcheck', status: 503 }] });
     try {
       expect((await call(other, 'GET', 'healthcheck')).status).toBe(503);

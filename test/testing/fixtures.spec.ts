@@ -5,7 +5,7 @@ const start = (fixtures: unknown): Promise<MedplumEmulator> =>
   MedplumEmulator.start({ fixtures: fixtures as EmulatorFixtures });
 
 describe('fixtures', () => {
-  it('fill projects, clients, resources and memberships, under symbolic names', async () => {
+  it('create projects, clients, resources and memberships under symbolic names', async () => {
     const emulator = await start({
       projects: [{ name: 'P' }],
       clients: [{ name: 'C', project: 'P', title: 'Clinic', admin: true }],
@@ -33,15 +33,15 @@ describe('fixtures', () => {
     });
     try {
       const { vars } = emulator.seeded();
-      const answer = await call(emulator, 'GET', `fhir/R4/${vars.PAT}`, { onBehalfOf: vars['ADA.membership'] });
-      expect(answer.status).toBe(200);
+      const response = await call(emulator, 'GET', `fhir/R4/${vars.PAT}`, { onBehalfOf: vars['ADA.membership'] });
+      expect(response.status).toBe(200);
       expect(emulator.options('C').clientSecret).toBe(vars['C.secret']);
     } finally {
       await emulator.close();
     }
   });
 
-  it('are refused with every problem when they are malformed', async () => {
+  it('are refused with a list of every problem if they are malformed', async () => {
     const fixtures = {
       projects: [{ name: 'P' }, { name: 'P' }],
       clients: [{ name: 'C', project: 'Q' }],
@@ -60,19 +60,19 @@ describe('fixtures', () => {
     await expect(start(fixtures)).rejects.toThrow(
       [
         'The fixtures have 8 problem(s):',
-        '- patients: there is no such section; there are projects, clients, resources, memberships',
+        '- patients: there is no such section; use projects, clients, resources, memberships',
         '- projects[1].name: "P" is used twice',
-        '- clients[0].project: nothing before is named "Q"',
+        '- clients[0].project: must be the name of an earlier fixture, got "Q"',
         '- resources[0].resource: resourceType must be a FHIR or Medplum resource type, got "Frobnicator"',
-        '- resources[1]: needs either resource or binary',
-        '- resources[2].resource: nothing before is named "LATER"',
-        '- memberships[0].profile: "X" is a Frobnicator',
-        '- memberships[0].accessPolicy: "Z" is a Patient',
+        '- resources[1]: needs either resource or binary, and not both',
+        '- resources[2].resource: {{LATER}} must be the name of an earlier fixture',
+        '- memberships[0].profile: must not be "X", whose type is Frobnicator',
+        '- memberships[0].accessPolicy: must not be "Z", whose type is Patient',
       ].join('\n'),
     );
   });
 
-  it('are refused with every resource that is not valid FHIR', async () => {
+  it('are refused with a list of every resource that is not valid FHIR', async () => {
     const fixtures = {
       projects: [{ name: 'P' }],
       clients: [{ name: 'C', project: 'P', admin: true }],
@@ -86,7 +86,7 @@ describe('fixtures', () => {
     );
   });
 
-  it.each([null, [], 'text'])('%j is refused', async (fixtures) => {
+  it.each([null, [], 'text'])('are refused if they are %j', async (fixtures) => {
     await expect(start(fixtures)).rejects.toThrow('they must be an object');
   });
 });

@@ -154,7 +154,7 @@ const headers = fc.record(
   { requiredKeys: [] },
 );
 
-describe('the emulator, asked anything', () => {
+describe('the emulator under random requests', () => {
   let emulator: MedplumEmulator;
   let member: SeededMember;
 
@@ -189,7 +189,7 @@ describe('the emulator, asked anything', () => {
       outgoing.end(content);
     });
 
-  it('answers every request with a status that the real server could give', async () => {
+  it('responds to every request with a status that the real server could give', async () => {
     const { clientId, clientSecret } = emulator.options();
     const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
     const identity = fc.oneof(
@@ -221,7 +221,7 @@ describe('the emulator, asked anything', () => {
             ...(onBehalfOf !== null && { 'x-medplum-on-behalf-of': onBehalfOf }),
           };
           const status = await send(method, target, all, content);
-          // 500 is what the server answers to malformed percent-encoding, and to nothing else.
+          // The server responds with 500 to malformed percent-encoding, and to nothing else.
           expect(status === 500 ? /%(?![0-9a-f]{2})|%00|%[89a-f]/i.test(target) : status >= 200 && status < 500).toBe(
             true,
           );
@@ -231,7 +231,7 @@ describe('the emulator, asked anything', () => {
     );
   }, 60_000);
 
-  it('survives bytes that are no HTTP', async () => {
+  it('survives bytes that are not HTTP', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         await new Promise<void>((resolve) => {

@@ -16,7 +16,7 @@ describe('MedplumEmulator', () => {
 
   afterAll(() => emulator.close());
 
-  it('listens on loopback and gives options for MedplumModule', () => {
+  it('listens on loopback and returns options for MedplumModule', () => {
     expect(emulator.options()).toEqual({
       baseUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/),
       clientId: expect.any(String),
@@ -24,7 +24,7 @@ describe('MedplumEmulator', () => {
     });
   });
 
-  it('lets the client itself read everything, and the identity only what his policy grants', async () => {
+  it('lets the client itself read everything, and an identity only what its policy grants', async () => {
     const hidden = await emulator.createResource({ resourceType: 'Patient', gender: 'male' });
     expect((await call(emulator, 'GET', `fhir/R4/Patient/${hidden.id}`)).status).toBe(200);
     expect((await call(emulator, 'GET', `fhir/R4/Patient/${hidden.id}`, { onBehalfOf: ada.membership })).status).toBe(
@@ -33,7 +33,7 @@ describe('MedplumEmulator', () => {
     expect((await call(emulator, 'GET', 'fhir/R4/Observation', { onBehalfOf: ada.membership })).status).toBe(403);
   });
 
-  it('stamps who wrote and for whom', async () => {
+  it('records who wrote a resource, and on whose behalf', async () => {
     const body = { resourceType: 'Patient', gender: 'female' };
     const created = await call(emulator, 'POST', 'fhir/R4/Patient', { onBehalfOf: ada.profile, extended: true, body });
     expect(created.status).toBe(201);
@@ -68,14 +68,14 @@ describe('MedplumEmulator', () => {
     expect(JSON.stringify({ emulator })).not.toContain(clientSecret);
   });
 
-  it('compresses large bodies when asked', async () => {
+  it('compresses large bodies on request', async () => {
     const text = 'x'.repeat(5000);
     const patient = await emulator.createResource({ resourceType: 'Patient', name: [{ text }] });
     for (const encoding of ['gzip', 'br']) {
       const headers = { 'accept-encoding': encoding };
-      const answer = await call(emulator, 'GET', `fhir/R4/Patient/${patient.id}`, { headers });
-      expect(answer.headers.get('content-encoding')).toBe(encoding);
-      expect(answer.json).toMatchObject({ name: [{ text }] });
+      const response = await call(emulator, 'GET', `fhir/R4/Patient/${patient.id}`, { headers });
+      expect(response.headers.get('content-encoding')).toBe(encoding);
+      expect(response.json).toMatchObject({ name: [{ text }] });
     }
   });
 
@@ -105,23 +105,25 @@ describe('MedplumEmulator', () => {
     try {
       expect(other.baseUrl).not.toBe(emulator.baseUrl);
       const { clientId, clientSecret } = emulator.options();
-      const answer = await call(other, 'GET', 'fhir/R4/Patient', { credentials: `${clientId}:${clientSecret}` });
-      expect(answer.status).toBe(401);
+      const response = await call(other, 'GET', 'fhir/R4/Patient', { credentials: `${clientId}:${clientSecret}` });
+      expect(response.status).toBe(401);
     } finally {
       await other.close();
     }
   });
 
-  it('says so when the port is in use', async () => {
+  it('says that a port is in use', async () => {
     const port = Number(new URL(emulator.baseUrl).port);
     await expect(MedplumEmulator.start({ port })).rejects.toThrow(`Port ${port} on 127.0.0.1 is in use`);
   });
 
-  it('names the clients that exist when another one is asked for', () => {
-    expect(() => emulator.options('nobody')).toThrow('The emulator has no client "nobody". Known clients: default');
+  it('names the clients that it has if you ask for another one', () => {
+    expect(() => emulator.options('nobody')).toThrow(
+      'The emulator has no client "nobody". Use one of the known clients: default.',
+    );
   });
 
-  it('does not start in production without being told so', async () => {
+  it('does not start in production unless you allow it', async () => {
     const before = process.env.NODE_ENV;
     process.env.NODE_ENV = 'production';
     try {

@@ -1,7 +1,7 @@
 import { MedplumEmulator, type SeededMember } from 'nestjs-medplum/testing';
-import { call, type CallAnswer } from './call';
+import { call, type CallResponse } from './call';
 
-/** What the recorded cases do not show, but the contract says. */
+/** Behaviour that the contract describes, but no recorded case shows. */
 describe('server semantics', () => {
   let emulator: MedplumEmulator;
   let clerk: SeededMember;
@@ -26,13 +26,13 @@ describe('server semantics', () => {
 
   afterAll(() => emulator.close());
 
-  const createPatient = async (body: object = {}, onBehalfOf?: string): Promise<CallAnswer> =>
+  const createPatient = async (body: object = {}, onBehalfOf?: string): Promise<CallResponse> =>
     call(emulator, 'POST', 'fhir/R4/Patient', {
       body: { resourceType: 'Patient', ...body },
       ...(onBehalfOf && { onBehalfOf }),
     });
 
-  it('pages through everything once, by offset and by cursor', async () => {
+  it('pages through every match exactly once, by offset and by cursor', async () => {
     const family = 'Paged';
     for (let index = 0; index < 45; index++) {
       await emulator.createResource({ resourceType: 'Patient', name: [{ family }] });
@@ -49,7 +49,7 @@ describe('server semantics', () => {
     }
   });
 
-  it('applies write constraints to what is before and after', async () => {
+  it('applies write constraints to the resource before and after the write', async () => {
     const member = await emulator.createMember({
       profile: { resourceType: 'Practitioner', name: [{ family: 'W' }] },
       policy: [
@@ -64,7 +64,7 @@ describe('server semantics', () => {
     expect((await createPatient({ active: false }, member.membership)).status).toBe(403);
   });
 
-  it('rolls transactions back, and nothing that others write meanwhile', async () => {
+  it('rolls back a failed transaction, but nothing that others write meanwhile', async () => {
     const resource = { resourceType: 'Observation', status: 'final', code: { text: 'tx' } };
     const entry = [
       { request: { method: 'POST', url: 'Observation' }, resource },
@@ -79,9 +79,9 @@ describe('server semantics', () => {
     expect((await call(emulator, 'GET', 'fhir/R4/Patient?name=Meanwhile&_summary=count')).json.total).toBe(20);
   });
 
-  it('creates one resource of many concurrent conditional creates', async () => {
+  it('creates a single resource from many concurrent conditional creates', async () => {
     const identifier = [{ system: 'urn:test', value: 'once' }];
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, () =>
         call(emulator, 'POST', 'fhir/R4/Patient', {
           headers: { 'if-none-exist': 'identifier=urn:test|once' },
@@ -89,15 +89,15 @@ describe('server semantics', () => {
         }),
       ),
     );
-    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+    expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
       ...Array.from({ length: 19 }, () => 200),
       201,
     ]);
   });
 
-  it('lets one of many updates with the same If-Match through', async () => {
+  it('accepts only one of many updates with the same If-Match', async () => {
     const { id, headers } = await createPatient();
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 10 }, (_, index) =>
         call(emulator, 'PUT', `fhir/R4/Patient/${id}`, {
           headers: { 'if-match': headers.get('etag') ?? '' },
@@ -105,15 +105,15 @@ describe('server semantics', () => {
         }),
       ),
     );
-    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+    expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
       200,
       ...Array.from({ length: 9 }, () => 412),
     ]);
   });
 
-  it('wipes accounts when an administrator says so in extended mode, and only then', async () => {
+  it('clears accounts only if an administrator asks for it in extended mode', async () => {
     const { id } = await createPatient({}, clerk.membership);
-    const put = (options: object): Promise<CallAnswer> =>
+    const put = (options: object): Promise<CallResponse> =>
       call(emulator, 'PUT', `fhir/R4/Patient/${id}`, {
         body: { resourceType: 'Patient', id, meta: {}, ...options },
       });
@@ -125,7 +125,7 @@ describe('server semantics', () => {
     expect(wiped.json.meta).not.toHaveProperty('accounts');
   });
 
-  it('runs asynchronous bundles as the client: that is why the library refuses them', async () => {
+  it('runs asynchronous bundles as the client, which is why the library refuses them', async () => {
     const hidden = await emulator.createResource({ resourceType: 'Patient' });
     const body = {
       resourceType: 'Bundle',
@@ -159,7 +159,7 @@ describe('server semantics', () => {
     expect(written?.resource.meta).not.toHaveProperty('onBehalfOf');
   });
 
-  it('signs attachment addresses, which then need no credentials, and takes the signature off what is written', async () => {
+  it('signs attachment URLs, which then need no credentials, and strips the signature from what is written', async () => {
     const binary = await emulator.createBinary('hello', 'text/plain');
     const body = {
       resourceType: 'DocumentReference',
@@ -177,7 +177,7 @@ describe('server semantics', () => {
     expect(updated.headers.get('etag')).toBe(created.headers.get('etag'));
   });
 
-  it('limits by points of the client, shared by all identities', async () => {
+  it('limits the points of a client, which all its identities share', async () => {
     emulator.setRateLimits({ fhirPoints: 150 });
     try {
       const first = await createPatient({}, clerk.membership);
@@ -192,7 +192,7 @@ describe('server semantics', () => {
     }
   });
 
-  it('revokes tokens, as a restart of the server does, while Basic keeps working', async () => {
+  it('revokes tokens as a restart of the server does, while Basic keeps working', async () => {
     const { clientId, clientSecret } = emulator.options();
     const form = new URLSearchParams({
       grant_type: 'client_credentials',
@@ -205,7 +205,7 @@ describe('server semantics', () => {
       body: form.toString(),
     });
     const authorization = `Bearer ${String(issued.json.access_token)}`;
-    const asBearer = (): Promise<CallAnswer> =>
+    const asBearer = (): Promise<CallResponse> =>
       call(emulator, 'GET', 'auth/me', { credentials: null, headers: { authorization } });
     expect((await asBearer()).status).toBe(200);
     emulator.revokeTokens();
@@ -223,10 +223,10 @@ describe("serverVersion '5.2'", () => {
 
   afterAll(() => emulator.close());
 
-  it('answers a refused identity with 400 and the cause in diagnostics', async () => {
-    const answer = await call(emulator, 'GET', 'fhir/R4/Patient', { onBehalfOf: 'Practitioner/nobody' });
-    expect(answer.status).toBe(400);
-    expect(answer.json.issue).toEqual([
+  it('refuses an identity with 400 and the cause in diagnostics', async () => {
+    const response = await call(emulator, 'GET', 'fhir/R4/Patient', { onBehalfOf: 'Practitioner/nobody' });
+    expect(response.status).toBe(400);
+    expect(response.json.issue).toEqual([
       expect.objectContaining({
         code: 'invalid',
         details: { text: 'Authentication error' },
@@ -235,7 +235,7 @@ describe("serverVersion '5.2'", () => {
     ]);
   });
 
-  it('honours If-Match on PATCH, gives request ids and challenges', async () => {
+  it('honours If-Match on PATCH, and sends request ids and challenges', async () => {
     const { id } = await emulator.createResource({ resourceType: 'Patient' });
     const patched = await call(emulator, 'PATCH', `fhir/R4/Patient/${id}`, {
       headers: { 'if-match': 'W/"stale"', 'content-type': 'application/json-patch+json' },
@@ -247,7 +247,7 @@ describe("serverVersion '5.2'", () => {
     expect(refused.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/);
   });
 
-  it('is reached under the address of a project, and refuses a malformed log tag', async () => {
+  it('serves the URL of a project, and refuses a malformed log tag', async () => {
     const { vars } = emulator.seeded();
     expect((await call(emulator, 'GET', `projects/${vars.project?.split('/')[1]}/fhir/R4/Patient`)).status).toBe(200);
     const headers = { 'x-medplum-log-tag': 'x'.repeat(129) };
