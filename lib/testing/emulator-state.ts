@@ -2,7 +2,8 @@ import type { Caller } from './caller';
 import { loadDefinitions } from './definitions';
 import type { MedplumServerVersion, Project, Reference } from './emulator.types';
 import { RateLimiter } from './rate-limiter';
-import { EmulatorRepository, type RepositoryHost } from './repository';
+import { EmulatorRepository } from './repository';
+import type { RepositoryHost } from './repository.types';
 import { currentVersion, Store } from './store';
 
 /** Everything that one emulator keeps. Emulators of the same process share nothing but the FHIR definitions. */

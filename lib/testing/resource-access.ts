@@ -1,12 +1,12 @@
 import type { AccessPolicyInteraction } from '@medplum/core';
 import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { EffectivePolicy } from './access-policy';
-import type { FhirDefinitions } from './definitions';
 import type { StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 import { fail } from './outcome-error';
+import type { RepositoryHost, RepositoryOptions } from './repository.types';
+import { presentResource } from './resource-meta';
 import type { SearchHit } from './search';
-import type { SearchScope } from './search.types';
 import { currentVersion, type Row, type Version } from './store';
 
 /** A resource that the caller may know of, at one version. */
@@ -20,11 +20,17 @@ export interface Seen {
 
 /** What one caller may see of the store. */
 export class ResourceAccess {
+  /** `undefined` for the server itself, which may see everything. */
+  readonly policy: EffectivePolicy | undefined;
+  private readonly extended: boolean;
+
   constructor(
-    private readonly host: SearchScope & { readonly definitions: FhirDefinitions },
-    /** `undefined`: everything, for the server itself. */
-    private readonly policy: EffectivePolicy | undefined,
-  ) {}
+    private readonly host: RepositoryHost,
+    { caller, extended }: RepositoryOptions,
+  ) {
+    this.policy = caller?.policy;
+    this.extended = extended;
+  }
 
   /** @throws OperationOutcomeError 400 */
   requireKnownType(resourceType: string): void {
@@ -74,5 +80,10 @@ export class ResourceAccess {
   readable(interaction: AccessPolicyInteraction, resourceType: string, id: string): Seen & SearchHit {
     const seen = this.visible(interaction, resourceType, id);
     return { ...seen, resource: seen.resource ?? fail(core.gone) };
+  }
+
+  /** The resource as a response shows it to the caller. */
+  present({ resource, rule }: Pick<Seen, 'rule'> & { readonly resource: StoredResource }): StoredResource {
+    return presentResource(resource, this.extended, rule?.hiddenFields);
   }
 }

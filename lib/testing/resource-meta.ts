@@ -127,7 +127,7 @@ export function presentResource(
 }
 
 /** Undoes changes that the rule does not allow: hidden and read-only fields keep their stored value. */
-export function changedResource<T extends Resource>(
+export function keepProtectedFields<T extends Resource>(
   resource: T,
   original: Resource | undefined,
   { hiddenFields = [], readonlyFields = [] }: AccessPolicyResource,
@@ -186,7 +186,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** A copy without empty strings, lists and objects, which the server drops silently. Validation refuses `null`. */
-export function withoutEmptyStrings<T>(value: T): T {
+export function withoutEmptyValues<T>(value: T): T {
   return (cleaned(value) ?? {}) as T;
 }
 
