@@ -2,7 +2,7 @@ import type { AsyncJob, Bundle } from '@medplum/fhirtypes' with { 'resolution-mo
 import type { Caller } from './caller';
 import { fail } from './outcome-error';
 import type { Resource, StoredResource } from './emulator.types';
-import { JSON_TYPE, outcomeAnswer, type Answer, type Exchange } from './exchange';
+import { FHIR_JSON, JSON_TYPE, outcomeAnswer, type Answer, type Exchange } from './exchange';
 import { core } from './medplum-peers';
 import type { EmulatorRepository } from './repository';
 import type { StorageUrls } from './storage-urls';
@@ -85,7 +85,7 @@ export class AsyncJobs {
       return acceptedAnswer(exchange, kind === 'job' ? 'job' : 'export', id);
     }
     return kind === 'job'
-      ? { status: 200, contentType: 'application/fhir+json; charset=utf-8', body: JSON.stringify(job) }
+      ? { status: 200, contentType: FHIR_JSON, body: JSON.stringify(job) }
       : this.manifestAnswer(job);
   }
 

@@ -25,9 +25,9 @@ export function authenticate(state: EmulatorState, authorization: string | undef
   const kind = authKind(authorization);
   const credentials = authorization?.slice(authorization.indexOf(' ') + 1) ?? '';
   if (kind === 'basic') {
-    const [id = '', ...secret] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
+    const [id, secret] = decodeBasic(credentials);
     const client = findClient(state, id);
-    return client?.secret && sameText(client.secret, secret.join(':')) ? clientCaller(state, kind, client) : undefined;
+    return client?.secret && sameText(client.secret, secret) ? clientCaller(state, kind, client) : undefined;
   }
   if (kind === 'bearer') {
     const token = state.tokens.get(credentials);
@@ -35,6 +35,12 @@ export function authenticate(state: EmulatorState, authorization: string | undef
     return client && clientCaller(state, kind, client);
   }
   return undefined;
+}
+
+/** The id and secret in Basic credentials. The secret may contain colons. */
+export function decodeBasic(credentials: string): [id: string, secret: string] {
+  const [id = '', ...secret] = Buffer.from(credentials, 'base64').toString('utf8').split(':');
+  return [id, secret.join(':')];
 }
 
 /** The client application with this id, unless it is deleted. */

@@ -100,11 +100,11 @@ export class EmulatorServer {
     const { serverVersion } = this.state;
     const ids = { requestId: randomUUID(), traceId: traceIdOf(headers) };
     const query = request.url?.slice(entry.path.length + 1) ?? '';
-    const answer = await this.judge(request, entry, content, { ...ids, query });
+    const answer = await this.handle(request, entry, content, { ...ids, query });
     return withVersionHeaders(answer, { serverVersion, headers, query, ...ids });
   }
 
-  private async judge(
+  private async handle(
     request: IncomingMessage,
     entry: Logged,
     content: Buffer | undefined,
@@ -132,11 +132,11 @@ export class EmulatorServer {
     if (limit.used > limit.limit) {
       return { ...jsonAnswer(429, core.tooManyRequests), headers: { ratelimit: limitLine('requests', limit) } };
     }
-    const answer = await this.guarded(exchange, content === undefined);
+    const answer = await this.routeOrRefuse(exchange, content === undefined);
     return { ...answer, headers: { ...answer.headers, ratelimit: this.rateLimit(limit, path, caller) } };
   }
 
-  private async guarded(exchange: Exchange, tooLarge: boolean): Promise<Answer> {
+  private async routeOrRefuse(exchange: Exchange, tooLarge: boolean): Promise<Answer> {
     try {
       decodeURIComponent(exchange.path);
     } catch {

@@ -1,4 +1,5 @@
 import { loadDefinitions } from './definitions';
+import { isRecord } from './is-record';
 
 type Entry = Record<string, unknown>;
 
@@ -24,7 +25,7 @@ class FixtureProblems {
   constructor(private readonly fixtures: unknown) {}
 
   find(): string[] {
-    if (!isObject(this.fixtures)) {
+    if (!isRecord(this.fixtures)) {
       return ['they must be an object with projects, clients, resources and memberships'];
     }
     for (const key of Object.keys(this.fixtures).filter(
@@ -52,10 +53,10 @@ class FixtureProblems {
     if ((resource === undefined) === (binary === undefined)) {
       this.problems.push(`${at}: needs either resource or binary, and not both`);
     }
-    if (isObject(binary) && (typeof binary.contentType !== 'string' || typeof binary.text !== 'string')) {
+    if (isRecord(binary) && (typeof binary.contentType !== 'string' || typeof binary.text !== 'string')) {
       this.problems.push(`${at}.binary: needs contentType and text`);
     }
-    const type = isObject(resource) ? resource.resourceType : undefined;
+    const type = isRecord(resource) ? resource.resourceType : undefined;
     if (resource !== undefined && (typeof type !== 'string' || !loadDefinitions().resourceTypes.has(type))) {
       this.problems.push(`${at}.resource: resourceType must be a FHIR or Medplum resource type, got ${show(type)}`);
     }
@@ -82,7 +83,7 @@ class FixtureProblems {
       return;
     }
     for (const [index, entry] of list.entries()) {
-      if (isObject(entry)) {
+      if (isRecord(entry)) {
         visit(entry, `${section}[${index}]`);
       } else {
         this.report(`${section}[${index}]: must be an object`);
@@ -142,10 +143,6 @@ class FixtureProblems {
       this.problems.push(problem);
     }
   }
-}
-
-function isObject(value: unknown): value is Entry {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function show(value: unknown): string {

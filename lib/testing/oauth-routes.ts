@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { authenticate, clientMembership, findClient, sameText } from './authentication';
+import { authenticate, clientMembership, decodeBasic, findClient, sameText } from './authentication';
 import type { EmulatorState } from './emulator-state';
 import { fail } from './outcome-error';
 import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
@@ -21,9 +21,9 @@ export async function tokenAnswer(exchange: Exchange): Promise<Answer> {
   const form = (await readBody(exchange)) as Record<string, string | string[] | undefined>;
   const field = (name: string): string | undefined => [form[name]].flat()[0] || undefined;
   const basic = /^Basic (.+)$/.exec(headers.authorization ?? '')?.[1];
-  const [basicId, ...basicSecret] = basic ? Buffer.from(basic, 'base64').toString('utf8').split(':') : [];
+  const [basicId, basicSecret] = basic ? decodeBasic(basic) : [];
   const clientId = field('client_id') ?? basicId;
-  const secret = field('client_secret') ?? (basicId === undefined ? undefined : basicSecret.join(':'));
+  const secret = field('client_secret') ?? basicSecret;
   const grantType = field('grant_type');
   if (!grantType) {
     return refused('Missing grant_type');

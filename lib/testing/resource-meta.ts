@@ -2,6 +2,7 @@ import type { AccessPolicyResource, Meta } from '@medplum/fhirtypes' with { 'res
 import type { Caller } from './caller';
 import type { FhirDefinitions } from './definitions';
 import type { Reference, Resource, StoredResource } from './emulator.types';
+import { isRecord } from './is-record';
 import { core } from './medplum-peers';
 import { searchValues } from './search-values';
 import { currentVersion, type Store } from './store';
@@ -179,10 +180,6 @@ function elementName(target: unknown, key: string): string | undefined {
   }
   const stem = key.slice(0, -3);
   return Object.keys(target).find((name) => name.startsWith(stem) && /[A-Z]/.test(name.charAt(stem.length)));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A copy without empty strings, lists and objects, which the server drops silently. Validation refuses `null`. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { RecordedRequest } from './emulator.types';
-import type { Answer } from './exchange';
+import { FHIR_JSON, type Answer } from './exchange';
 import type { Fault } from './faults';
 
 /** An entry of the request log. Its status is filled in when the response is sent. */
@@ -22,7 +22,7 @@ export function faultAnswer(fault: Fault | undefined): Answer | undefined {
   };
   return {
     status,
-    contentType: fault.contentType ?? 'application/fhir+json; charset=utf-8',
+    contentType: fault.contentType ?? FHIR_JSON,
     headers,
     body: typeof body === 'string' ? body : JSON.stringify(body ?? outcome),
   };
