@@ -8,23 +8,23 @@ import { type ClinicConfig, clinicConfig } from './config/clinic.config';
 import { ClinicSettingsError, readClinicSettings } from './config/clinic.settings';
 
 /**
- * Makes the app, ready to listen.
+ * Makes the app. It is ready to listen.
  *
- * @throws ClinicSettingsError when the environment cannot be used.
+ * @throws ClinicSettingsError if the environment is not usable.
  */
 export async function createClinic(options: NestApplicationOptions = {}): Promise<NestExpressApplication> {
-  // Once more than Nest does it: a wrong environment is told in plain words, before there is a stack trace.
+  // Nest reads the settings too, but it would report a wrong environment with a stack trace.
   readClinicSettings(process.env);
   const app = await NestFactory.create<NestExpressApplication>(AppModule, { abortOnError: false, ...options });
   return setUpClinic(app);
 }
 
-/** What is set on the application itself, in tests as well. */
+/** Sets up what belongs to the application itself. Tests use it as well. */
 export function setUpClinic(app: NestExpressApplication): NestExpressApplication {
   const settings = app.get<ClinicConfig>(clinicConfig.KEY);
   app.disable('x-powered-by');
   if (settings.production) {
-    // TLS ends at a proxy in front: its word counts for "this request was secure", or no cookie would be set.
+    // TLS ends at a proxy in front. Without trust in that proxy, requests count as insecure and get no cookie.
     app.set('trust proxy', 'loopback, linklocal, uniquelocal');
   }
   app.use(sessionCookie(settings));
@@ -32,9 +32,9 @@ export function setUpClinic(app: NestExpressApplication): NestExpressApplication
 }
 
 /**
- * Listens, and returns the address. When it cannot, the app is closed again.
+ * Starts to listen and returns the URL. If it cannot listen, it closes the app.
  *
- * @throws ClinicSettingsError when the port cannot be had.
+ * @throws ClinicSettingsError if the port is not available.
  */
 export async function listen(app: NestExpressApplication, port?: number): Promise<string> {
   const settings = app.get<ClinicConfig>(clinicConfig.KEY);
@@ -53,7 +53,7 @@ function describeListenError(error: unknown, port: number): unknown {
     case 'EADDRINUSE':
       return new ClinicSettingsError([`Port ${port} is in use: set PORT to another one, or to 0 for any free one.`]);
     case 'EACCES':
-      return new ClinicSettingsError([`Port ${port} may not be used by this user: set PORT to one above 1023.`]);
+      return new ClinicSettingsError([`Port ${port} is not allowed for this user: set PORT to one above 1023.`]);
     default:
       return error;
   }

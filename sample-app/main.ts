@@ -12,7 +12,7 @@ async function bootstrap(): Promise<void> {
   console.log(`\n${welcome(app, url)}\n`);
 }
 
-/** The only place where passwords are shown, and only those that were made up for this start. */
+/** The only place that shows passwords, and only the random ones of this start. */
 function welcome(app: NestExpressApplication, url: string): string {
   const { demoLogins } = app.get(ClinicBackend);
   const [first] = demoLogins;
@@ -20,9 +20,9 @@ function welcome(app: NestExpressApplication, url: string): string {
     return `The clinic is open at ${url}`;
   }
   return [
-    `The clinic is open at ${url}, with an embedded Medplum: everything is forgotten when it stops.`,
+    `The clinic is open at ${url}, with an embedded Medplum. When you stop it, all data is lost.`,
     '',
-    'Logins of this start:',
+    'Logins, new at each start:',
     textTable(demoLogins.map(({ name, password, role, organization }) => ({ name, password, role, organization }))),
     '',
     'Try it:',

@@ -11,7 +11,7 @@ async function main(): Promise<void> {
     const story = new TourStory(app, url, console.log);
     console.log(`A clinic with two organisations runs at ${url}, on an embedded Medplum.`);
     await story.play();
-    console.log('\nThe tour is over: everything that it claims was checked.');
+    console.log('\nThe tour is over. All of its claims were checked.');
   } finally {
     await app.close();
   }

@@ -1,9 +1,9 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { MedplumAudit, type RequestEvent } from 'nestjs-medplum';
 
-/** A call to Medplum as this app remembers it: what was done and how it ended, but not to whom and not for whom. */
+/** What this app remembers of a call to Medplum: what it did and how it ended, but neither the record nor the identity. */
 export interface RecentCall {
-  /** Id of the event, the same in every log that has it. */
+  /** Id of the event, the same in every log. */
   readonly id: string;
   readonly action: string;
   /** Path with `{id}` in place of ids. */
@@ -12,17 +12,17 @@ export interface RecentCall {
   readonly status: number | undefined;
   /** Where the identity came from. */
   readonly identity: string;
-  /** How often the call went over the wire, and how often with the on-behalf-of header. */
+  /** How many requests the call sent, and how many of them carried the on-behalf-of header. */
   readonly attempts: number;
   readonly attemptsOnBehalf: number;
   readonly durationMs: number;
 }
 
-const MOST = 200;
+const MAX_CALLS = 200;
 
 /**
- * Remembers the last calls to Medplum, for a look at them. A real audit trail would write `event.toPhiAudit()` to a store
- * that is made for it.
+ * Remembers the latest calls to Medplum, so that you can look at them. A real audit trail would write
+ * `event.toPhiAudit()` to a store that is made for it.
  */
 @Injectable()
 export class RecentCalls implements OnModuleInit {
@@ -30,7 +30,7 @@ export class RecentCalls implements OnModuleInit {
 
   constructor(private readonly audit: MedplumAudit) {}
 
-  /** The stream ends when the app shuts down, and the subscription with it. */
+  /** The stream ends when the app shuts down, and so does the subscription. */
   onModuleInit(): void {
     this.audit.events$.subscribe((event) => this.#remember(event));
   }
@@ -52,7 +52,7 @@ export class RecentCalls implements OnModuleInit {
       attemptsOnBehalf: event.attempts.filter(({ onBehalfOf }) => onBehalfOf !== null).length,
       durationMs: event.durationMs,
     });
-    if (this.#calls.length > MOST) {
+    if (this.#calls.length > MAX_CALLS) {
       this.#calls.shift();
     }
   }

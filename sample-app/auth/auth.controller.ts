@@ -11,7 +11,7 @@ import { closeSession, openSession } from './session.cookie';
 export class AuthController {
   constructor(private readonly auth: AuthService) {}
 
-  /** @throws UnauthorizedException in the same words for an unknown name and a wrong password. */
+  /** @throws UnauthorizedException with the same message for an unknown name and a wrong password. */
   @Public()
   @Post('login')
   @HttpCode(200)

@@ -13,14 +13,14 @@ export class AuthService {
     this.#accounts = new Map(backend.accounts.map((account) => [account.name, account]));
   }
 
-  /** The user with this name and password. An unknown name takes as long as a wrong password. */
+  /** Finds the user with this name and password. An unknown name takes as long as a wrong password. */
   async verify(name: string, password: string): Promise<ClinicUser | undefined> {
     const account = this.#accounts.get(name);
     const matches = await verifyPassword(password, account?.passwordHash ?? this.#hashOfNobody);
     return matches ? this.find(name) : undefined;
   }
 
-  /** The user with this name, without the hash. */
+  /** Finds the user with this name, without the hash. */
   find(name: string): ClinicUser | undefined {
     const account = this.#accounts.get(name);
     return account && { name: account.name, membership: account.membership };

@@ -3,6 +3,6 @@ import type { ClinicUser } from './clinic-account';
 
 /** A request on its way through the clinic. */
 export interface ClinicRequest extends Request {
-  /** Set by the session guard, and by nothing that a browser sends. */
+  /** Only the session guard sets it. Nothing that a browser sends can. */
   user?: ClinicUser;
 }

@@ -6,9 +6,9 @@ export interface Login {
   readonly password: string;
 }
 
-const LONGEST = 200;
+const MAX_LENGTH = 200;
 
-/** Lets only two texts through: scrypt should not chew on whatever is sent. */
+/** Accepts only a name and a password of limited length, so that nobody can keep scrypt busy with a huge body. */
 @Injectable()
 export class LoginPipe implements PipeTransform<unknown, Login> {
   /** @throws BadRequestException */
@@ -16,7 +16,7 @@ export class LoginPipe implements PipeTransform<unknown, Login> {
     const { name, password } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
     if (!isText(name) || !isText(password)) {
       throw new BadRequestException(
-        `A login is JSON with "name" and "password", each text of 1 to ${LONGEST} characters.`,
+        `The body is not a login. Send JSON with "name" and "password", each a text of 1 to ${MAX_LENGTH} characters.`,
       );
     }
     return { name, password };
@@ -24,5 +24,5 @@ export class LoginPipe implements PipeTransform<unknown, Login> {
 }
 
 function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= LONGEST;
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_LENGTH;
 }

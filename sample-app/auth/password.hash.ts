@@ -15,7 +15,7 @@ export async function hashPassword(password: string): Promise<string> {
   return format(salt, await deriveKey(password, salt));
 }
 
-/** Whether `password` is the one that `hash` was made of. The time it takes does not depend on how wrong it is. */
+/** Whether `hash` was made from `password`. The time this takes does not reveal how wrong the password is. */
 export async function verifyPassword(password: string, hash: string): Promise<boolean> {
   const [, salt = '', key = ''] = FORMAT.exec(hash) ?? [];
   const expected = Buffer.from(key, 'base64url');
@@ -23,18 +23,18 @@ export async function verifyPassword(password: string, hash: string): Promise<bo
   return actual.length === expected.length && timingSafeEqual(actual, expected);
 }
 
-/** Whether `value` is written as {@link hashPassword} writes it. */
+/** Whether `value` has the format of {@link hashPassword}. */
 export function isPasswordHash(value: string): boolean {
   return FORMAT.test(value);
 }
 
-/** A hash that no password has: verifying against it takes as long as against a real one. */
+/** A hash that no password matches. Verifying against it takes as long as against a real one. */
 export function hashOfNobody(): string {
   return format(randomBytes(SALT_BYTES), randomBytes(KEY_BYTES));
 }
 
 function deriveKey(password: string, salt: Buffer): Promise<Buffer> {
-  // The same letters may arrive composed or decomposed, as the keyboard likes it.
+  // Depending on the keyboard, the same letters may arrive composed or decomposed.
   return derive(password.normalize('NFKC'), salt, KEY_BYTES, COST);
 }
 

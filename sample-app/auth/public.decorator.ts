@@ -2,7 +2,7 @@ import { type CustomDecorator, SetMetadata } from '@nestjs/common';
 
 export const IS_PUBLIC = 'clinic:public';
 
-/** Handlers that need no login. */
+/** Marks handlers that need no login. */
 export function Public(): CustomDecorator {
   return SetMetadata(IS_PUBLIC, true);
 }

@@ -18,17 +18,17 @@ export function sessionCookie(settings: ClinicConfig): RequestHandler {
   });
 }
 
-/** Starts a session. The cookie is signed, not secret: it names the login, and nothing that the user may do. */
+/** Starts a session. The cookie is signed, but not secret. It names the login, but not what the user may do. */
 export function openSession(request: ClinicRequest, user: ClinicUser): void {
   request.session = { login: user.name, expiresAt: Date.now() + LIFETIME_MS };
 }
 
-/** Forgets the session in this browser. A stolen copy of the cookie ends with its lifetime. */
+/** Clears the session in this browser. A stolen copy of the cookie works until it expires. */
 export function closeSession(request: ClinicRequest): void {
   request.session = null;
 }
 
-/** Name of who is logged in. The cookie's own `maxAge` binds browsers only, so the server checks the time as well. */
+/** The name that is logged in. Only browsers obey the cookie's `maxAge`, so the server checks the time as well. */
 export function loginOf({ session }: ClinicRequest): string | undefined {
   const { login, expiresAt } = (session ?? {}) as { readonly login?: unknown; readonly expiresAt?: unknown };
   return typeof login === 'string' && typeof expiresAt === 'number' && Date.now() < expiresAt ? login : undefined;

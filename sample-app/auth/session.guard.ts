@@ -5,7 +5,7 @@ import type { ClinicRequest } from './clinic-request';
 import { IS_PUBLIC } from './public.decorator';
 import { loginOf } from './session.cookie';
 
-/** Guards every handler that is not `@Public()`, and says who is asking: `request.user`. */
+/** Guards every handler that is not `@Public()`, and puts the user into `request.user`. */
 @Injectable()
 export class SessionGuard implements CanActivate {
   constructor(
@@ -19,10 +19,10 @@ export class SessionGuard implements CanActivate {
     }
     const request = context.switchToHttp().getRequest<ClinicRequest>();
     const login = loginOf(request);
-    // The cookie only names a login: what it may do is looked up in the server's own accounts, for each request.
+    // The cookie only names a login. For each request, the server looks up the membership in its own accounts.
     const user = login === undefined ? undefined : this.auth.find(login);
     if (!user) {
-      throw new UnauthorizedException('Log in first: POST /auth/login.');
+      throw new UnauthorizedException('You are not logged in. Log in with POST /auth/login.');
     }
     request.user = user;
     return true;

@@ -4,7 +4,7 @@ import { ClinicBackend } from './clinic.backend';
 import { ConfiguredBackend } from './configured.backend';
 import { EmbeddedBackend } from './embedded.backend';
 
-/** Chooses the Medplum: the one that the environment names, else an embedded one. */
+/** Chooses the Medplum server: the one that the environment names, else an embedded one. */
 @Module({
   providers: [
     {

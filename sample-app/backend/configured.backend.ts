@@ -4,7 +4,7 @@ import type { MedplumSettings } from '../config/clinic.settings';
 import { ClinicBackend } from './clinic.backend';
 import { readUsersFile } from './users.file';
 
-/** A Medplum server that is there already. It brings no demo logins. */
+/** A Medplum server that exists already. It has no demo logins. */
 export class ConfiguredBackend extends ClinicBackend {
   private constructor(
     readonly medplum: MedplumSettings,
@@ -13,10 +13,12 @@ export class ConfiguredBackend extends ClinicBackend {
     super();
   }
 
-  /** @throws ClinicSettingsError when the file of users cannot be used. */
+  /** @throws ClinicSettingsError if the users file is not usable. */
   static async connect(medplum: MedplumSettings, usersFile: string | undefined): Promise<ConfiguredBackend> {
     if (usersFile === undefined) {
-      new Logger(ConfiguredBackend.name).warn('Nobody can log in: set CLINIC_USERS_FILE (see sample-app/README.md).');
+      new Logger(ConfiguredBackend.name).warn(
+        'Nobody can log in, because there is no users file. Set CLINIC_USERS_FILE (see sample-app/README.md).',
+      );
     }
     return new ConfiguredBackend(medplum, usersFile === undefined ? [] : await readUsersFile(usersFile));
   }

@@ -3,7 +3,7 @@ import type { AccessPolicy, Observation, Patient } from '@medplum/fhirtypes' wit
 import type { MedplumEmulator, SeededMember } from 'nestjs-medplum/testing';
 import type { DemoLogin } from './clinic.backend';
 
-/** Staff sees the records of its organisation, and what it creates goes there. `%organization` comes with the membership. */
+/** Staff see the records of their organisation and create records in it. The membership says what `%organization` is. */
 const STAFF: AccessPolicy = {
   resourceType: 'AccessPolicy',
   name: 'Staff of one organisation',
@@ -16,7 +16,7 @@ const STAFF: AccessPolicy = {
   ],
 };
 
-/** A patient reads what is hers, and writes nothing. */
+/** A patient can read her own records, but cannot write. */
 const PATIENT: AccessPolicy = {
   resourceType: 'AccessPolicy',
   name: 'Patient',
@@ -26,7 +26,7 @@ const PATIENT: AccessPolicy = {
   ],
 };
 
-/** Fills the embedded Medplum with two organisations, and returns who can log in. Passwords are random. */
+/** Fills the embedded Medplum with two organisations, and returns their logins. The passwords are random. */
 export async function seedDemoClinic(medplum: MedplumEmulator): Promise<DemoLogin[]> {
   const staffPolicy = await reference(medplum.createResource(STAFF));
   const patientPolicy = await reference(medplum.createResource(PATIENT));
@@ -60,7 +60,7 @@ async function seedOrganization(medplum: MedplumEmulator, policy: string, name: 
   return { organization, member };
 }
 
-/** A patient of an organisation, with a heart rate. */
+/** Creates a patient of an organisation, with a heart rate. */
 async function seedPatient(
   medplum: MedplumEmulator,
   organization: string,

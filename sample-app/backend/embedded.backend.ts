@@ -1,16 +1,16 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
 import type { MedplumModuleOptions } from 'nestjs-medplum';
-// The type only: the emulator itself is loaded when it is needed, so that a production install can do without it.
+// Only the type is imported. The emulator is loaded when it is needed, so that a production install can do without it.
 import type { MedplumEmulator, RecordedRequest } from 'nestjs-medplum/testing';
 import type { ClinicAccount } from '../auth/clinic-account';
 import { hashPassword } from '../auth/password.hash';
 import { ClinicBackend, type DemoLogin } from './clinic.backend';
 import { seedDemoClinic } from './demo-clinic.seed';
 
-/** Name of the ClientApplication that the clinic is for Medplum: it stands in `meta.author`. */
+/** Name of the clinic's ClientApplication, which Medplum writes into `meta.author`. */
 const CLIENT = 'Clinic app';
 
-/** An embedded Medplum with a demo clinic in it: in memory, on loopback, gone when the app stops. */
+/** An embedded Medplum with a demo clinic. It lives in memory, listens on loopback, and ends with the app. */
 export class EmbeddedBackend extends ClinicBackend implements OnApplicationShutdown {
   readonly medplum: MedplumModuleOptions;
 
@@ -43,7 +43,7 @@ export class EmbeddedBackend extends ClinicBackend implements OnApplicationShutd
     }
   }
 
-  /** What went over the wire to the embedded Medplum. */
+  /** The requests that the embedded Medplum received. */
   get requests(): readonly RecordedRequest[] {
     return this.emulator.requests;
   }

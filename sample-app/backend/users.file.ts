@@ -8,19 +8,19 @@ const MEMBERSHIP = /^ProjectMembership\/[A-Za-z0-9.-]{1,64}$/;
 /**
  * Reads a JSON list of `{ "name", "passwordHash", "membership" }`.
  *
- * @throws ClinicSettingsError with every problem of the file, never with a hash.
+ * @throws ClinicSettingsError that lists every problem of the file, but never a hash.
  */
 export async function readUsersFile(path: string): Promise<readonly ClinicAccount[]> {
   const users = await readJson(path);
   if (!Array.isArray(users)) {
-    throw new ClinicSettingsError(['CLINIC_USERS_FILE must hold a JSON list of users.']);
+    throw new ClinicSettingsError(['CLINIC_USERS_FILE must contain a JSON list of users.']);
   }
   const problems = users.flatMap((user: unknown, index) =>
     problemsOf(user).map((text) => `User ${index + 1}: ${text}`),
   );
   const accounts = users as ClinicAccount[];
   if (problems.length === 0 && new Set(accounts.map(({ name }) => name)).size < accounts.length) {
-    problems.push('Two users have the same name.');
+    problems.push('Two users have the same name. Give each of them a different one.');
   }
   if (problems.length > 0) {
     throw new ClinicSettingsError(problems.map((text) => `CLINIC_USERS_FILE: ${text}`));
@@ -32,7 +32,9 @@ async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, 'utf8'));
   } catch {
-    throw new ClinicSettingsError(['CLINIC_USERS_FILE names no readable JSON file.']);
+    throw new ClinicSettingsError([
+      'CLINIC_USERS_FILE is not a readable JSON file. Check its path, its permissions and its syntax.',
+    ]);
   }
 }
 
@@ -42,7 +44,7 @@ function problemsOf(user: unknown): string[] {
     ...(typeof name === 'string' && name !== '' ? [] : ['name is missing.']),
     ...(typeof passwordHash === 'string' && isPasswordHash(passwordHash)
       ? []
-      : ['passwordHash is not one that hash-password writes.']),
+      : ['passwordHash must be a hash that "node dist-sample/hash-password.js" printed.']),
     ...(typeof membership === 'string' && MEMBERSHIP.test(membership)
       ? []
       : ['membership must be ProjectMembership/<id>.']),

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 
-/** Everything that the environment says, checked. */
+/** The settings from the environment, after all checks. */
 export interface ClinicSettings {
   readonly production: boolean;
   readonly host: string;
   readonly port: number;
   /** Signs the session cookies. */
   readonly sessionSecret: string;
-  /** A Medplum server; `undefined`: the app starts an embedded one. */
+  /** A Medplum server; `undefined` if the app should start an embedded one. */
   readonly medplum: MedplumSettings | undefined;
-  /** JSON file of those who may log in when `medplum` is a real server. */
+  /** JSON file of the users who may log in if `medplum` is a real server. */
   readonly usersFile: string | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface MedplumSettings {
   readonly clientSecret: string;
 }
 
-/** The environment cannot be used as it is. The message names variables, never values. */
+/** The environment is not usable. The message names variables, but never their values. */
 export class ClinicSettingsError extends Error {
   constructor(problems: readonly string[]) {
     super(`The clinic cannot start with this environment:\n- ${problems.join('\n- ')}`);
@@ -30,14 +30,14 @@ export class ClinicSettingsError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Set together, or not at all. */
+/** Either all of them are set, or none. */
 export const MEDPLUM_VARIABLES = ['MEDPLUM_BASE_URL', 'MEDPLUM_CLIENT_ID', 'MEDPLUM_CLIENT_SECRET'] as const;
-const SHORTEST_SECRET = 32;
+const MIN_SECRET_LENGTH = 32;
 
 /**
  * Reads the environment.
  *
- * @throws ClinicSettingsError with every problem at once.
+ * @throws ClinicSettingsError that lists every problem.
  */
 export function readClinicSettings(environment: Environment): ClinicSettings {
   const value = (name: string): string | undefined => environment[name]?.trim() || undefined;
@@ -51,31 +51,35 @@ export function readClinicSettings(environment: Environment): ClinicSettings {
   const sessionSecret = value('SESSION_SECRET');
   if (sessionSecret === undefined && production) {
     problems.push(
-      'SESSION_SECRET is missing: in production sessions must outlive a restart, e.g. openssl rand -hex 32.',
+      'SESSION_SECRET is missing, but in production sessions must survive a restart. Make one with: openssl rand -hex 32.',
     );
   }
-  if (sessionSecret !== undefined && sessionSecret.length < SHORTEST_SECRET) {
-    problems.push(`SESSION_SECRET must have at least ${SHORTEST_SECRET} characters, e.g. openssl rand -hex 32.`);
+  if (sessionSecret !== undefined && sessionSecret.length < MIN_SECRET_LENGTH) {
+    problems.push(
+      `SESSION_SECRET must have at least ${MIN_SECRET_LENGTH} characters. Make one with: openssl rand -hex 32.`,
+    );
   }
   const usersFile = value('CLINIC_USERS_FILE');
   if (usersFile !== undefined && !MEDPLUM_VARIABLES.some(value)) {
-    problems.push(`CLINIC_USERS_FILE is for a real Medplum server only: set ${MEDPLUM_VARIABLES.join(', ')} as well.`);
+    problems.push(
+      `CLINIC_USERS_FILE works only with a real Medplum server. Set ${MEDPLUM_VARIABLES.join(', ')} as well.`,
+    );
   }
   if (problems.length > 0) {
     throw new ClinicSettingsError(problems);
   }
   return {
     production,
-    // Demo passwords are printed to a terminal, so nobody outside this machine should be able to try them.
+    // Demo passwords are printed to a terminal, so nobody outside of this machine should be able to try them.
     host: value('HOST') ?? (production ? '0.0.0.0' : '127.0.0.1'),
     port,
-    sessionSecret: sessionSecret ?? randomBytes(SHORTEST_SECRET).toString('hex'),
+    sessionSecret: sessionSecret ?? randomBytes(MIN_SECRET_LENGTH).toString('hex'),
     medplum,
     usersFile,
   };
 }
 
-/** One of the three asks for a real server, and then half of its credentials must not fall back to the embedded one. */
+/** One of the three variables asks for a real server. Incomplete credentials must not fall back to the embedded one. */
 function readMedplum(
   value: (name: string) => string | undefined,
   production: boolean,
@@ -88,7 +92,7 @@ function readMedplum(
   const missing = MEDPLUM_VARIABLES.filter((name) => !value(name));
   if (production) {
     problems.push(
-      `Missing: ${missing.join(', ')}. In production there is no embedded Medplum and there are no demo logins.`,
+      `Missing: ${missing.join(', ')}. Production needs a real Medplum server. Set all three of its variables.`,
     );
   } else if (missing.length < MEDPLUM_VARIABLES.length) {
     problems.push(

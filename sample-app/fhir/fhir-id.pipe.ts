@@ -1,13 +1,13 @@
 import { BadRequestException, Injectable, type PipeTransform } from '@nestjs/common';
 
-/** FHIR R4 section 2.24.0.1, type `id`; `.` and `..` are taken out because a URL resolves them. */
+/** The type `id` of FHIR R4 section 2.24.0.1, without `.` and `..`, because a URL resolves those. */
 const ID = /^(?!\.{1,2}$)[A-Za-z0-9.-]{1,64}$/;
 
 export function isFhirId(value: unknown): value is string {
   return typeof value === 'string' && ID.test(value);
 }
 
-/** The id of a resource in a path. */
+/** Checks the id of a resource in a path. */
 @Injectable()
 export class FhirIdPipe implements PipeTransform<unknown, string> {
   /** @throws BadRequestException */

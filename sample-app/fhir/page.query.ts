@@ -1,21 +1,21 @@
 import { BadRequestException } from '@nestjs/common';
 import type { Json } from './resource.checks';
 
-/** One page of a list: parameters of a FHIR search. */
+/** One page of a list, as parameters of a FHIR search. */
 export interface Page {
   readonly _count: number;
   readonly _offset: number;
 }
 
-/** @throws BadRequestException for a parameter that a list does not know: a misspelt filter must not show everything. */
+/** @throws BadRequestException for an unknown parameter, because a misspelt filter must not show everything. */
 export function checkParameters(query: Json, known: readonly string[]): void {
   const unknown = Object.keys(query).filter((name) => !known.includes(name));
   if (unknown.length > 0) {
-    throw new BadRequestException(`Unknown query parameter. Known here: ${known.join(', ')}.`);
+    throw new BadRequestException(`There is an unknown query parameter. Use only ${known.join(', ')}.`);
   }
 }
 
-/** @throws BadRequestException unless the parameter is absent or one text. */
+/** @throws BadRequestException if the parameter is repeated, blank or longer than 100 characters. */
 export function textParameter(query: Json, name: string): string | undefined {
   const value = query[name];
   if (value !== undefined && (typeof value !== 'string' || value.trim() === '' || value.length > 100)) {

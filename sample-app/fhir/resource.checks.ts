@@ -1,10 +1,10 @@
 import { BadRequestException } from '@nestjs/common';
 import type { Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 
-/** A JSON object of unknown content. */
+/** A JSON object with unknown content. */
 export type Json = Readonly<Record<string, unknown>>;
 
-/** `undefined`: nothing to complain about. */
+/** A message; `false` or `undefined` if there is no problem. */
 type Problem = string | false | undefined;
 
 export function isObject(value: unknown): value is Json {
@@ -16,11 +16,11 @@ export function isText(value: unknown): value is string {
 }
 
 /**
- * The body as a resource of a type. What the clinic itself needs is checked here, so that its texts can say how to mend
- * it; whether all of it is valid FHIR is Medplum's to say.
+ * Checks that the body is a resource of this type, with everything that the clinic itself needs. Its messages say how to
+ * fix the body. Medplum decides whether the rest is valid FHIR.
  *
- * @param problemsOf what is wrong with a body of the right type.
- * @throws BadRequestException with every problem.
+ * @param problemsOf finds what is wrong with a body of the right type.
+ * @throws BadRequestException that lists every problem.
  */
 export function checkedResource<T extends Resource>(
   body: unknown,
@@ -38,8 +38,8 @@ export function checkedResource<T extends Resource>(
 }
 
 /**
- * The resource as an update of the one with this id. It must be based on a version: the library sends that as
- * `If-Match`, and whoever was overtaken by somebody else gets 412 instead of overwriting it.
+ * Checks that the resource updates the one with this id, and says which version it is based on. The library sends that
+ * version as `If-Match`. If somebody else was faster, the user gets 412 instead of overwriting the newer version.
  *
  * @throws BadRequestException
  */
@@ -49,7 +49,7 @@ export function updateOf<T extends { id?: string; meta?: { versionId?: string } 
   }
   if (!isText(resource.meta?.versionId)) {
     throw new BadRequestException(
-      'meta.versionId is missing: change what you have read, and send it back with its meta.',
+      'meta.versionId is missing, so a newer version could be overwritten. Send the resource back with the meta you read.',
     );
   }
   return resource;

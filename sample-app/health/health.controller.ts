@@ -10,7 +10,7 @@ export class HealthController {
     private readonly medplum: MedplumHealthIndicator,
   ) {}
 
-  /** For load balancers, which have no login: it says up or down and nothing else. */
+  /** Load balancers have no login, so this is public. It says up or down and nothing else. */
   @Get()
   @Public()
   @HealthCheck()

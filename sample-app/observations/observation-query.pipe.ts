@@ -3,7 +3,7 @@ import { isFhirId } from '../fhir/fhir-id.pipe';
 import { checkParameters, type Page, pageOf } from '../fhir/page.query';
 import type { Json } from '../fhir/resource.checks';
 
-/** What a list of observations can be asked for. */
+/** Which observations a list shows. */
 export interface ObservationQuery {
   /** Id of a patient. */
   readonly patient: string | undefined;

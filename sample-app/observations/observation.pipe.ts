@@ -6,7 +6,7 @@ import { checkedResource, isObject, isText } from '../fhir/resource.checks';
 /** An observation of one patient. */
 export type PatientObservation = Observation & { subject: { reference: string } };
 
-/** FHIR R4 value set ObservationStatus. */
+/** The FHIR R4 value set ObservationStatus. */
 const STATUSES: readonly unknown[] = [
   'registered',
   'preliminary',
@@ -18,7 +18,7 @@ const STATUSES: readonly unknown[] = [
   'unknown',
 ];
 
-/** An observation in a request body. */
+/** Checks an observation in a request body. */
 @Injectable()
 export class ObservationPipe implements PipeTransform<unknown, PatientObservation> {
   /** @throws BadRequestException */

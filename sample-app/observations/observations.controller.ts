@@ -27,7 +27,7 @@ export class ObservationsController {
     return this.observations.create(observation);
   }
 
-  /** Answers 412 when somebody else was faster. */
+  /** Responds with 412 if somebody else was faster. */
   @Put(':id')
   update(
     @Param('id', FhirIdPipe) id: string,

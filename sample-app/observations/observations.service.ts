@@ -4,7 +4,7 @@ import { MedplumForbiddenError, MedplumNotFoundError, MedplumService, type WithI
 import { type PatientObservation, patientId } from './observation.pipe';
 import type { ObservationQuery } from './observation-query.pipe';
 
-/** Observations, as whoever is asking may see and change them. */
+/** The observations that the current user may see and change. */
 @Injectable()
 export class ObservationsService {
   constructor(private readonly medplum: MedplumService) {}
@@ -32,13 +32,13 @@ export class ObservationsService {
     return this.medplum.deleteResource('Observation', id);
   }
 
-  /** Medplum checks the rights on what is written, not on what it refers to: a chart of a foreign patient would grow. */
+  /** Medplum does not check the resources that a write refers to. Without this, users could add to a foreign chart. */
   async #checkSubject({ subject }: PatientObservation): Promise<void> {
     try {
       await this.medplum.readResource('Patient', patientId(subject.reference));
     } catch (error) {
       if (error instanceof MedplumNotFoundError || error instanceof MedplumForbiddenError) {
-        throw new UnprocessableEntityException('subject is no patient that you can see.');
+        throw new UnprocessableEntityException('subject is not a patient that you can see.');
       }
       throw error;
     }

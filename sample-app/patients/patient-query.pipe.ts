@@ -2,7 +2,7 @@ import { Injectable, type PipeTransform } from '@nestjs/common';
 import { checkParameters, type Page, pageOf, textParameter } from '../fhir/page.query';
 import type { Json } from '../fhir/resource.checks';
 
-/** What a list of patients can be asked for. */
+/** Which patients a list shows. */
 export interface PatientQuery {
   readonly name: string | undefined;
   readonly page: Page;

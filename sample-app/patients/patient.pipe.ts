@@ -4,7 +4,7 @@ import { checkedResource, isObject, isText, type Json } from '../fhir/resource.c
 
 const GENDERS: readonly unknown[] = [undefined, 'male', 'female', 'other', 'unknown'];
 
-/** A patient in a request body. */
+/** Checks a patient in a request body. */
 @Injectable()
 export class PatientPipe implements PipeTransform<unknown, Patient> {
   /** @throws BadRequestException */
@@ -26,7 +26,7 @@ function isGiven({ given }: Json): boolean {
   return Array.isArray(given) && isText(given[0]);
 }
 
-/** `Date` turns 31 February into 3 March, so the day must come out as it went in. */
+/** `Date` turns 31 February into 3 March, so a real day must come out as it went in. */
 function isDay(value: unknown): boolean {
   if (typeof value !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(value)) {
     return false;

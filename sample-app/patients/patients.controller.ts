@@ -7,7 +7,7 @@ import { PatientPipe } from './patient.pipe';
 import { type PatientQuery, PatientQueryPipe } from './patient-query.pipe';
 import { PatientsService } from './patients.service';
 
-/** Each call that these handlers lead to is made on behalf of `request.user.membership`. */
+/** Every call to Medplum that these handlers make is on behalf of `request.user.membership`. */
 @Controller('patients')
 @OnBehalfOf(fromUser('membership'))
 export class PatientsController {
@@ -28,7 +28,7 @@ export class PatientsController {
     return this.patients.create(patient);
   }
 
-  /** Answers 412 when somebody else was faster. */
+  /** Responds with 412 if somebody else was faster. */
   @Put(':id')
   update(@Param('id', FhirIdPipe) id: string, @Body(PatientPipe) patient: Patient): Promise<Patient> {
     return this.patients.update(updateOf(id, patient));

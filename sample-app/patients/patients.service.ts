@@ -3,13 +3,13 @@ import type { Patient } from '@medplum/fhirtypes' with { 'resolution-mode': 'imp
 import { MedplumService, type WithId } from 'nestjs-medplum';
 import type { PatientQuery } from './patient-query.pipe';
 
-/** Patients, as whoever is asking may see and change them: nothing here names that person, and nothing here checks rights. */
+/** The patients that the current user may see and change. Nothing here names that user, and nothing here checks rights. */
 @Injectable()
 export class PatientsService {
   constructor(private readonly medplum: MedplumService) {}
 
   list({ name, page }: PatientQuery): Promise<Patient[]> {
-    // A list of values is escaped by the library: a comma in the name stays a comma.
+    // The library escapes the values of a list, so a comma in the name stays a comma.
     return this.medplum.searchResources('Patient', { name: name && [name], _sort: '-_lastUpdated', ...page });
   }
 

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { AsClientApplication, MedplumService } from 'nestjs-medplum';
 
-/** How many records there are, over all organisations. */
+/** How many records there are in all organisations. */
 export interface ClinicStatus {
   readonly organizations: number;
   readonly practitioners: number;
@@ -12,9 +12,9 @@ export interface ClinicStatus {
 export class StatusController {
   constructor(private readonly medplum: MedplumService) {}
 
-  /** Nobody's own rights reach that far, so these calls are made as the client itself: said aloud, for numbers only. */
+  /** No user's rights reach that far, so the client itself makes these calls. It says so, and it reads only numbers. */
   @Get()
-  @AsClientApplication({ reason: 'numbers over all organisations, no records' })
+  @AsClientApplication({ reason: 'counts across all organisations, no records' })
   async status(): Promise<ClinicStatus> {
     const [organizations, practitioners, patients] = await Promise.all([
       this.#count('Organization'),

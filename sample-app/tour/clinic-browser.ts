@@ -1,22 +1,22 @@
-/** An answer of the clinic, with its body parsed. */
-export interface ClinicAnswer<T = unknown> {
+/** A response of the clinic, with its body parsed. */
+export interface ClinicResponse<T = unknown> {
   readonly status: number;
   readonly headers: Headers;
   readonly body: T;
 }
 
-/** A browser in front of the clinic: it keeps cookies, and that is all that it knows about a login. */
+/** A browser that visits the clinic. It keeps cookies, and knows nothing else about a login. */
 export class ClinicBrowser {
   /** Cookies by name. A test may tamper with them. */
   readonly cookies = new Map<string, string>();
 
   constructor(private readonly url: string) {}
 
-  login(name: string, password: string): Promise<ClinicAnswer> {
+  login(name: string, password: string): Promise<ClinicResponse> {
     return this.send('POST', '/auth/login', { name, password });
   }
 
-  get<T = unknown>(path: string, headers: Readonly<Record<string, string>> = {}): Promise<ClinicAnswer<T>> {
+  get<T = unknown>(path: string, headers: Readonly<Record<string, string>> = {}): Promise<ClinicResponse<T>> {
     return this.send<T>('GET', path, undefined, headers);
   }
 
@@ -25,7 +25,7 @@ export class ClinicBrowser {
     path: string,
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
-  ): Promise<ClinicAnswer<T>> {
+  ): Promise<ClinicResponse<T>> {
     const response = await fetch(new URL(path, this.url), {
       method,
       headers: {

@@ -1,7 +1,7 @@
-/** Rows of a table: the keys of the first one are its columns. */
+/** The rows of a table. The keys of the first row are the columns. */
 export type TableRows = readonly Readonly<Record<string, string | number | undefined>>[];
 
-/** A table for terminals: no wider than its longest cells. */
+/** Makes a table for terminals. Each column is as wide as its longest cell. */
 export function textTable(rows: TableRows): string {
   const columns = Object.keys(rows[0] ?? {});
   const lines = [columns, ...rows.map((row) => columns.map((column) => String(row[column] ?? '-')))];

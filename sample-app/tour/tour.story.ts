@@ -8,10 +8,10 @@ import { ClinicSettingsError, MEDPLUM_VARIABLES } from '../config/clinic.setting
 import { ClinicBrowser } from './clinic-browser';
 import { textTable } from './text-table';
 
-/** The clinic did not do what the tour says that it does. */
+/** The clinic did not do what the tour claims. */
 export class TourFailedError extends Error {
   constructor(claim: string) {
-    super(`The tour stops: the clinic does not show that ${claim}.`);
+    super(`The tour stopped, because the clinic did not show that ${claim}.`);
     this.name = 'TourFailedError';
   }
 }
@@ -25,13 +25,13 @@ interface Visitor {
 export class TourStory {
   readonly #backend: EmbeddedBackend;
   readonly #recent: RecentCalls;
-  /** Login that a call was made for, by the id of its event. */
+  /** The login that a call was made for, by the id of the call's event. */
   readonly #callers = new Map<string, string>();
   #step = 0;
 
   /**
-   * @param app the clinic, for a look behind its HTTP: the demo logins, the wire, and the audit events.
-   * @throws ClinicSettingsError without the embedded Medplum: a real one has no demo logins, and no place for made-up patients.
+   * @param app the clinic, for what HTTP does not show: the demo logins, the requests to Medplum, and the audit events.
+   * @throws ClinicSettingsError without the embedded Medplum. A real server has no demo logins, and must get no fake patients.
    */
   constructor(
     app: NestExpressApplication,
@@ -92,7 +92,7 @@ export class TourStory {
   }
 
   async #lists(...[nora, hugo, paula]: [Visitor, Visitor, Visitor]): Promise<WithId<Patient>> {
-    this.#heading('All three ask for GET /patients. The app has one client; Medplum applies the rights of each.');
+    this.#heading('All three send GET /patients. The app has one client; Medplum applies the rights of each user.');
     const lists = new Map<Visitor, WithId<Patient>[]>();
     for (const visitor of [nora, hugo, paula]) {
       const { status, body } = await visitor.browser.get<WithId<Patient>[]>('/patients');
@@ -107,9 +107,9 @@ export class TourStory {
   }
 
   async #acrossOrganizations(nora: Visitor, foreign: WithId<Patient>): Promise<void> {
-    this.#heading('Nora tries the id of a patient of the other organisation.');
+    this.#heading('Nora tries the id of a patient from the other organisation.');
     const { status } = await nora.browser.get(`/patients/${foreign.id}`);
-    this.#claim(status === 404, 'for her there is no such patient (404)');
+    this.#claim(status === 404, 'that patient does not exist for her (404)');
   }
 
   async #create(nora: Visitor, hugo: Visitor): Promise<WithId<Patient>> {
@@ -119,7 +119,7 @@ export class TourStory {
       name: [{ given: ['Homer'], family: 'Simpson' }],
       birthDate: '1956-05-12',
     });
-    this.#claim(status === 201, 'it is created (201)');
+    this.#claim(status === 201, 'the patient is created (201)');
     const { meta } = body;
     this.#claim(
       meta?.onBehalfOf?.reference === nora.login.profile,
@@ -130,17 +130,17 @@ export class TourStory {
       `meta.author names the app: ${meta?.author?.display ?? 'nobody'}`,
     );
     const seenByHugo = await hugo.browser.get(`/patients/${body.id}`);
-    this.#claim(seenByHugo.status === 404, 'it belongs to her organisation: hugo does not find it (404)');
+    this.#claim(seenByHugo.status === 404, 'the patient belongs to her organisation, so hugo finds nobody (404)');
     return body;
   }
 
   async #versionConflict(nora: Visitor, patient: WithId<Patient>): Promise<void> {
-    this.#heading('Nora changes the record in two windows, from the same version.');
+    this.#heading('Nora changes the same version of the record in two windows.');
     const path = `/patients/${patient.id}`;
     const first = await nora.browser.send('PUT', path, { ...patient, gender: 'male' });
     this.#claim(first.status === 200, 'the first change is stored (200)');
     const second = await nora.browser.send('PUT', path, { ...patient, active: false });
-    this.#claim(second.status === 412, 'the second one does not overwrite it (412)');
+    this.#claim(second.status === 412, 'the second change does not overwrite the first one (412)');
   }
 
   async #patientWrites(paula: Visitor, foreign: WithId<Patient>): Promise<void> {
@@ -152,12 +152,12 @@ export class TourStory {
       subject: { reference: paula.login.profile },
     };
     const own = await paula.browser.send('POST', '/observations', observation);
-    this.#claim(own.status === 403, 'she may read her own chart, not write it (403)');
+    this.#claim(own.status === 403, 'she may read her own chart, but not write into it (403)');
     const other = await paula.browser.send('POST', '/observations', {
       ...observation,
       subject: { reference: `Patient/${foreign.id}` },
     });
-    this.#claim(other.status === 422, 'the chart of somebody else does not exist for her (422)');
+    this.#claim(other.status === 422, "somebody else's chart does not exist for her (422)");
   }
 
   async #spoofedHeader(nora: Visitor, hugo: Visitor): Promise<void> {
@@ -171,40 +171,40 @@ export class TourStory {
       `it changes nothing: she sees ${namesOf(spoofed.body)}`,
     );
     const sent = this.#backend.requests.at(-1);
-    this.#claim(sent?.onBehalfOf === nora.login.membership, 'on the wire to Medplum stands her own membership');
+    this.#claim(sent?.onBehalfOf === nora.login.membership, 'the request to Medplum carries her own membership');
   }
 
   async #undecorated(nora: Visitor): Promise<void> {
     this.#heading('GET /undecorated is a handler whose author forgot @OnBehalfOf().');
     const before = this.#backend.requests.length;
     const { status } = await nora.browser.get('/undecorated');
-    this.#claim(status === 500, 'it is refused (500) instead of running with the rights of the app');
-    this.#claim(this.#backend.requests.length === before, 'nothing went over the wire to Medplum');
+    this.#claim(status === 500, "it is refused (500) instead of running with the app's own rights");
+    this.#claim(this.#backend.requests.length === before, 'nothing was sent to Medplum');
     const refused = this.#recent.calls.at(-1);
-    this.#claim(refused?.outcome === 'refused' && refused.attempts === 0, 'the audit trail has it all the same');
+    this.#claim(refused?.outcome === 'refused' && refused.attempts === 0, 'the audit trail records the refusal');
   }
 
   async #clientApplication(nora: Visitor): Promise<void> {
-    this.#heading('GET /status counts over all organisations: @AsClientApplication({ reason }) says so aloud.');
+    this.#heading('GET /status counts across all organisations. @AsClientApplication({ reason }) says so.');
     const before = this.#backend.requests.length;
     const { status, body } = await nora.browser.get<Record<string, number>>('/status');
-    this.#claim(status === 200 && (body['organizations'] ?? 0) >= 2, `it answers ${JSON.stringify(body)}`);
+    this.#claim(status === 200 && (body['organizations'] ?? 0) >= 2, `it returns ${JSON.stringify(body)}`);
     const sent = this.#backend.requests.slice(before);
     this.#claim(
       sent.length > 0 && sent.every(({ onBehalfOf }) => onBehalfOf === undefined),
-      'these calls carry no on-behalf-of header: the rights are those of the app',
+      "these calls carry no on-behalf-of header, so they run with the app's own rights",
     );
   }
 
   #auditTrail(): void {
-    this.#heading('MedplumAudit.events$ had one event per call. Logins stand in for the identities.');
+    this.#heading('MedplumAudit.events$ published one event per call. Logins stand in for the identities.');
     const { calls } = this.#recent;
     const headerless = calls.filter(({ attempts, attemptsOnBehalf }) => attempts > attemptsOnBehalf);
     this.print(textTable(calls.map((call) => rowOf(call, this.#callers.get(call.id)))));
     this.print('');
     this.#claim(
       headerless.every(({ identity }) => identity === 'client-application'),
-      'no call went out without the header unless the code asked for it',
+      'no call went out without the header, unless the code asked for that',
     );
     this.#claim(
       calls.filter(({ outcome }) => outcome === 'refused').length === 1,

@@ -3,9 +3,9 @@ import type { Patient } from '@medplum/fhirtypes' with { 'resolution-mode': 'imp
 import { PatientsService } from '../patients/patients.service';
 
 /**
- * A mistake, kept on purpose: somebody forgot `@OnBehalfOf()`. The user is logged in, but the call to Medplum names
- * nobody, and would run with the rights of the client, a project admin. The library refuses it before anything is sent:
- * the browser gets 500, the log names this handler and how to mend it.
+ * A mistake, made on purpose: `@OnBehalfOf()` is missing. The user is logged in, but the call to Medplum has no identity.
+ * It would run with the rights of the client, which is a project admin. The library refuses it before anything is sent.
+ * The browser gets 500, and the log names this handler and says how to fix it.
  */
 @Controller('undecorated')
 export class UndecoratedController {

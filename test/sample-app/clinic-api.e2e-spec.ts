@@ -49,7 +49,7 @@ describe('the API of the clinic', () => {
   });
   afterAll(() => clinic?.close());
 
-  it('shows everybody their own patients and observations', async () => {
+  it('shows all users their own patients and observations', async () => {
     expect(await families(nora)).toEqual(['Berger', 'Weber']);
     expect(await families(hugo)).toEqual(['Nilsson', 'Yilmaz']);
     expect(await families(paula)).toEqual(['Weber']);
@@ -58,7 +58,7 @@ describe('the API of the clinic', () => {
     expect(await heartRates(paula)).toEqual([62]);
   });
 
-  it('tells whoever asks whether Medplum can be worked with, and nothing else', async () => {
+  it('tells everybody whether Medplum works, and nothing else', async () => {
     const { status, body } = await clinic.browser().get('/health');
     expect([status, body]).toEqual([
       200,
@@ -66,16 +66,16 @@ describe('the API of the clinic', () => {
     ]);
   });
 
-  it('keeps identities apart when everybody asks at once', async () => {
+  it('keeps identities apart when all users send requests at once', async () => {
     const visitors = [nora, hugo, paula];
     const expected = await Promise.all(visitors.map((browser) => families(browser)));
-    const answers = await Promise.all(
+    const lists = await Promise.all(
       Array.from({ length: 60 }, async (_none, index) => families(visitors[index % 3] ?? nora)),
     );
-    answers.forEach((answer, index) => expect(answer).toEqual(expected[index % 3]));
+    lists.forEach((list, index) => expect(list).toEqual(expected[index % 3]));
   });
 
-  it('answers 404 for everything of the other organisation, whatever is tried', async () => {
+  it('finds nothing of the other organisation, whatever the user tries', async () => {
     const [patient] = await patientsOf(hugo);
     const [observation] = await observationsOf(hugo);
     const tries = [
@@ -120,7 +120,7 @@ describe('the API of the clinic', () => {
     expect((await hugo.send('DELETE', `/patients/${created.body.id}`)).status).toBe(204);
   });
 
-  it('lets a patient read her chart, and not write it', async () => {
+  it('lets a patient read her chart, but not write into it', async () => {
     const [own] = await patientsOf(paula);
     expect((await paula.send('POST', '/patients', NEW_PATIENT)).status).toBe(403);
     expect((await paula.send('PUT', `/patients/${own?.id}`, { ...own, active: false })).status).toBe(403);
@@ -138,7 +138,7 @@ describe('the API of the clinic', () => {
     expect(sent?.onBehalfOf).toBe(clinic.demoLogin('nora').membership);
   });
 
-  it('refuses the handler that names nobody, before anything is sent', async () => {
+  it('refuses a handler without an identity, before anything is sent', async () => {
     const before = backend.requests.length;
     expect((await nora.get('/undecorated')).status).toBe(500);
     expect(backend.requests).toHaveLength(before);
@@ -146,7 +146,7 @@ describe('the API of the clinic', () => {
     expect(refused).toMatchObject({ action: 'search', outcome: 'refused', identity: 'nobody', attempts: 0 });
   });
 
-  it('counts as the client itself', async () => {
+  it('counts the records of all organisations as the client itself', async () => {
     const before = backend.requests.length;
     const { body } = await paula.get('/status');
     expect(body).toEqual({ organizations: 2, practitioners: 2, patients: 4 });
@@ -159,7 +159,7 @@ describe('the API of the clinic', () => {
 
   it('searches by name, in pages', async () => {
     expect(await families(nora, '?name=Weber')).toEqual(['Weber']);
-    // A comma in a FHIR search means OR; here it is a part of the name.
+    // In a FHIR search, a comma means OR. Here it is part of the name.
     expect(await families(nora, '?name=Weber,Berger')).toEqual([]);
     const pages = [await families(nora, '?count=1'), await families(nora, '?count=1&offset=1')];
     expect(pages.flat().toSorted()).toEqual(['Berger', 'Weber']);
@@ -177,7 +177,7 @@ describe('the API of the clinic', () => {
     '/patients/a_b',
     '/patients/..%2fx',
     '/observations/a%20b',
-  ])('answers 400 to GET %s and asks Medplum nothing', async (path) => {
+  ])('refuses GET %s with 400, without calling Medplum', async (path) => {
     const before = backend.requests.length;
     expect((await nora.get(path)).status).toBe(400);
     expect(backend.requests).toHaveLength(before);
@@ -196,17 +196,17 @@ describe('the API of the clinic', () => {
     ['/observations', { ...heartRate('Patient/1'), code: {} }],
     ['/observations', heartRate('Practitioner/1')],
     ['/observations', heartRate('Patient/1/../2')],
-  ])('answers 400 to POST %s %j and asks Medplum nothing', async (path, body) => {
+  ])('refuses POST %s %j with 400, without calling Medplum', async (path, body) => {
     const before = backend.requests.length;
     expect((await nora.send('POST', path, body)).status).toBe(400);
     expect(backend.requests).toHaveLength(before);
   });
 
-  it('passes on as 400 what Medplum finds wrong', async () => {
+  it('responds with 400 if Medplum finds a resource invalid', async () => {
     expect((await nora.send('POST', '/patients', { ...NEW_PATIENT, favouriteColour: 'red' })).status).toBe(400);
   });
 
-  it('wants an update to name what it is based on', async () => {
+  it('refuses an update that does not say which version it is based on', async () => {
     const [patient] = await patientsOf(nora);
     const path = `/patients/${patient?.id}`;
     expect((await nora.send('PUT', path, { ...patient, meta: {} })).status).toBe(400);
@@ -215,7 +215,7 @@ describe('the API of the clinic', () => {
     expect((await nora.send('PUT', path, { ...patient, id: undefined })).status).toBe(400);
   });
 
-  it('lets nobody cache a chart', async () => {
+  it('forbids everybody to cache a chart', async () => {
     const { headers } = await nora.get('/patients');
     expect(headers.get('cache-control')).toBe('private, no-store');
     expect(headers.get('x-powered-by')).toBeNull();

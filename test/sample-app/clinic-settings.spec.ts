@@ -18,14 +18,14 @@ function refusal(environment: Readonly<Record<string, string>>): string {
 }
 
 describe('the environment of the clinic', () => {
-  it('may be empty: embedded Medplum, port 3000 on loopback, a session secret of this start', () => {
+  it('may be empty: the defaults are an embedded Medplum, port 3000 on loopback, and a random session secret', () => {
     const settings = readClinicSettings({});
     expect(settings).toMatchObject({ production: false, port: 3000, host: '127.0.0.1', medplum: undefined });
     expect(settings.sessionSecret).toMatch(/^[0-9a-f]{64}$/);
     expect(readClinicSettings({}).sessionSecret).not.toBe(settings.sessionSecret);
   });
 
-  it('takes a real Medplum when all three variables are set', () => {
+  it('selects a real Medplum if all three variables are set', () => {
     expect(readClinicSettings(MEDPLUM).medplum).toEqual({
       baseUrl: 'https://medplum.example/',
       clientId: 'client-1',
@@ -33,7 +33,7 @@ describe('the environment of the clinic', () => {
     });
   });
 
-  it.each(Object.keys(MEDPLUM))('asks for the other two when only %s is set', (name) => {
+  it.each(Object.keys(MEDPLUM))('is refused with the names of the other two if only %s is set', (name) => {
     const others = Object.keys(MEDPLUM).filter((other) => other !== name);
     const text = refusal({ [name]: 'very-secret-value' });
     expect(text).toMatch(/^ClinicSettingsError: /);
@@ -41,17 +41,17 @@ describe('the environment of the clinic', () => {
     expect(text).not.toContain('very-secret-value');
   });
 
-  it.each(Object.keys(MEDPLUM))('does not take a blank %s for a value', (name) => {
+  it.each(Object.keys(MEDPLUM))('is refused if %s is blank', (name) => {
     expect(refusal({ ...MEDPLUM, [name]: '  ' })).toContain(`Missing: ${name}.`);
   });
 
-  it('in production names everything that is missing at once', () => {
+  it('is refused in production with a list of everything that is missing', () => {
     const text = refusal({ NODE_ENV: 'production' });
     expect(text).toContain(`Missing: ${Object.keys(MEDPLUM).join(', ')}.`);
     expect(text).toContain('SESSION_SECRET is missing');
   });
 
-  it('in production needs SESSION_SECRET beside Medplum, and Medplum beside SESSION_SECRET', () => {
+  it('needs both SESSION_SECRET and a real Medplum in production', () => {
     expect(refusal({ NODE_ENV: 'production', ...MEDPLUM })).toContain('SESSION_SECRET is missing');
     expect(refusal({ NODE_ENV: 'production', SESSION_SECRET })).toContain('MEDPLUM_BASE_URL');
     expect(readClinicSettings({ NODE_ENV: 'production', ...MEDPLUM, SESSION_SECRET })).toMatchObject({
@@ -67,15 +67,15 @@ describe('the environment of the clinic', () => {
     ['PORT', '65536'],
     ['PORT', '-1'],
     ['PORT', '80.5'],
-  ])('refuses %s=%s by name', (name, value) => {
+  ])('is refused with the name of the variable if it says %s=%s', (name, value) => {
     expect(refusal({ [name]: value })).toContain(`${name} must`);
   });
 
-  it('takes PORT=0 for any free port', () => {
+  it('may say PORT=0, which picks a free port', () => {
     expect(readClinicSettings({ PORT: '0' }).port).toBe(0);
   });
 
-  it('does not mix a file of users with demo logins', () => {
+  it('must not combine a users file with demo logins', () => {
     expect(refusal({ CLINIC_USERS_FILE: 'users.json' })).toContain('CLINIC_USERS_FILE');
   });
 });
@@ -91,7 +91,7 @@ describe('createClinic()', () => {
     await expect(createClinic({ logger: false })).rejects.toThrow(ClinicSettingsError);
   });
 
-  it('refuses to start on half of the credentials of a server', async () => {
+  it("refuses to start with only half of a server's credentials", async () => {
     process.env.MEDPLUM_CLIENT_ID = 'client-1';
     await expect(createClinic({ logger: false })).rejects.toThrow('Missing: MEDPLUM_BASE_URL, MEDPLUM_CLIENT_SECRET.');
   });

@@ -7,7 +7,7 @@ import { ClinicBackend } from '../../sample-app/backend/clinic.backend';
 import { readUsersFile } from '../../sample-app/backend/users.file';
 import { OpenClinic } from './support/open-clinic';
 
-describe('the clinic on a Medplum server that is there already', () => {
+describe('the clinic on an existing Medplum server', () => {
   const opened: { close(): Promise<void> }[] = [];
   let directory: string;
   let usersFile: string;
@@ -49,7 +49,7 @@ describe('the clinic on a Medplum server that is there already', () => {
     return clinic;
   }
 
-  it('has no demo logins, and without a file of users none at all', async () => {
+  it('has no demo logins, and without a users file no logins at all', async () => {
     const clinic = await open();
     expect(clinic.app.get(ClinicBackend)).toMatchObject({ demoLogins: [], accounts: [] });
     for (const name of ['nora', 'hugo', 'paula']) {
@@ -58,7 +58,7 @@ describe('the clinic on a Medplum server that is there already', () => {
     }
   });
 
-  it('takes logins from CLINIC_USERS_FILE, and keeps the cookie to TLS', async () => {
+  it('takes logins from CLINIC_USERS_FILE, and sets its cookie only over TLS', async () => {
     const clinic = await open({ CLINIC_USERS_FILE: usersFile });
     const browser = clinic.browser();
     const login = { name: 'nora', password: 'letters' };
@@ -78,17 +78,17 @@ describe('the clinic on a Medplum server that is there already', () => {
   });
 
   it.each([
-    ['no JSON', '{', 'no readable JSON file'],
-    ['no list', '{}', 'must hold a JSON list'],
+    ['broken JSON', '{', 'is not a readable JSON file'],
+    ['an object', '{}', 'must contain a JSON list'],
     ['empty users', '[{}]', 'User 1: name is missing.'],
     [
       'a plain password',
       '[{"name":"a","passwordHash":"secret-word","membership":"ProjectMembership/1"}]',
       'hash-password',
     ],
-    ['a profile in place of a membership', '[{"membership":"Practitioner/1"}]', 'ProjectMembership/<id>'],
+    ['a profile instead of a membership', '[{"membership":"Practitioner/1"}]', 'ProjectMembership/<id>'],
     ['nothing but null', '[null]', 'User 1'],
-  ])('refuses a file of users with %s', async (_case, content, text) => {
+  ])('refuses a users file with %s', async (_case, content, text) => {
     const path = join(directory, 'broken.json');
     await writeFile(path, content);
     const failure = (await readUsersFile(path).catch((error: unknown) => error)) as Error;
@@ -96,8 +96,8 @@ describe('the clinic on a Medplum server that is there already', () => {
     expect(failure.message).not.toContain('secret-word');
   });
 
-  it('refuses a file of users that is not there, and one with a name twice', async () => {
-    await expect(readUsersFile(join(directory, 'absent.json'))).rejects.toThrow('no readable JSON file');
+  it('refuses a users file that does not exist, and one that has the same name twice', async () => {
+    await expect(readUsersFile(join(directory, 'absent.json'))).rejects.toThrow('is not a readable JSON file');
     const user = { name: 'nora', passwordHash: await hashPassword('x'), membership: 'ProjectMembership/1' };
     const path = join(directory, 'twice.json');
     await writeFile(path, JSON.stringify([user, user]));

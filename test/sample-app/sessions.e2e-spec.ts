@@ -7,13 +7,13 @@ describe('logins and sessions of the clinic', () => {
   });
   afterAll(() => clinic?.close());
 
-  it('are open to nobody without a login', async () => {
+  it('keep out everybody without a login', async () => {
     for (const path of ['/patients', '/observations', '/status', '/undecorated', '/auth/me', '/patients/1']) {
       expect((await clinic.browser().get(path)).status).toBe(401);
     }
   });
 
-  it('let each demo login in, and say who it is', async () => {
+  it('accept each demo login, and say who is logged in', async () => {
     for (const name of ['nora', 'hugo', 'paula']) {
       const browser = await clinic.visitor(name);
       const { membership } = clinic.demoLogin(name);
@@ -21,7 +21,7 @@ describe('logins and sessions of the clinic', () => {
     }
   });
 
-  it('answer a wrong password and an unknown name in the same words', async () => {
+  it('refuse a wrong password and an unknown name with the same message', async () => {
     const wrong = await clinic.browser().login('nora', 'wrong');
     const unknown = await clinic.browser().login('nobody', 'wrong');
     const foreign = await clinic.browser().login('nora', clinic.demoLogin('hugo').password);
@@ -40,7 +40,7 @@ describe('logins and sessions of the clinic', () => {
     { name: { $ne: '' }, password: 'x' },
     { name: 'nora', password: 'x'.repeat(201) },
     { name: '__proto__', password: '' },
-  ])('answer 400 to the login %j', async (body) => {
+  ])('refuse the login %j with 400', async (body) => {
     expect((await clinic.browser().send('POST', '/auth/login', body)).status).toBe(400);
   });
 
@@ -55,7 +55,7 @@ describe('logins and sessions of the clinic', () => {
     }
   });
 
-  it('refuse a cookie that was changed, and one whose signature is missing or of another cookie', async () => {
+  it('refuse a changed cookie, and one whose signature is missing or belongs to another cookie', async () => {
     const browser = await clinic.visitor('nora');
     const cookie = browser.cookies.get('clinic') ?? '';
     const signature = browser.cookies.get('clinic.sig') ?? '';
@@ -77,14 +77,14 @@ describe('logins and sessions of the clinic', () => {
     expect(await statusWith({ clinic: 'garbage', 'clinic.sig': signature })).toBe(401);
   });
 
-  it('end with a logout, in the browser', async () => {
+  it('end in the browser with a logout', async () => {
     const browser = await clinic.visitor('nora');
     expect((await browser.send('POST', '/auth/logout')).status).toBe(204);
     expect(browser.cookies.get('clinic')).toBeUndefined();
     expect((await browser.get('/patients')).status).toBe(401);
   });
 
-  it('end on the server when their time is over', async () => {
+  it('end on the server when they expire', async () => {
     const browser = await clinic.visitor('nora');
     const now = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 8 * 60 * 60 * 1000 + 1);
     try {
@@ -94,7 +94,7 @@ describe('logins and sessions of the clinic', () => {
     }
   });
 
-  it('are not carried over to the next start', async () => {
+  it('do not survive a restart', async () => {
     const browser = await clinic.visitor('nora');
     const next = await OpenClinic.open();
     try {

@@ -9,7 +9,7 @@ import { TourFailedError, TourStory } from '../../sample-app/tour/tour.story';
 import { OpenClinic } from './support/open-clinic';
 
 describe('the tour', () => {
-  it('plays to its end, in 100 columns, without a password or an identity', async () => {
+  it('plays to its end, in 100 columns, without printing a password or an identity', async () => {
     const clinic = await OpenClinic.open();
     const lines: string[] = [];
     try {
@@ -31,7 +31,7 @@ describe('the tour', () => {
     }
   });
 
-  it('stops at the first claim that the clinic does not show', async () => {
+  it('stops at the first claim that does not hold', async () => {
     const everybodySeesTheSame = { list: () => Promise.resolve([{ resourceType: 'Patient', id: '1' }]) };
     const clinic = await OpenClinic.open({}, (builder) =>
       builder.overrideProvider(PatientsService).useValue(everybodySeesTheSame),
@@ -45,7 +45,7 @@ describe('the tour', () => {
     }
   });
 
-  it('keeps away from a real server', async () => {
+  it('refuses to run on a real server', async () => {
     const medplum = { baseUrl: 'http://127.0.0.1:9/', clientId: 'client-1', clientSecret: 'secret-1' };
     const backend = await ConfiguredBackend.connect(medplum, undefined);
     const clinic = await OpenClinic.open({}, (builder) => builder.overrideProvider(ClinicBackend).useValue(backend));
@@ -58,7 +58,7 @@ describe('the tour', () => {
 });
 
 describe('textTable()', () => {
-  it('aligns its columns and shows what is missing', () => {
+  it('aligns its columns and marks missing values', () => {
     expect(
       textTable([
         { a: 'long cell', b: 1 },
@@ -69,7 +69,7 @@ describe('textTable()', () => {
 });
 
 describe('listen()', () => {
-  it('says so when the port is in use, and closes the app', async () => {
+  it('says that the port is in use, and closes the app', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as AddressInfo;

@@ -10,7 +10,7 @@ import { ClinicBrowser } from '../../../sample-app/tour/clinic-browser';
 type Environment = Readonly<Record<string, string>>;
 type Override = (builder: TestingModuleBuilder) => TestingModuleBuilder;
 
-/** A clinic that listens on loopback, on a free port. */
+/** A clinic that listens on a free port of the loopback address. */
 export class OpenClinic {
   private constructor(
     readonly app: NestExpressApplication,
@@ -18,7 +18,7 @@ export class OpenClinic {
   ) {}
 
   /**
-   * @param environment what `process.env` would be; loopback is added.
+   * @param environment stands in for `process.env`; loopback is added.
    * @param override replaces providers.
    */
   static async open(environment?: Environment, override?: Override): Promise<OpenClinic> {
@@ -26,7 +26,7 @@ export class OpenClinic {
     return new OpenClinic(app, await listen(app, 0));
   }
 
-  /** The same, not listening yet. */
+  /** Makes the app, but does not listen yet. */
   static async make(
     environment: Environment = {},
     override: Override = (builder) => builder,
@@ -53,12 +53,12 @@ export class OpenClinic {
     return login;
   }
 
-  /** A browser in which this demo login is logged in. */
+  /** A browser that has used this demo login. */
   async visitor(name: string): Promise<ClinicBrowser> {
     const browser = this.browser();
     const { status } = await browser.login(name, this.demoLogin(name).password);
     if (status !== 200) {
-      throw new Error(`The demo login "${name}" was answered ${status}.`);
+      throw new Error(`The clinic refused the demo login "${name}" with ${status}.`);
     }
     return browser;
   }
