@@ -8,10 +8,10 @@ const read = (name: string): string => readFileSync(join(__dirname, name), 'utf8
 const { cases } = JSON.parse(read('wire-cases.json')) as { cases: WireCase[] };
 const groups = [...new Set(cases.map(({ group }) => group))];
 
-/** Cases that the emulator is known to answer otherwise, with the reason: `| case | reason |`. */
+/** The cases in which the emulator is known to differ, each with its reason: `| case | reason |`. */
 const known = new Set([...read('known-differences.md').matchAll(/^\| `([\w-]+)` \|/gm)].map(([, id]) => id));
 
-/** Set by `npm run test:contract -- --seeded FILE [--base URL]`: a real server instead of the emulator. */
+/** `npm run test:contract -- --seeded FILE [--base URL]` sets them to test a real server instead of the emulator. */
 const { CONTRACT_SEEDED: seededFile, CONTRACT_BASE: base } = process.env;
 
 describe(`recorded cases, replayed against ${seededFile ? 'a real server' : 'the emulator'}`, () => {
@@ -32,7 +32,7 @@ describe(`recorded cases, replayed against ${seededFile ? 'a real server' : 'the
     await emulator?.close();
   });
 
-  it('knows fewer than 3 % of differences', () => {
+  it('have fewer than 3 % known differences', () => {
     expect(known.size / cases.length).toBeLessThan(0.03);
   });
 
@@ -44,7 +44,7 @@ describe(`recorded cases, replayed against ${seededFile ? 'a real server' : 'the
       async (_id, _title, wireCase) => {
         expect(await runner.run(wireCase)).toEqual([]);
       },
-      // A real server may make the runner wait for the next minute of its quota.
+      // On a real server, the runner may have to wait for the next minute of the quota.
       90_000,
     );
   });

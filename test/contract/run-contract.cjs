@@ -1,5 +1,5 @@
 // npm run test:contract -- --seeded seeded.json [--base URL] [any option of Jest]
-// Replays the recorded cases; without --seeded against the emulator, with it against the server that was seeded.
+// Replays the recorded cases on the emulator or, with --seeded, on the server that was seeded.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
@@ -18,7 +18,7 @@ while (args.length > 0) {
   }
 }
 if (env.CONTRACT_SEEDED && !existsSync(env.CONTRACT_SEEDED)) {
-  process.stderr.write(`--seeded: there is no file ${env.CONTRACT_SEEDED}\n`);
+  process.stderr.write(`--seeded: there is no file ${env.CONTRACT_SEEDED}; check its path\n`);
   process.exit(2);
 }
 const jest = require.resolve('jest/bin/jest');

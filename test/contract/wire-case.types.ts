@@ -1,40 +1,40 @@
-/** One recorded request and answer. */
+/** One recorded request and its response. */
 export interface WireCase {
   id: string;
   title: string;
   group: string;
-  /** `C`, `N`, `L`, `T`; `badsecret`: C with a wrong secret; `none`: no Authorization. */
+  /** `C`, `N`, `L` or `T`; `badsecret` is C with a wrong secret; `none` sends no `Authorization`. */
   client: string;
   auth: 'basic' | 'bearer';
-  /** `null`: no header; `""`: sent empty; a list: sent once per element. */
+  /** `null` sends no header, `""` sends it empty, and a list sends it once per element. */
   onBehalfOf: string | string[] | null;
   extended?: boolean;
   request: { method: string; path: string; headers?: Record<string, string | null>; body?: unknown };
-  /** Name to source: `location`, `etag`, `link:next`, or a path such as `$.entry[0].resource.id`. */
+  /** The source of each name: `location`, `etag`, `link:next`, or a path such as `$.entry[0].resource.id`. */
   capture?: Record<string, string>;
   expect: WireExpectation;
 }
 
-/** What the recorded server answered. */
+/** How the recorded server responded. */
 export interface WireExpectation {
   status: number;
   /** `present`, `absent`, or a pattern. */
   headers?: Record<string, string>;
   /** Whether an OperationOutcome carried the tracing extension. */
   tracing?: 'present' | 'absent';
-  /** Subset of the body; `"<empty>"`: none; missing: not compared. */
+  /** Subset of the body. `"<empty>"` means that there is none; without a value, the body is not compared. */
   body?: unknown;
   /** Paths of arrays whose order does not matter. */
   unordered?: string[];
 }
 
-/** What seeding gave: the format of `seeded.json`. */
+/** The result of seeding, in the format of `seeded.json`. */
 export interface Seeded {
   baseUrl: string;
   vars: Record<string, string>;
 }
 
-/** An answer as it came over the wire. */
+/** A response as it came over the wire. */
 export interface WireAnswer {
   status: number;
   headers: Record<string, string | string[] | undefined>;

@@ -1,9 +1,9 @@
 import type { WireAnswer, WireExpectation } from './wire-case.types';
 
 /**
- * Compares an answer with what was recorded.
+ * Compares a response with the recorded one.
  *
- * @param expected with placeholders replaced
+ * @param expected the recorded response, with its placeholders replaced
  * @returns one line per difference
  */
 export function differences(expected: WireExpectation, answer: WireAnswer): string[] {
@@ -31,7 +31,7 @@ export function differences(expected: WireExpectation, answer: WireAnswer): stri
     : [...found, ...compare(expected.body, body, '', expected.unordered ?? [])];
 }
 
-/** The body, without the tracing extension, and whether that was there. */
+/** Splits a response into its body without the tracing extension, and whether it had that extension. */
 export function parseAnswer({ text, headers }: WireAnswer): { body: unknown; tracing?: 'present' | 'absent' } {
   if (!String(headers['content-type'] ?? '').includes('json') || text === '') {
     return { body: text };

@@ -6,10 +6,10 @@ import type { Seeded, WireAnswer, WireCase, WireExpectation } from './wire-case.
 import { differences, parseAnswer } from './wire-match';
 import { WireVariables } from './wire-variables';
 
-/** Points of the quota below which the runner waits for the next minute. */
+/** With fewer points left in the quota, the runner waits for the next minute. */
 const FEW_POINTS = 5000;
 
-/** Replays recorded cases against a server that was seeded with the fixtures. */
+/** Replays recorded cases on a server that was seeded with the fixtures. */
 export class WireRunner {
   private readonly variables: WireVariables;
   private readonly tokens = new Map<string, string>();
@@ -17,7 +17,7 @@ export class WireRunner {
   private readonly base: string;
   private pausedUntil = 0;
 
-  /** @param base where the server is reached, when that is not the base URL that it writes into its answers */
+  /** @param base the URL of the server, if it differs from the base URL that the server writes into its responses */
   constructor(
     private readonly seeded: Seeded,
     base = seeded.baseUrl,
@@ -26,7 +26,7 @@ export class WireRunner {
     this.variables = new WireVariables(seeded, `run${randomBytes(5).toString('hex')}`);
   }
 
-  /** Sends one case and says how the answer differs from the recorded one. */
+  /** Sends one case and returns how the response differs from the recorded one. */
   async run(wireCase: WireCase): Promise<string[]> {
     await wait(Math.max(0, this.pausedUntil - Date.now()));
     const answer = await this.perform(wireCase);
@@ -94,12 +94,12 @@ export class WireRunner {
     const type: [string, string] = ['Content-Type', 'application/x-www-form-urlencoded'];
     const { status, text } = await this.send('POST', 'oauth2/token', [type], form.toString());
     if (status !== 200) {
-      throw new Error(`The token request was answered ${status}`);
+      throw new Error(`The server refused the token request with ${status}. Check the secrets in the seeded file.`);
     }
     return String((JSON.parse(text) as { access_token: unknown }).access_token);
   }
 
-  /** With node:http, because the cases need empty, doubled and wrong headers and malformed paths. */
+  /** Uses node:http, because the cases need empty, repeated and wrong headers, and malformed paths. */
   private send(
     method: string,
     path: string,
@@ -131,7 +131,7 @@ export class WireRunner {
           }),
         );
       });
-      request.on('timeout', () => request.destroy(new Error('The server did not answer within 30 s')));
+      request.on('timeout', () => request.destroy(new Error('The server did not respond within 30 s')));
       request.on('error', reject);
       request.end(body);
     });

@@ -1,6 +1,6 @@
 import type { Seeded } from './wire-case.types';
 
-/** A placeholder whose value an earlier case should have captured. */
+/** An earlier case should have captured the value of this placeholder, but did not. */
 export class UnresolvedPlaceholder extends Error {}
 
 /** The values behind `{{NAME}}`, `{{NAME.id}}` and `{{NAME|upper}}`. */
@@ -26,7 +26,7 @@ export class WireVariables {
     return filters.includes('upper') ? value.toUpperCase() : value;
   }
 
-  /** A copy with all placeholders replaced, in keys as well. */
+  /** Copies a value and replaces all of its placeholders, even those in keys. */
   fill(value: unknown): unknown {
     if (typeof value === 'string') {
       return value.replace(/\{\{([^{}]+)\}\}/g, (_whole, expression: string) => this.get(expression));
