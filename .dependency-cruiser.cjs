@@ -1,12 +1,15 @@
 /**
- * The direction of imports between the rooms of lib/: module/service -> on-behalf-of, fhir, audit -> http -> errors.
- * `http/`, `fhir/` and `errors/` know neither Nest nor nestjs-cls, so that they can be read, tested and measured alone.
- * test/packaging/rooms.spec.ts breaks each of these rules once and sees it refused.
+ * Imports in lib/ only point down: the root -> module, client -> calls -> on-behalf-of, fhir, audit -> http, exceptions ->
+ * errors, shared. `http/`, `fhir/`, `errors/` and `shared/` import neither Nest nor nestjs-cls, so that they can be read,
+ * tested and measured on their own. test/packaging/rooms.spec.ts breaks each of these rules once and expects a refusal.
  */
 const outside = (...rooms) => ({ path: '^lib/', pathNot: rooms.map((room) => `^lib/${room}/`) });
 
 /** Rooms that are entries of their own (`nestjs-medplum/testing` …) and may load their optional peers. */
 const SUBPATHS = '^lib/(testing|integrations|cli)/';
+
+/** What every room may import. */
+const BOTTOM = ['errors', 'shared'];
 
 const PACKAGES = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'];
 
@@ -25,25 +28,44 @@ module.exports = {
 
     // Rooms.
     { name: 'errors-import-nothing', severity: 'error', from: { path: '^lib/errors/' }, to: outside('errors') },
-    { name: 'http-imports-errors', severity: 'error', from: { path: '^lib/http/' }, to: outside('http', 'errors') },
+    { name: 'shared-imports-nothing', severity: 'error', from: { path: '^lib/shared/' }, to: outside('shared') },
+    { name: 'http-imports-down', severity: 'error', from: { path: '^lib/http/' }, to: outside('http', ...BOTTOM) },
     {
-      name: 'audit-imports-http',
+      name: 'exceptions-import-errors',
+      severity: 'error',
+      from: { path: '^lib/exceptions/' },
+      to: outside('exceptions', 'errors'),
+    },
+    {
+      name: 'audit-imports-down',
       severity: 'error',
       from: { path: '^lib/audit/' },
-      to: outside('audit', 'http', 'errors'),
+      to: outside('audit', 'http', ...BOTTOM),
     },
     {
-      name: 'fhir-imports-http',
+      name: 'fhir-imports-down',
       severity: 'error',
       from: { path: '^lib/fhir/' },
-      to: outside('fhir', 'http', 'errors'),
+      to: outside('fhir', 'http', ...BOTTOM),
     },
     {
-      name: 'on-behalf-of-imports-http',
+      name: 'on-behalf-of-imports-down',
       severity: 'error',
-      comment: 'Only the module and the service join the rooms.',
+      comment: 'Who a call acts as depends neither on what it asks for nor on how it is sent.',
       from: { path: '^lib/on-behalf-of/' },
-      to: outside('on-behalf-of', 'http', 'errors'),
+      to: outside('on-behalf-of', ...BOTTOM),
+    },
+    {
+      name: 'calls-import-down',
+      severity: 'error',
+      from: { path: '^lib/calls/' },
+      to: outside('calls', 'on-behalf-of', 'fhir', 'audit', 'http', ...BOTTOM),
+    },
+    {
+      name: 'client-imports-down',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: outside('client', 'calls', 'on-behalf-of', 'fhir', 'audit', 'http', ...BOTTOM),
     },
     {
       name: 'subpaths-are-leaves',
@@ -71,13 +93,13 @@ module.exports = {
     {
       name: 'errors-import-no-package',
       severity: 'error',
-      from: { path: '^lib/errors/' },
+      from: { path: '^lib/(errors|shared)/' },
       to: { dependencyTypes: PACKAGES, pathNot: 'node_modules/@medplum/fhirtypes/' },
     },
     {
       name: 'no-nest-below-the-service',
       severity: 'error',
-      from: { path: '^lib/(http|fhir|errors)/' },
+      from: { path: '^lib/(http|fhir|errors|shared)/' },
       to: { path: 'node_modules/(@nestjs/|nestjs-cls|reflect-metadata)' },
     },
     {

@@ -6,6 +6,7 @@ export type {
   MedplumAdminOptions,
   MedplumBotOptions,
   MedplumDownloadOptions,
+  MedplumFetchInit,
   MedplumGraphqlOptions,
   MedplumHistoryOptions,
   MedplumIterateOptions,
@@ -14,37 +15,35 @@ export type {
   MedplumSearchOptions,
 } from './client/client.options';
 export type { CoreClientOptions, MemoryStorage } from './client/core-client-options';
-export type { MedplumFetchInit } from './client/fetch-methods';
 export type { AccessResult, MedplumMemberships } from './client/memberships';
 export type { MedplumOperations } from './client/operations';
-export type { SearchResult } from './client/search-methods';
-export type { MedplumBeforeRequest, MedplumPreparedRequest } from './before-request';
+export type { MedplumBeforeRequest, MedplumPreparedRequest } from './calls/before-request';
 export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
 export type { MedplumAuditContext, MedplumAuditContextResolver } from './audit/audit-context';
 export type { RequestEventEntries, RequestEventReturned } from './audit/bundle-summary';
-export type { MedplumAuditForm } from './audit/audit-form';
+export type { MedplumAuditForm } from './audit/sinks/audit-form';
 export type {
   MedplumAuditOptions,
   MedplumAuditSink,
   MedplumAuditSinkOptions,
   MedplumAuditSinkStats,
 } from './audit/audit-sink';
-export { ClientProxyAuditSink } from './audit/client-proxy-audit.sink';
-export type { ClientProxyAuditSinkOptions, MedplumAuditEmitter } from './audit/client-proxy-audit.sink';
-export { FileAuditSink } from './audit/file-audit.sink';
-export type { FileAuditChainOptions, FileAuditSinkOptions } from './audit/file-audit.sink';
-export type { AuditChainHead } from './audit/hash-chain';
-export { LoggerAuditSink } from './audit/logger-audit.sink';
-export type { LoggerAuditSinkOptions } from './audit/logger-audit.sink';
-export { MedplumAuditEventSink } from './audit/medplum-audit-event.sink';
-export type { MedplumAuditEventSinkOptions, MedplumAuditTarget } from './audit/medplum-audit-event.sink';
-export { verifyAuditFiles } from './audit/verify-audit-files';
-export type { AuditVerification } from './audit/verify-audit-files';
+export { ClientProxyAuditSink } from './audit/sinks/client-proxy-audit.sink';
+export type { ClientProxyAuditSinkOptions, MedplumAuditEmitter } from './audit/sinks/client-proxy-audit.sink';
+export { FileAuditSink } from './audit/sinks/file-audit.sink';
+export type { FileAuditChainOptions, FileAuditSinkOptions } from './audit/sinks/file-audit.sink';
+export type { AuditChainHead } from './audit/sinks/hash-chain';
+export { LoggerAuditSink } from './audit/sinks/logger-audit.sink';
+export type { LoggerAuditSinkOptions } from './audit/sinks/logger-audit.sink';
+export { MedplumAuditEventSink } from './audit/sinks/medplum-audit-event.sink';
+export type { MedplumAuditEventSinkOptions, MedplumAuditTarget } from './audit/sinks/medplum-audit-event.sink';
+export { verifyAuditFiles } from './audit/sinks/verify-audit-files';
+export type { AuditVerification } from './audit/sinks/verify-audit-files';
 export { AuditSinkError } from './errors/audit-sink.error';
 export type { AuditSinkErrorDetails } from './errors/audit-sink.error';
-export { AUDIT_EVENT_TAG_SYSTEM, toFhirAuditEvent } from './audit/fhir-audit-event';
-export type { FhirAuditEventOptions } from './audit/fhir-audit-event';
+export { AUDIT_EVENT_TAG_SYSTEM, toFhirAuditEvent } from './audit/fhir-audit-event/fhir-audit-event';
+export type { FhirAuditEventOptions } from './audit/fhir-audit-event/fhir-audit-event';
 export { MedplumAudit } from './audit/medplum-audit';
 export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
 export { MedplumBeforeRequestError } from './errors/before-request.error';
@@ -108,18 +107,20 @@ export type {
 export { and, dateRange, literal, quantity, referenceTo, SearchAnd, SearchTerm, token } from './fhir/search-values';
 export type { DateBounds, SearchInput, SearchPrefix, SearchValue, TokenLike } from './fhir/search-values';
 export type { ClientSecret } from './http/client-secret';
-export type { MedplumHeaders } from './http/caller-headers';
+export type { MedplumHeaders } from './calls/caller-headers';
 export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';
+export type { MedplumPoolOptions } from './http/pool';
 export type { RequestAttempt } from './http/request-attempt';
 export type { MedplumCallRetryOptions, MedplumRetryOptions } from './http/retry.options';
-export { MedplumExceptionFilter } from './medplum-exception.filter';
-export type { MedplumModuleExtras } from './medplum.module-definition';
+export type { MedplumExceptionAnswer } from './exceptions/exception-answer';
+export { MedplumExceptionFilter } from './exceptions/medplum-exception.filter';
 export { MedplumModule } from './medplum.module';
-export type { MedplumModuleAsyncOptions, MedplumModuleRootOptions } from './medplum.module';
-export type { MedplumModuleOptions, MedplumOptionsFactory, MedplumPoolOptions } from './medplum.options';
-export type { MedplumRequestOptions, MedplumUpdateOptions } from './medplum-request.options';
-export type { MembershipCheckOptions } from './membership-check';
+export type { MedplumModuleAsyncOptions, MedplumModuleExtras, MedplumModuleRootOptions } from './medplum.module';
+export type { MedplumModuleOptions, MedplumOptionsFactory } from './medplum.options';
+export type { MedplumRequestOptions, MedplumUpdateOptions } from './calls/request.options';
+export type { MembershipCheckOptions } from './calls/membership-check';
 export { MedplumService } from './medplum.service';
+export type { SearchResult } from './medplum.service';
 export { getMedplumOptionsToken, getMedplumToken, InjectMedplum } from './medplum.tokens';
 export { CurrentOnBehalfOf } from './on-behalf-of/current-on-behalf-of.decorator';
 export { AsClientApplication, OnBehalfOf } from './on-behalf-of/on-behalf-of.decorator';

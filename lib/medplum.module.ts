@@ -1,23 +1,60 @@
-import { type DynamicModule, Module, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
+import {
+  ConfigurableModuleBuilder,
+  type DynamicModule,
+  Module,
+  type ModuleMetadata,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
 import { MedplumConfigError } from './errors/medplum-config.error';
-import { ConfigurableModuleClass, type MedplumModuleExtras } from './medplum.module-definition';
+import { MedplumExceptionFilterModule } from './exceptions/medplum-exception-filter.module';
 import type { MedplumModuleOptions, MedplumOptionsFactory } from './medplum.options';
+import { getMedplumOptionsToken, getMedplumToken } from './medplum.tokens';
+import { clientProviders } from './module/client.providers';
+import { MedplumCoreModule } from './module/core.module';
+import { DEFAULT_CLIENT } from './on-behalf-of/on-behalf-of.registry';
 
-/** Options of {@link MedplumModule.forRoot}: those of the client, and what must be known while the app is put together. */
+/** What Nest must know while it wires the app. An async factory cannot provide it, so it stands beside the options. */
+export interface MedplumModuleExtras {
+  /** Name of the client, for apps with several. One client may have no name. */
+  readonly name?: string;
+  /** Makes the client injectable everywhere. Default `true`. */
+  readonly isGlobal?: boolean;
+  /** Registers `MedplumExceptionFilter` for the app. Default `true`. */
+  readonly exceptionFilter?: boolean;
+  /** Further providers for the module, such as those that `useFactory` injects. */
+  readonly extraProviders?: Provider[];
+}
+
+/** Options of {@link MedplumModule.forRoot}: those of the client, and what Nest must know while it wires the app. */
 export type MedplumModuleRootOptions = MedplumModuleOptions & Omit<MedplumModuleExtras, 'extraProviders'>;
 
-/** Options of {@link MedplumModule.forRootAsync}: one of `useFactory`, `useClass` and `useExisting`, and what they need. */
+/** Options of {@link MedplumModule.forRootAsync}: one of `useFactory`, `useClass` and `useExisting`, and what it needs. */
 export interface MedplumModuleAsyncOptions extends MedplumModuleExtras, Pick<ModuleMetadata, 'imports'> {
-  /** What `useFactory` gets as arguments. */
+  /** The providers that `useFactory` gets as its arguments. */
   readonly inject?: NonNullable<Extract<Provider, { useFactory: unknown }>['inject']>;
-  /** Makes the options. */
-  // The arguments are those of `inject`, which no type can tie to it.
+  /** Returns the options. */
+  // No type can tie the arguments to `inject`.
   readonly useFactory?: (...args: never[]) => MedplumModuleOptions | Promise<MedplumModuleOptions>;
-  /** A class whose `createMedplumOptions()` makes the options; the module instantiates it. */
+  /** A class whose `createMedplumOptions()` returns the options. The module instantiates it. */
   readonly useClass?: Type<MedplumOptionsFactory>;
-  /** A provider whose `createMedplumOptions()` makes the options. */
+  /** A provider whose `createMedplumOptions()` returns the options. */
   readonly useExisting?: Type<MedplumOptionsFactory>;
 }
+
+const BUILDER_TOKEN = Symbol('MedplumModuleOptions');
+
+/** The base class of MedplumModule. Not for apps, but the module's declaration refers to it. */
+export const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<MedplumModuleOptions>({
+  optionsInjectionToken: BUILDER_TOKEN,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createMedplumOptions')
+  .setExtras<MedplumModuleExtras>(
+    { name: undefined, isGlobal: true, exceptionFilter: true, extraProviders: undefined },
+    defineClient,
+  )
+  .build();
 
 /**
  * One client of one Medplum project. Import it once in the root module, and again with a `name` for each further project.
@@ -30,27 +67,55 @@ export interface MedplumModuleAsyncOptions extends MedplumModuleExtras, Pick<Mod
 @Module({})
 export class MedplumModule extends ConfigurableModuleClass {
   /**
-   * Sets up a client with options that are at hand.
+   * Sets up a client with options that you have at hand.
    *
-   * @throws MedplumConfigError for a wrong name; at start-up for wrong options (all of them in one error), for a second
-   * client of the same name, and for decorators that name no usable source.
+   * @throws MedplumConfigError for a wrong name. At start-up: for wrong options (all problems in one error), for a second
+   * client of the same name, and for decorators without a usable source.
    */
   static override forRoot(options: MedplumModuleRootOptions): DynamicModule {
     return super.forRoot(options);
   }
 
   /**
-   * Sets up a client with options that are made at start-up, from configuration for instance.
+   * Sets up a client with options that are made at start-up, for instance from configuration.
    *
-   * @throws MedplumConfigError as {@link MedplumModule.forRoot} does, and when nothing makes the options.
+   * @throws MedplumConfigError as {@link MedplumModule.forRoot} does, and without a source of the options.
    */
   static override forRootAsync(options: MedplumModuleAsyncOptions): DynamicModule {
-    const makers = [options.useFactory, options.useClass, options.useExisting].filter((maker) => maker !== undefined);
-    if (makers.length !== 1) {
+    const sources = [options.useFactory, options.useClass, options.useExisting].filter((one) => one !== undefined);
+    if (sources.length !== 1) {
       throw new MedplumConfigError(
         'MedplumModule.forRootAsync() takes exactly one of useFactory, useClass and useExisting.',
       );
     }
     return super.forRootAsync(options as Parameters<typeof ConfigurableModuleClass.forRootAsync>[0]);
+  }
+}
+
+/** Turns the builder's definition into a client: its options stand under the client's own token. */
+function defineClient(definition: DynamicModule, extras: MedplumModuleExtras): DynamicModule {
+  const { name, isGlobal = true, exceptionFilter = true, extraProviders = [] } = extras;
+  checkName(name);
+  const given = (definition.providers ?? []).map((provider) =>
+    'provide' in provider && provider.provide === BUILDER_TOKEN
+      ? { ...provider, provide: getMedplumOptionsToken(name) }
+      : provider,
+  );
+  return {
+    ...definition,
+    global: isGlobal,
+    imports: [
+      ...(definition.imports ?? []),
+      MedplumCoreModule,
+      ...(exceptionFilter ? [MedplumExceptionFilterModule] : []),
+    ],
+    providers: [...given, ...clientProviders(name), ...extraProviders],
+    exports: [getMedplumToken(name)],
+  };
+}
+
+function checkName(name: string | undefined): void {
+  if (name !== undefined && (typeof name !== 'string' || name.trim() === '' || name === DEFAULT_CLIENT)) {
+    throw new MedplumConfigError(`The name of a Medplum client must be text other than "${DEFAULT_CLIENT}".`);
   }
 }

@@ -1,21 +1,14 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MedplumAuditContextResolver } from './audit/audit-context';
 import type { MedplumAuditOptions } from './audit/audit-sink';
-import type { MedplumBeforeRequest } from './before-request';
+import type { MedplumBeforeRequest } from './calls/before-request';
 import type { ClientSecret } from './http/client-secret';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
+import type { MedplumPoolOptions } from './http/pool';
 import type { MedplumRetryOptions } from './http/retry.options';
-import type { MembershipCheckOptions } from './membership-check';
+import type { MembershipCheckOptions } from './calls/membership-check';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
 import type { OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
-
-/** Size of the connection pool of one client. */
-export interface MedplumPoolOptions {
-  /** Most connections that are open at once; further requests wait. Default 64. */
-  readonly connections?: number;
-  /** How long an idle connection is kept, in ms. Default 10,000. The server's own `Keep-Alive` hint wins. */
-  readonly keepAliveTimeout?: number;
-}
 
 /** Options of one client. All problems of a set of options are reported in one error at start-up. */
 export interface MedplumModuleOptions {

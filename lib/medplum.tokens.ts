@@ -1,6 +1,6 @@
 import { Inject, type InjectionToken } from '@nestjs/common';
 import { MedplumService } from './medplum.service';
-import { DEFAULT_CLIENT } from './on-behalf-of/acting-metadata';
+import { DEFAULT_CLIENT } from './on-behalf-of/on-behalf-of.registry';
 
 /**
  * The token of a client: the class `MedplumService` for the unnamed one, else a symbol of its name.

@@ -3,7 +3,7 @@ import { ModuleRef } from '@nestjs/core';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import type { MedplumService } from './medplum.service';
 import { getMedplumToken } from './medplum.tokens';
-import { DEFAULT_CLIENT } from './on-behalf-of/acting-metadata';
+import { DEFAULT_CLIENT } from './on-behalf-of/on-behalf-of.registry';
 import { findProvider } from './on-behalf-of/find-provider';
 import type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';

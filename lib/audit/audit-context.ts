@@ -1,4 +1,4 @@
-import { traceIdOfParent } from '../http/trace-headers';
+import { isTraceId } from '../shared/trace-headers';
 
 /** What the app knows of the end user and of the request that it serves. All of it is PHI as far as logs go. */
 export interface MedplumAuditContext {
@@ -23,8 +23,6 @@ export type MedplumAuditContextResolver = () => MedplumAuditContext | undefined;
 /** Texts longer than this, in characters, are cut: an event is no place for documents. */
 const LONGEST = 256;
 
-const TRACE_ID = /^(?:[\da-f]{32}|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/i;
-
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value.slice(0, LONGEST) : undefined;
 }
@@ -44,14 +42,4 @@ export function readAuditContext(given: MedplumAuditContext | undefined): Medplu
     traceId: isTraceId(given.traceId) ? given.traceId : undefined,
   };
   return Object.freeze(Object.fromEntries(Object.entries(context).filter(([, value]) => value !== undefined)));
-}
-
-/** The trace that the headers of a call name (lower-case names): W3C's `traceparent`, else Medplum's `X-Trace-Id`. */
-export function traceIdOf(headers: Readonly<Record<string, string>>): string | undefined {
-  const id = traceIdOfParent(headers['traceparent']) ?? headers['x-trace-id'];
-  return isTraceId(id) ? id : undefined;
-}
-
-function isTraceId(value: unknown): value is string {
-  return typeof value === 'string' && TRACE_ID.test(value);
 }

@@ -99,12 +99,12 @@ export class AuditTrail {
   }
 
   /** Publishes the event of a call that has ended. */
-  publish(facts: RequestFacts, call: AuditedCall): void {
+  publish(facts: RequestFacts, answer: unknown, call: AuditedCall): void {
     if (!this.isActive) {
       return;
     }
     const queues = this.#queues(call);
-    const event = this.#audit.publish(facts, this.#place(call), queues.length > 0);
+    const event = this.#audit.publish(facts, answer, this.#place(call), queues.length > 0);
     if (event) {
       queues.forEach((queue) => queue.add(event));
     }
@@ -116,9 +116,9 @@ export class AuditTrail {
    * @param details what the error says of the call.
    * @throws AuditSinkError
    */
-  async record(facts: RequestFacts, call: AuditedCall, details: AuditSinkErrorDetails): Promise<void> {
+  async record(facts: RequestFacts, answer: unknown, call: AuditedCall, details: AuditSinkErrorDetails): Promise<void> {
     const queues = this.#queues(call);
-    const event = this.#audit.publish(facts, this.#place(call), true);
+    const event = this.#audit.publish(facts, answer, this.#place(call), true);
     const timeout = this.#options.writeTimeout ?? WRITE_TIMEOUT;
     if (queues.length === 0) {
       throw refusal("audit.mode is 'require', but there is no sink that could accept it.", facts, details);

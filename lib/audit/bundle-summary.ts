@@ -1,4 +1,5 @@
-import { isFhirId } from '../http/fhir-id';
+import { isFhirId } from '../shared/fhir-id';
+import { isResourceType, RESOURCE_TYPE } from '../shared/resource-type';
 
 /** Entries of a batch or transaction that are alike. */
 export interface RequestEventEntries {
@@ -35,11 +36,11 @@ export const MOST_REFERENCES = 100;
 /** Most groups of entries, and most types, that an event tells apart: what a server answers cannot fill the trail. */
 const MOST_GROUPS = 50;
 
-const TYPE = /^[A-Z][A-Za-z]{1,63}$/;
 const METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE)$/;
 /** A relative or absolute address whose last parts are a type, perhaps an id, and perhaps a version. */
-const ADDRESS =
-  /^(?:https?:\/\/.*?\/)?\/?([A-Z][A-Za-z]{1,63})(?:\/([A-Za-z0-9.-]{1,64}))?(?:\/_history\/[^/?]+)?(?:$|[?])/;
+const ADDRESS = new RegExp(
+  `^(?:https?://.*?/)?/?(${RESOURCE_TYPE})(?:/([A-Za-z0-9.-]{1,64}))?(?:/_history/[^/?]+)?(?:$|[?])`,
+);
 
 interface Entry {
   readonly request?: { readonly method?: unknown; readonly url?: unknown };
@@ -47,8 +48,8 @@ interface Entry {
   readonly resource?: unknown;
 }
 
-/** What a value is as a resource, as far as it is written as such. */
-interface ResourceKey {
+/** The type, id and version of a resource, as far as they are well-formed. */
+export interface ResourceKey {
   readonly type: string | undefined;
   readonly id: string | undefined;
   readonly version: string | undefined;
@@ -60,7 +61,7 @@ interface ResourceKey {
  */
 export function resourceKey(value: unknown): ResourceKey {
   const resource = Object(value) as { resourceType?: unknown; id?: unknown; meta?: { versionId?: unknown } };
-  const type = matching(TYPE, resource.resourceType);
+  const type = isResourceType(resource.resourceType) ? resource.resourceType : undefined;
   const id = type !== undefined && isFhirId(resource.id) ? resource.id : undefined;
   const version = resource.meta?.versionId;
   return { type, id, version: isFhirId(version) ? version : undefined };

@@ -106,11 +106,11 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   }
 
   /** @internal The event of `facts`, after the listeners got it; `undefined` when neither they nor a sink want it. */
-  publish(facts: RequestFacts, place: RequestEventPlace, forSinks: boolean): RequestEvent | undefined {
+  publish(facts: RequestFacts, answer: unknown, place: RequestEventPlace, forSinks: boolean): RequestEvent | undefined {
     if (!forSinks && !this.isObserved) {
       return undefined;
     }
-    const event = new RecordedRequestEvent(facts, place);
+    const event = new RecordedRequestEvent(facts, place, answer);
     if (event.outcome !== 'pending' && this.isObserved) {
       this.#outside.runInAsyncScope(() => this.#subject.next(event));
     }

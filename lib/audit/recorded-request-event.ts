@@ -9,12 +9,13 @@ import {
   type RequestedEntry,
   type RequestEventEntries,
   type RequestEventReturned,
+  type ResourceKey,
   resourceKey,
   returnedResources,
 } from './bundle-summary';
 import type { RequestEvent, RequestEventError, RequestOutcome } from './request-event';
 
-/** What a call knows when it ends. */
+/** What a request knows when it ends. Made once; the event reads it. */
 export interface RequestFacts {
   /** The same for the intent and the outcome of a call. */
   readonly id?: string | undefined;
@@ -47,19 +48,8 @@ export interface RequestFacts {
   readonly error?: MedplumError | undefined;
   readonly traceId?: string | undefined;
   readonly context?: MedplumAuditContext | undefined;
-  /** Of a batch or transaction. */
+  /** The entries of a batch or transaction. */
   readonly entries?: readonly RequestedEntry[] | undefined;
-  /** The parsed answer. It is looked at, and not kept. */
-  readonly answer?: unknown;
-}
-
-/** What an event has behind getters: PHI, or not for logs. */
-interface HiddenFacts extends Pick<
-  RequestFacts,
-  'clientId' | 'baseUrl' | 'path' | 'query' | 'resourceId' | 'onBehalfOf' | 'reason' | 'context' | 'startedAt'
-> {
-  readonly resourceVersion: string | undefined;
-  readonly references: readonly string[];
 }
 
 /** Where an event stands among all events. */
@@ -92,10 +82,13 @@ export class RecordedRequestEvent implements RequestEvent {
   readonly traceId?: string;
   readonly entries?: readonly RequestEventEntries[];
   readonly returned?: RequestEventReturned;
-  readonly #hidden: HiddenFacts;
+  // PHI, or not for logs: behind getters.
+  readonly #facts: RequestFacts;
+  readonly #resource: ResourceKey | undefined;
+  readonly #references: readonly string[];
 
-  constructor(facts: RequestFacts, { instanceId, seq }: RequestEventPlace) {
-    const { answer } = facts;
+  /** @param answer the parsed body of the response. The event looks at it and does not keep it. */
+  constructor(facts: RequestFacts, { instanceId, seq }: RequestEventPlace, answer?: unknown) {
     this.id = facts.id ?? randomUUID();
     this.instanceId = instanceId;
     this.seq = seq;
@@ -106,13 +99,7 @@ export class RecordedRequestEvent implements RequestEvent {
     this.pathTemplate = facts.pathTemplate;
     this.resourceType = facts.resourceType;
     this.operation = facts.operation;
-    this.outcome = facts.pending
-      ? 'pending'
-      : facts.error
-        ? facts.attempts.length === 0
-          ? 'refused'
-          : 'error'
-        : 'success';
+    this.outcome = outcomeOf(facts);
     this.effect = facts.effect;
     this.identitySource = facts.identitySource;
     this.durationMs = facts.durationMs;
@@ -122,78 +109,67 @@ export class RecordedRequestEvent implements RequestEvent {
     this.requestId = facts.requestId;
     this.inboundRequestId = facts.inboundRequestId;
     this.traceId = facts.traceId ?? facts.context?.traceId;
-    const found = facts.entries ? undefined : returnedResources(answer);
-    this.entries = facts.entries && groupedEntries(facts.entries, answer);
+    const { entries } = facts;
+    const found = entries ? undefined : returnedResources(answer);
+    this.entries = entries && groupedEntries(entries, answer);
     this.returned = found?.returned;
     const resource = resourceKey(answer);
-    const isOwn = resource.type !== undefined && resource.type === facts.resourceType;
-    // Field by field: without the answer, and cheaper than a rest of the facts.
-    this.#hidden = {
-      clientId: facts.clientId,
-      baseUrl: facts.baseUrl,
-      path: facts.path,
-      query: facts.query,
-      resourceId: facts.resourceId ?? (isOwn ? resource.id : undefined),
-      resourceVersion: isOwn ? resource.version : undefined,
-      references: facts.entries ? entryReferences(facts.entries, answer) : (found?.references ?? []),
-      onBehalfOf: facts.onBehalfOf,
-      reason: facts.reason,
-      context: facts.context,
-      startedAt: facts.startedAt,
-    };
+    this.#facts = facts;
+    this.#resource = resource.type !== undefined && resource.type === facts.resourceType ? resource : undefined;
+    this.#references = entries ? entryReferences(entries, answer) : (found?.references ?? []);
     Object.freeze(this);
   }
 
   get clientId(): string {
-    return this.#hidden.clientId;
+    return this.#facts.clientId;
   }
 
   get baseUrl(): string {
-    return this.#hidden.baseUrl;
+    return this.#facts.baseUrl;
   }
 
   get path(): string {
-    return this.#hidden.path;
+    return this.#facts.path;
   }
 
   get query(): Readonly<Record<string, readonly string[]>> | undefined {
-    if (this.#hidden.query === '') {
+    if (this.#facts.query === '') {
       return undefined;
     }
-    const parameters = new URLSearchParams(this.#hidden.query);
+    const parameters = new URLSearchParams(this.#facts.query);
     return Object.fromEntries([...new Set(parameters.keys())].map((name) => [name, parameters.getAll(name)]));
   }
 
   get resourceId(): string | undefined {
-    return this.#hidden.resourceId;
+    return this.#facts.resourceId ?? this.#resource?.id;
   }
 
   get resourceVersion(): string | undefined {
-    return this.#hidden.resourceVersion;
+    return this.#resource?.version;
   }
 
   get references(): readonly string[] {
-    return this.#hidden.references;
+    return this.#references;
   }
 
   get context(): MedplumAuditContext | undefined {
-    return this.#hidden.context;
+    return this.#facts.context;
   }
 
   get onBehalfOf(): string | undefined {
-    return this.#hidden.onBehalfOf;
+    return this.#facts.onBehalfOf;
   }
 
   get reason(): string | undefined {
-    return this.#hidden.reason;
+    return this.#facts.reason;
   }
 
   get startedAt(): Date {
-    return new Date(this.#hidden.startedAt);
+    return new Date(this.#facts.startedAt);
   }
 
   get endedAt(): Date {
-    return new Date(this.#hidden.startedAt + this.durationMs);
+    return new Date(this.#facts.startedAt + this.durationMs);
   }
 
   toJSON(): Record<string, unknown> {
@@ -230,4 +206,14 @@ export class RecordedRequestEvent implements RequestEvent {
   [inspect.custom](): string {
     return `RequestEvent ${inspect(this.toJSON())}`;
   }
+}
+
+function outcomeOf({ pending, error, attempts }: RequestFacts): RequestOutcome {
+  if (pending) {
+    return 'pending';
+  }
+  if (!error) {
+    return 'success';
+  }
+  return attempts.length === 0 ? 'refused' : 'error';
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { AuditChainHead } from '../audit/hash-chain';
-import { verifyAuditFiles } from '../audit/verify-audit-files';
+import type { AuditChainHead } from '../audit/sinks/hash-chain';
+import { verifyAuditFiles } from '../audit/sinks/verify-audit-files';
 import type { CliCommand } from './cli-command';
 
 const USAGE = `usage: nestjs-medplum audit verify <file...> (--key-env <name> | --key-file <file>) [--head <n:mac>...]

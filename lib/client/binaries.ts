@@ -17,10 +17,10 @@ import { create, INTERACTIONS, read } from '../fhir/interactions';
 import type { Stored, WithId } from '../fhir/resource.types';
 import { readReference } from '../fhir/versions';
 import type { TransportResponse } from '../http/transport.types';
-import type { MedplumRequestOptions } from '../medplum-request.options';
-import type { PinnedCall } from '../pinned-call';
+import type { MedplumRequestOptions } from '../calls/request.options';
+import type { Call } from '../calls/call';
 import type { MedplumDownloadOptions } from './client.options';
-import type { MedplumCalls } from './medplum-calls';
+import type { ClientCalls } from '../calls/client-calls';
 
 /** Content that is being downloaded. */
 export interface MedplumDownload {
@@ -39,10 +39,10 @@ const DOWNLOAD = { further: ['maxBytes'] };
 
 /** Files: `medplum.binaries`. */
 export class MedplumBinaries {
-  readonly #calls: MedplumCalls;
+  readonly #calls: ClientCalls;
 
   /** @internal */
-  constructor(calls: MedplumCalls) {
+  constructor(calls: ClientCalls) {
     this.#calls = calls;
   }
 
@@ -56,12 +56,12 @@ export class MedplumBinaries {
     description: UploadDescription,
     options: MedplumRequestOptions = {},
   ): Promise<WithId<Binary>> {
-    return this.#calls.request(BINARY.upload, () => uploadBinary(content, description), options);
+    return this.#calls.body(BINARY.upload, () => uploadBinary(content, description), options);
   }
 
   /** Downloads the content of a Binary. The `timeout` of the call is for reading it as well. */
   async download(id: string, options: MedplumDownloadOptions = {}): Promise<MedplumDownload> {
-    const call = this.#calls.pin(options, DOWNLOAD);
+    const call = this.#calls.begin(options, DOWNLOAD);
     return downloadOf(await call.send(BINARY.download, () => downloadBinary(id, options.maxBytes)));
   }
 
@@ -79,13 +79,13 @@ export class MedplumBinaries {
     path: string,
     options: MedplumDownloadOptions = {},
   ): Promise<MedplumDownload> {
-    const call = this.#calls.pin(options, { ...DOWNLOAD, timeout: 'whole' });
+    const call = this.#calls.begin(options, { ...DOWNLOAD, timeout: 'whole' });
     const resource = await call.body(INTERACTIONS.read, () => {
       checkAttachmentPath(path);
       checkMaxBytes(options.maxBytes);
       return typeof owner === 'object' && owner !== null
         ? read(owner.resourceType, owner.id ?? '')
-        : readReference(owner, this.#calls.baseUrl);
+        : readReference(owner, this.#calls.connection.settings.baseUrl);
     });
     return this.#content(call, attachmentAt(resource, path), options.maxBytes);
   }
@@ -97,7 +97,7 @@ export class MedplumBinaries {
     description: UploadDescription,
     options: MedplumRequestOptions = {},
   ): Promise<Stored<DocumentReference>> {
-    const call = this.#calls.pin(options, { timeout: 'whole' });
+    const call = this.#calls.begin(options, { timeout: 'whole' });
     const binary = await call.body(BINARY.upload, () => uploadBinary(content, description));
     const { title, ...rest } = document;
     const attachment: Attachment = {
@@ -109,13 +109,13 @@ export class MedplumBinaries {
     return (await call.body(INTERACTIONS.create, () => create(resource))) as Stored<DocumentReference>;
   }
 
-  async #content(call: PinnedCall, attachment: Attachment, maxBytes: number | undefined): Promise<MedplumDownload> {
+  async #content(call: Call, attachment: Attachment, maxBytes: number | undefined): Promise<MedplumDownload> {
     const { data, url, contentType } = attachment;
     if (url === undefined && data !== undefined) {
       return inline(data, contentType, checkMaxBytes(maxBytes));
     }
-    const { baseUrl, connection } = this.#calls;
-    const describe = () => contentRequest(url, baseUrl, connection.storageOrigins, maxBytes);
+    const { baseUrl, storageOrigins } = this.#calls.connection.settings;
+    const describe = () => contentRequest(url, baseUrl, storageOrigins, maxBytes);
     const download = downloadOf(await call.send(SIGNED, describe));
     return contentType === undefined ? download : { ...download, contentType };
   }

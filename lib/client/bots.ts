@@ -2,21 +2,21 @@ import type { Bot, OperationOutcome } from '@medplum/fhirtypes' with { 'resoluti
 import { CREATE_BOT, createBot, deployBot, type NewBot } from '../fhir/bots';
 import { OPERATION } from '../fhir/operations';
 import type { WithId } from '../fhir/resource.types';
-import type { MedplumRequestOptions } from '../medplum-request.options';
-import type { MedplumCalls } from './medplum-calls';
+import type { MedplumRequestOptions } from '../calls/request.options';
+import type { ClientCalls } from '../calls/client-calls';
 
 /** Making of bots: `medplum.bots`. They are run with `medplum.executeBot()`, read and changed like other resources. */
 export class MedplumBots {
-  readonly #calls: MedplumCalls;
+  readonly #calls: ClientCalls;
 
   /** @internal */
-  constructor(calls: MedplumCalls) {
+  constructor(calls: ClientCalls) {
     this.#calls = calls;
   }
 
   /** Creates a bot and its membership. Only admins may. */
   create(projectId: string, bot: NewBot, options: MedplumRequestOptions = {}): Promise<WithId<Bot>> {
-    return this.#calls.request(CREATE_BOT, () => createBot(projectId, bot), options);
+    return this.#calls.body(CREATE_BOT, () => createBot(projectId, bot), options);
   }
 
   /** Puts code into force for a bot. `filename` decides how it is loaded (`index.js`, `index.cjs`, `index.mjs`). */
@@ -26,6 +26,6 @@ export class MedplumBots {
     filename = 'index.js',
     options: MedplumRequestOptions = {},
   ): Promise<OperationOutcome> {
-    return this.#calls.request(OPERATION, () => deployBot(id, code, filename), options);
+    return this.#calls.body(OPERATION, () => deployBot(id, code, filename), options);
   }
 }

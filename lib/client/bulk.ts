@@ -1,4 +1,4 @@
-import { isMilliseconds } from '../http/milliseconds';
+import { isMilliseconds } from '../shared/milliseconds';
 import type { AsyncJob } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { MedplumTimeoutError } from '../errors/transport.errors';
@@ -14,21 +14,21 @@ import {
   startedJob,
   startExport,
 } from '../fhir/jobs';
-import type { MedplumRequestOptions } from '../medplum-request.options';
-import type { PinnedCall } from '../pinned-call';
+import type { MedplumRequestOptions } from '../calls/request.options';
+import type { Call } from '../calls/call';
 import { downloadOf, type MedplumDownload } from './binaries';
 import type { MedplumDownloadOptions, MedplumPollOptions } from './client.options';
-import type { MedplumCalls } from './medplum-calls';
+import type { ClientCalls } from '../calls/client-calls';
 
 const POLL = { further: ['maxWait', 'interval'] };
 const LONGEST_INTERVAL = 30_000;
 
 /** Exports and other jobs that the server runs on its own: `medplum.bulk`. */
 export class MedplumBulk {
-  readonly #calls: MedplumCalls;
+  readonly #calls: ClientCalls;
 
   /** @internal */
-  constructor(calls: MedplumCalls) {
+  constructor(calls: ClientCalls) {
     this.#calls = calls;
   }
 
@@ -38,12 +38,12 @@ export class MedplumBulk {
    * @throws MedplumTimeoutError when it is not done within `maxWait`; the job goes on then.
    */
   async export(input: ExportInput = {}, options: MedplumPollOptions = {}): Promise<ExportManifest> {
-    const call = this.#calls.pin(options, POLL);
+    const call = this.#calls.begin(options, POLL);
     const { header, body } = await call.send(JOB.export, () => {
       checkPoll(options);
       return startExport(input);
     });
-    const path = startedJob(header('content-location'), body, this.#calls.baseUrl);
+    const path = startedJob(header('content-location'), body, this.#calls.connection.settings.baseUrl);
     const manifest = (await poll(call, path, options)) as Partial<ExportManifest>;
     if (!Array.isArray(manifest.output)) {
       throw new MedplumProtocolError('The export ended without a list of its files.');
@@ -53,11 +53,9 @@ export class MedplumBulk {
 
   /** Downloads a file of an export; signed addresses are fetched without credentials. */
   async download(url: string, options: MedplumDownloadOptions = {}): Promise<MedplumDownload> {
-    const call = this.#calls.pin(options, { further: ['maxBytes'] });
-    const { baseUrl, connection } = this.#calls;
-    return downloadOf(
-      await call.send(SIGNED, () => contentRequest(url, baseUrl, connection.storageOrigins, options.maxBytes)),
-    );
+    const call = this.#calls.begin(options, { further: ['maxBytes'] });
+    const { baseUrl, storageOrigins } = this.#calls.connection.settings;
+    return downloadOf(await call.send(SIGNED, () => contentRequest(url, baseUrl, storageOrigins, options.maxBytes)));
   }
 
   /**
@@ -67,11 +65,11 @@ export class MedplumBulk {
    * @throws MedplumTimeoutError when it has not ended within `maxWait`.
    */
   async waitForJob(job: string, options: MedplumPollOptions = {}): Promise<AsyncJob> {
-    const call = this.#calls.pin(options, POLL);
+    const call = this.#calls.begin(options, POLL);
     let path = '';
     const describe = () => {
       checkPoll(options);
-      return jobStatus((path = jobPath(job, this.#calls.baseUrl)));
+      return jobStatus((path = jobPath(job, this.#calls.connection.settings.baseUrl)));
     };
     const first = await call.send(JOB.status, describe);
     return (isDone(first) ? first.body : await poll(call, path, options)) as AsyncJob;
@@ -79,7 +77,7 @@ export class MedplumBulk {
 
   /** Ends a job that has not ended by itself. */
   async cancelJob(job: string, options: MedplumRequestOptions = {}): Promise<void> {
-    await this.#calls.request(JOB.cancel, () => cancelJob(job, this.#calls.baseUrl), options);
+    await this.#calls.body(JOB.cancel, () => cancelJob(job, this.#calls.connection.settings.baseUrl), options);
   }
 }
 
@@ -99,7 +97,7 @@ function isDone({ status, body }: { readonly status: number; readonly body: unkn
 }
 
 /** Asks for the state of a job, less and less often, until it has ended. */
-async function poll(call: PinnedCall, path: string, options: MedplumPollOptions): Promise<unknown> {
+async function poll(call: Call, path: string, options: MedplumPollOptions): Promise<unknown> {
   const { maxWait = 600_000, interval = 1_000 } = options;
   const end = performance.now() + maxWait;
   for (let wait = interval; ; wait = Math.min(wait * 1.5, Math.max(interval, LONGEST_INTERVAL))) {

@@ -1,5 +1,5 @@
 import type { HistoryPage } from '../fhir/versions';
-import type { MedplumRequestOptions } from '../medplum-request.options';
+import type { MedplumRequestOptions } from '../calls/request.options';
 
 /** Options of searches. */
 export interface MedplumSearchOptions extends MedplumRequestOptions {
@@ -64,4 +64,14 @@ export interface MedplumAccessOptions extends MedplumAdminOptions {
   readonly maxRetries?: number;
   /** Lets the change leave a membership without any policy, which may then do everything. Default `false`. */
   readonly allowUnrestricted?: boolean;
+}
+
+/** The second argument of `fetch`: the standard one, with the options of every call. */
+export interface MedplumFetchInit extends Omit<MedplumRequestOptions, 'signal'> {
+  /** Default `GET`. */
+  readonly method?: string;
+  /** Text, bytes, `URLSearchParams`, a `Blob` or a `ReadableStream`. */
+  readonly body?: unknown;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | null;
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Bundle, ProjectMembership, ProjectMembershipAccess } from '@medplum/fhirtypes' with {
   'resolution-mode': 'import',
 };
@@ -23,11 +22,14 @@ import {
   membershipId,
   type MembershipQuery,
 } from '../fhir/memberships';
+import { clientApplicationIdentity } from '../on-behalf-of/identity';
+import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
 import type { WithId } from '../fhir/resource.types';
 import { splitBundle } from '../fhir/search';
-import type { PinnedCall } from '../pinned-call';
+import type { Call } from '../calls/call';
 import type { MedplumAccessOptions, MedplumAdminOptions } from './client.options';
-import type { MedplumCalls } from './medplum-calls';
+import type { CallIdentitySource, OptionUse } from '../calls/call-context';
+import type { ClientCalls } from '../calls/client-calls';
 
 /** What became of a change of access. */
 export interface AccessResult {
@@ -41,6 +43,16 @@ export interface AccessResult {
   readonly untouched: number;
 }
 
+/** Memberships are managed as the client itself, whatever identity is ambient. */
+const pinClient: CallIdentitySource['pin'] = (call) => {
+  if ('onBehalfOf' in call && call.onBehalfOf !== '') {
+    throw new OnBehalfOfReferenceError(
+      'Memberships are managed as the client itself, so these methods take no onBehalfOf. Nothing was sent. Leave the option out.',
+    );
+  }
+  return clientApplicationIdentity('memberships');
+};
+
 const ACCESS = { further: ['force', 'maxRetries', 'allowUnrestricted'], timeout: 'whole' } as const;
 
 /**
@@ -48,16 +60,16 @@ const ACCESS = { further: ['force', 'maxRetries', 'allowUnrestricted'], timeout:
  * identity is in force around it; naming one is an error. Let no user reach it unchecked.
  */
 export class MedplumMemberships {
-  readonly #calls: MedplumCalls;
+  readonly #calls: ClientCalls;
 
   /** @internal */
-  constructor(calls: MedplumCalls) {
+  constructor(calls: ClientCalls) {
     this.#calls = calls;
   }
 
   /** The memberships of a person, active or not. */
   async find(query: MembershipQuery, options: MedplumAdminOptions = {}): Promise<WithId<ProjectMembership>[]> {
-    const call = this.#calls.pinAsClient(options);
+    const call = this.#begin(options);
     const bundle = await call.body(INTERACTIONS.search, () => findMemberships(query));
     return splitBundle<WithId<ProjectMembership>>(bundle as Bundle).matches;
   }
@@ -68,7 +80,7 @@ export class MedplumMemberships {
     invitation: Invitation,
     options: MedplumAdminOptions = {},
   ): Promise<WithId<ProjectMembership>> {
-    const call = this.#calls.pinAsClient(options);
+    const call = this.#begin(options);
     return call.body(INVITE, () => invite(projectId, invitation)) as Promise<WithId<ProjectMembership>>;
   }
 
@@ -121,6 +133,11 @@ export class MedplumMemberships {
     this.#calls.connection.membershipCheck?.invalidate(reference);
   }
 
+  #begin(options: MedplumAdminOptions, use?: OptionUse): Call {
+    const { inbound } = this.#calls.identity;
+    return this.#calls.begin(options, use, { pin: pinClient, inbound });
+  }
+
   async #change(
     membership: string,
     entries: readonly ProjectMembershipAccess[],
@@ -128,7 +145,7 @@ export class MedplumMemberships {
     change: (before: readonly ProjectMembershipAccess[]) => readonly ProjectMembershipAccess[],
     options: MedplumAccessOptions,
   ): Promise<AccessResult> {
-    const call = this.#calls.pinAsClient(options, ACCESS);
+    const call = this.#begin(options, ACCESS);
     for (let retries = 0; ; retries++) {
       const before = (await call.body(INTERACTIONS.read, () => {
         checkManaged(entries, managedPolicies(policies));
@@ -140,13 +157,13 @@ export class MedplumMemberships {
         if (!(error instanceof MedplumPreconditionFailedError) || retries >= (options.maxRetries ?? 3)) {
           throw error;
         }
-        await delay(Math.random() * 50 * 2 ** retries);
+        await call.pause(Math.random() * 50 * 2 ** retries, 'Retrying the change of access');
       }
     }
   }
 
   async #write(
-    call: PinnedCall,
+    call: Call,
     before: WithId<ProjectMembership>,
     { access, changed, managed, untouched }: ReturnType<typeof changeAccess>,
     options: MedplumAccessOptions,

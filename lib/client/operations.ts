@@ -18,15 +18,15 @@ import {
   type TranslateInput,
   type ValidateCodeInput,
 } from '../fhir/terminology';
-import type { MedplumRequestOptions } from '../medplum-request.options';
-import type { MedplumCalls } from './medplum-calls';
+import type { MedplumRequestOptions } from '../calls/request.options';
+import type { ClientCalls } from '../calls/client-calls';
 
 /** FHIR operations: `medplum.operations`. */
 export class MedplumOperations {
-  readonly #calls: MedplumCalls;
+  readonly #calls: ClientCalls;
 
   /** @internal */
-  constructor(calls: MedplumCalls) {
+  constructor(calls: ClientCalls) {
     this.#calls = calls;
   }
 
@@ -133,7 +133,7 @@ export class MedplumOperations {
       const request = operation({ operation: 'expunge', resourceType, id });
       return options.everything === true ? { ...request, query: 'everything=true' } : request;
     };
-    await this.#calls.request(OPERATION, describe, options, { further: ['everything'] });
+    await this.#calls.body(OPERATION, describe, options, { further: ['everything'] });
   }
 
   #validateCode(
@@ -149,6 +149,6 @@ export class MedplumOperations {
   }
 
   #execute<T>(call: () => OperationCall, options: MedplumRequestOptions): Promise<T> {
-    return this.#calls.request(OPERATION, () => operation(call()), options);
+    return this.#calls.body(OPERATION, () => operation(call()), options);
   }
 }

@@ -3,7 +3,7 @@ import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response
 import { INTERACTIONS } from '../fhir/interactions';
 import { nextPage, searchRequest, type SearchTarget, searchTarget } from '../fhir/search';
 import type { BaseUrl } from '../http/base-url';
-import type { PinnedCall } from '../pinned-call';
+import type { Call } from '../calls/call';
 import type { MedplumIterateOptions } from './client.options';
 
 const MOST_PAGES = 1_000;
@@ -30,7 +30,7 @@ function firstPage(
 
 /** The pages of a search, each requested when it is pulled, all of them by one pinned call. */
 export async function* pagesOf<T extends Resource>(
-  call: PinnedCall,
+  call: Call,
   base: BaseUrl,
   type: string,
   query: unknown,

@@ -3,7 +3,7 @@ import type { Bundle, BundleEntry, OperationOutcome, Resource } from '@medplum/f
 };
 import { MedplumTransactionError } from '../errors/transaction.error';
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { objects } from '../http/objects';
+import { objects } from '../shared/objects';
 import type { FhirRequest } from './fhir-request';
 import { batch, create, createIfNoneExist, type IfMatch, patch, read, remove, ROOT, update } from './interactions';
 import type { PatchOperation } from './resource.types';

@@ -1,26 +1,18 @@
 import { Readable } from 'node:stream';
 import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
-import type { MedplumHeaders } from '../http/caller-headers';
-import { objects } from '../http/objects';
+import { objects } from '../shared/objects';
 import type { BaseUrl } from '../http/base-url';
 import type { FhirRequest } from './fhir-request';
 import { pathTemplateOf, rawAction, type RawMethod, rawPath } from './raw';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
-function isMedplumHeader(pair: unknown): boolean {
-  return Array.isArray(pair) && /^x-medplum$/i.test(String(pair[0]));
-}
-
-/** Returns the headers that a caller passed to `fetch`, without `X-Medplum`, which `@medplum/core` always sets. */
-export function fetchHeaders(given: MedplumHeaders): MedplumHeaders {
-  if (typeof given !== 'object' || given === null) {
-    return given;
-  }
-  // Anything that is not a pair stays in the list, so that the check of the caller's headers refuses it.
-  return [...(Symbol.iterator in given ? given : Object.entries(given))].filter((pair) => !isMedplumHeader(pair));
-}
+/** Options that the standard and `@medplum/core` put into the second argument of `fetch`, and that do nothing here. */
+export const IGNORED_FETCH_OPTIONS = (
+  'method body cache credentials duplex integrity keepalive mode priority redirect referrer referrerPolicy window ' +
+  'followRedirectOnOk followRedirectOnCreated pollStatusOnAccepted pollStatusPeriod maxRetries maxRetryTime disableAutoBatch'
+).split(' ');
 
 /** @throws MedplumBadRequestError unless `method` is one of the methods that `fetch` supports. Default `GET`. */
 export function fetchMethod(method: unknown): RawMethod {

@@ -1,6 +1,6 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { type GraphqlErrorEntry, MedplumGraphqlError } from '../errors/graphql.error';
-import { objects } from '../http/objects';
+import { objects } from '../shared/objects';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { json, ROOT } from './interactions';
 

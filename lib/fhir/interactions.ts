@@ -1,6 +1,6 @@
 import type { Bundle, Identifier, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { objects } from '../http/objects';
+import { objects } from '../shared/objects';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { checkId, checkResourceType } from './path-segments';
 import type { PatchOperation } from './resource.types';

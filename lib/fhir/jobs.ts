@@ -1,9 +1,9 @@
 import type { AsyncJob, OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { type BaseUrl, pathWithin } from '../http/base-url';
-import { isFhirId } from '../http/fhir-id';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ROOT } from './interactions';
+import { isFhirId } from '../shared/fhir-id';
 import { checkId, checkResourceTypes } from './path-segments';
 
 /** What to export. */

@@ -6,7 +6,7 @@ import type {
 } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { shownName } from '../errors/shown';
-import { isFhirId } from '../http/fhir-id';
+import { isFhirId } from '../shared/fhir-id';
 import { isTypedReference } from './path-segments';
 
 /** Value of a policy's parameter. `Type/id` and Reference objects become references, other text stays text. */

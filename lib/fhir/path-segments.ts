@@ -1,12 +1,6 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { isFhirId } from '../http/fhir-id';
-
-const RESOURCE_TYPE = /^[A-Z][A-Za-z]{1,63}$/;
-
-/** Whether `value` is written like the name of a resource type. */
-export function isResourceType(value: unknown): value is string {
-  return typeof value === 'string' && RESOURCE_TYPE.test(value);
-}
+import { isFhirId } from '../shared/fhir-id';
+import { isResourceType } from '../shared/resource-type';
 
 /** Whether `value` refers to one resource as `Type/id`. */
 export function isTypedReference(value: unknown): value is string {

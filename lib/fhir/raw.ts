@@ -1,9 +1,9 @@
 import type { Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { type BaseUrl, pathWithin } from '../http/base-url';
+import { isResourceType } from '../shared/resource-type';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { json, wipesAccounts } from './interactions';
-import { isResourceType } from './path-segments';
 
 /** HTTP method of a raw call. */
 export type RawMethod = FhirRequest['method'];

@@ -1,10 +1,12 @@
 import type { Bundle, BundleEntry, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { type BaseUrl, pathWithin } from '../http/base-url';
-import { objects } from '../http/objects';
+import { objects } from '../shared/objects';
+import { RESOURCE_TYPE } from '../shared/resource-type';
 import type { FhirRequest } from './fhir-request';
 import { ACCEPT, INTERACTIONS, onType, ROOT } from './interactions';
 import { checkResourceType, checkResourceTypes } from './path-segments';
+import type { ResourceArray } from './resource.types';
 import { searchQuery } from './search-query';
 
 /**
@@ -12,6 +14,9 @@ import { searchQuery } from './search-query';
  * headers exceed 16 KB, and many proxies allow no more than 8 KB.
  */
 const LONGEST_IN_URL = 4_000;
+
+/** The path and query of a search in one type, below the base URL. */
+const SEARCH_PATH = new RegExp(`^fhir/R4/(${RESOURCE_TYPE})(?:/_search)?\\?(.+)$`);
 
 /** A search: what it looks for, and how it is sent. */
 export interface SearchTarget {
@@ -96,7 +101,7 @@ export function nextPage(
     return undefined;
   }
   const path = typeof link === 'string' ? pathWithin(base, link) : undefined;
-  const [, type, query] = /^fhir\/R4\/([A-Z][A-Za-z]*)(?:\/_search)?\?(.+)$/.exec(path ?? '') ?? [];
+  const [, type, query] = SEARCH_PATH.exec(path ?? '') ?? [];
   if (type === undefined || query === undefined || (resourceType !== undefined && type !== resourceType)) {
     throw new MedplumProtocolError(
       'The link to the next page leads away from this search on the Medplum server of this client, so it was not followed. If your server uses another address for itself, set the option publicUrl.',
@@ -128,4 +133,9 @@ export function splitBundle<T extends Resource, I extends Resource = Resource>(
     }
   }
   return { matches, included };
+}
+
+/** The matches of a search; `bundle` has the whole response. */
+export function resourceArray<T extends Resource>(bundle: Bundle<T>): ResourceArray<T> {
+  return Object.defineProperty(splitBundle<T>(bundle).matches, 'bundle', { value: bundle }) as ResourceArray<T>;
 }

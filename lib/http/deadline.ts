@@ -1,13 +1,12 @@
 import { EventEmitter, getMaxListeners, setMaxListeners } from 'node:events';
-import type { RunningCalls } from './running-calls';
 
-/** Why a call was given up from our side; `disconnect`: whom it was made for had gone away. */
+/** Why a call was given up on our side; `disconnect`: the client of the inbound request hung up. */
 export type CancelReason = 'timeout' | 'abort' | 'disconnect' | 'shutdown';
 
-/** Calls that may wait for one signal at once before Node warns of a leak. */
+/** How many calls may listen to one signal before Node warns of a leak. */
 const CALLS_PER_SIGNAL = 1_000;
 
-/** Thrown out of a wait that was given up. It never leaves the transport. */
+/** Thrown out of a wait that was given up. It never reaches a caller. */
 export class Cancelled {
   constructor(readonly reason: CancelReason) {}
 }
@@ -20,13 +19,12 @@ export interface DeadlineWatcher {
 /**
  * One time limit and one abort for a whole call: attempts, waiting and reading included.
  *
- * It is an emitter, which undici takes as a signal, because an `AbortController` per call costs more than the rest of
- * the bookkeeping together.
+ * undici accepts an emitter as a signal. An `AbortController` per call would cost more than all other bookkeeping.
  */
 export class Deadline extends EventEmitter {
   /** Read by undici: a request that is handed over afterwards is not sent. */
   aborted = false;
-  /** What undici rejects with; without it undici would make an error of its own. */
+  /** What undici rejects with. Without it, undici creates an error of its own. */
   reason: Cancelled | undefined;
 
   readonly #endsAt: number;
@@ -40,8 +38,8 @@ export class Deadline extends EventEmitter {
   #watcher: DeadlineWatcher | undefined;
 
   /**
-   * @param disconnect aborted when whom the call is made for has gone away.
-   * @param running holds the deadline until it is disposed of.
+   * @param disconnect aborts when the client of the inbound request hangs up.
+   * @param running holds the deadline until `dispose()`.
    */
   constructor(timeout: number, signal: AbortSignal | undefined, disconnect?: AbortSignal, running?: RunningCalls) {
     super();
@@ -65,8 +63,8 @@ export class Deadline extends EventEmitter {
   }
 
   /**
-   * `work`, or a rejection with {@link Cancelled} as soon as the call is given up. undici notices an abort only once it
-   * has a connection, so its own promise may stay open while the pool is exhausted.
+   * Settles as `work` does, or rejects with {@link Cancelled} as soon as the call is given up. undici notices an abort
+   * only once it has a connection, so its own promise may stay pending while the pool is exhausted.
    */
   race<T>(work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -80,7 +78,7 @@ export class Deadline extends EventEmitter {
     });
   }
 
-  /** Tells `work` when the call is given up: cheaper than {@link Deadline.race} for work that has no promise yet. */
+  /** Tells `work` when the call is given up. This is cheaper than {@link Deadline.race} for work without a promise. */
   watch(work: DeadlineWatcher): void {
     this.#watcher = work;
   }
@@ -90,7 +88,7 @@ export class Deadline extends EventEmitter {
     this.#watcher = undefined;
   }
 
-  /** Waits `delay` ms, or until the call is given up. Resolves to whether it may go on: not when the app shuts down. */
+  /** Waits `delay` ms, or until the call is given up. Resolves to `false` when the app shuts down. */
   async sleep(delay: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     try {
@@ -111,7 +109,7 @@ export class Deadline extends EventEmitter {
     this.#cancel('shutdown');
   }
 
-  /** Lets go of the timer and of the caller's signal. */
+  /** Releases the timer and the caller's signal. */
   dispose(): void {
     clearTimeout(this.#timer);
     this.#signal?.removeEventListener('abort', this.#onAbort);
@@ -132,12 +130,36 @@ export class Deadline extends EventEmitter {
   }
 }
 
+/** The calls of a client that have not ended yet, so that shutdown can end them. */
+export class RunningCalls {
+  readonly #deadlines = new Set<Deadline>();
+  #isEnded = false;
+
+  add(deadline: Deadline): void {
+    this.#deadlines.add(deadline);
+    // A poll or the next page may begin after the others have been ended.
+    if (this.#isEnded) {
+      deadline.shutDown();
+    }
+  }
+
+  delete(deadline: Deadline): void {
+    this.#deadlines.delete(deadline);
+  }
+
+  /** Ends all of them, and every one that begins later. */
+  end(): void {
+    this.#isEnded = true;
+    this.#deadlines.forEach((deadline) => deadline.shutDown());
+  }
+}
+
 function listen(signal: AbortSignal, onAbort: () => void): void {
   if (signal.aborted) {
     onAbort();
     return;
   }
-  // All calls of a request share its signal, and each lets go of it: the usual 10 listeners are no leak.
+  // All calls of a request share its signal, and each releases it: more than the usual 10 listeners are no leak.
   const most = getMaxListeners(signal);
   if (most > 0 && most < CALLS_PER_SIGNAL) {
     setMaxListeners(CALLS_PER_SIGNAL, signal);

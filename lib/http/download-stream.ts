@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { isMedplumError, type MedplumError } from '../errors/medplum.error';
 import { MedplumProtocolError } from '../errors/response.errors';
 import { MedplumAbortError, MedplumContentTooLargeError } from '../errors/transport.errors';
-import { cancelledError } from './cancelled-error';
+import { cancelledError } from './failure-error';
 import { Cancelled, type Deadline } from './deadline';
 import { failureCode } from './transport-failure';
 

@@ -1,11 +1,13 @@
 import type { MedplumError, MedplumErrorDetails } from '../errors/medplum.error';
 import { MedplumProtocolError } from '../errors/response.errors';
 import {
+  MedplumAbortError,
   MedplumConnectionError,
   MedplumContentTooLargeError,
   MedplumTimeoutError,
   MedplumTlsError,
 } from '../errors/transport.errors';
+import type { CancelReason } from './deadline';
 import { poolClosed, slowPhase, tlsRefused } from './transport-failure';
 import { TOO_LARGE, type WireFailure } from './wire';
 
@@ -56,4 +58,28 @@ export function failureError(call: string, failure: WireFailure, details: Medplu
       : `${call}: the server could not be reached (${code}). Check baseUrl and the network.`,
     details,
   );
+}
+
+/**
+ * The typed error for a call that was given up on our side.
+ *
+ * @param call names the call in error messages.
+ * @param late what did not happen in time.
+ */
+export function cancelledError(
+  reason: CancelReason,
+  call: string,
+  late: string,
+  details?: MedplumErrorDetails,
+): MedplumTimeoutError | MedplumAbortError | MedplumConnectionError {
+  if (reason === 'timeout') {
+    return new MedplumTimeoutError(`${call} ${late}`, details);
+  }
+  if (reason === 'shutdown') {
+    const cause = { code: 'SHUTDOWN' };
+    return new MedplumConnectionError(`${call} was aborted because the app is shutting down.`, { ...details, cause });
+  }
+  const why =
+    reason === 'abort' ? 'by its signal' : 'because the client of the inbound request hung up (abortOnDisconnect)';
+  return new MedplumAbortError(`${call} was aborted ${why}.`, details);
 }

@@ -14,7 +14,7 @@ import {
   MedplumServerError,
   MedplumUnauthorizedError,
 } from '../errors/response.errors';
-import { objects } from './objects';
+import { objects } from '../shared/objects';
 
 /** The extension that Medplum adds to the OperationOutcomes of requests that got past the identity. */
 const TRACING_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/tracing';

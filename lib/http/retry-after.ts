@@ -1,5 +1,5 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { objects } from './objects';
+import { objects } from '../shared/objects';
 
 const RESET_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/rate-limit-reset';
 

@@ -5,7 +5,7 @@ import { NO_CREDENTIALS } from './credentials';
 import type { MedplumDispatcher } from './medplum-dispatcher';
 import { DispatcherWire } from './dispatcher-wire';
 import { MedplumTransport } from './medplum-transport';
-import { quietAgent } from './quiet-dispatch';
+import { quietAgent } from './pool';
 import type { TransportRequest, TransportResponse } from './transport.types';
 import type { RequestAttempt } from './request-attempt';
 import type { MedplumRetryOptions } from './retry.options';

@@ -1,7 +1,7 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { type MedplumEffect, MedplumError } from '../errors/medplum.error';
 import { MedplumRateLimitError, UnknownEffectError } from '../errors/response.errors';
-import { cancelledError } from './cancelled-error';
+import { cancelledError } from './failure-error';
 import { Cancelled, type Deadline } from './deadline';
 import { DownloadStream } from './download-stream';
 import { failureError, isFinal, isInherent } from './failure-error';

@@ -1,5 +1,5 @@
 import type { CallSpan } from './call-tracing';
-import type { RunningCalls } from './running-calls';
+import type { RunningCalls } from './deadline';
 import type { MedplumDispatcherRequest } from './medplum-dispatcher';
 import type { MedplumCallRetryOptions } from './retry.options';
 

@@ -1,9 +1,6 @@
 import 'reflect-metadata';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
 
-/** Name that the unnamed client has in metadata, events and errors. */
-export const DEFAULT_CLIENT = 'default';
-
 /** What a decorator says about one client. */
 export type Acting =
   | { readonly as: 'on-behalf-of'; readonly source: OnBehalfOfSource | undefined }

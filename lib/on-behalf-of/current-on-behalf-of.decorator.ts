@@ -1,6 +1,6 @@
 import { createParamDecorator, Injectable, type PipeTransform } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { DEFAULT_CLIENT } from './acting-metadata';
+import { DEFAULT_CLIENT } from './on-behalf-of.registry';
 import { findProvider } from './find-provider';
 import type { OnBehalfOfReference } from './on-behalf-of.reference';
 import { OnBehalfOfRegistry } from './on-behalf-of.registry';

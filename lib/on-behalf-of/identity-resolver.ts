@@ -1,10 +1,10 @@
 import { OnBehalfOfReferenceError, OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
+import { AmbientScope, CallScope } from './call-scope';
 import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
 import { parseOnBehalfOf, type OnBehalfOfReference } from './on-behalf-of.reference';
 import type { InboundRequest } from './inbound-request';
-import { OnBehalfOfScope } from './on-behalf-of.scope';
 
-/** The rules of one client that decide whom a call is made for. */
+/** The rules of one client that decide who a call acts as. */
 export interface IdentityRules {
   readonly clientId: string;
   readonly requireOnBehalfOf: boolean;
@@ -22,8 +22,7 @@ const LENIENT: Identity = Object.freeze({ source: 'lenient', onBehalfOf: undefin
 
 /** Per-call option > ambient scope > client default > none. Everything that needs an identity asks here. */
 export class IdentityResolver {
-  /** The ambient identity. */
-  readonly scope = new OnBehalfOfScope();
+  readonly scope = new AmbientScope();
   readonly #rules: IdentityRules;
   readonly #default: Identity | undefined;
 
@@ -48,29 +47,29 @@ export class IdentityResolver {
 
   /** Calls `fn` with `who` as the ambient identity. */
   onBehalfOf<T>(who: unknown, fn: () => T): T {
-    return this.scope.run(scopeIdentity(this.parse(who, 'The identity of the scope')), fn);
+    return this.#run(scopeIdentity(this.parse(who, 'The identity of the scope')), fn);
   }
 
   /** Calls `fn` as the client itself. */
   asClientApplication<T>(fn: () => T, options: { readonly reason?: string | undefined } = {}): T {
-    return this.scope.run(clientApplicationIdentity(options.reason), fn);
+    return this.#run(clientApplicationIdentity(options.reason), fn);
   }
 
-  /** What is in force around the caller, a call's own option aside. */
+  /** The identity that a call without an option of its own would use here. */
   get ambient(): Identity | undefined {
-    return this.scope.identity ?? this.#default;
+    return this.scope.current?.identity ?? this.#default;
   }
 
-  /** The HTTP request that is served around the caller, if a decorated handler serves one. */
+  /** The HTTP request that the decorated handler around the caller serves, if there is one. */
   get inbound(): InboundRequest | undefined {
-    return this.scope.inbound;
+    return this.scope.current?.inbound;
   }
 
   /**
-   * Whom this call is made for.
+   * The identity that this call acts as.
    *
-   * @throws OnBehalfOfReferenceError when the call names someone in a way that is not one reference.
-   * @throws OnBehalfOfRequiredError when nobody is named anywhere.
+   * @throws OnBehalfOfReferenceError when the call's option is not exactly one reference.
+   * @throws OnBehalfOfRequiredError when there is no identity.
    */
   pin(call: CallIdentity): Identity {
     if ('onBehalfOf' in call) {
@@ -84,21 +83,28 @@ export class IdentityResolver {
       return LENIENT;
     }
     throw new OnBehalfOfRequiredError(
-      'This call to Medplum names nobody to act for, and without a name it would run with the rights of the client, a project admin. ' +
-        'Decorate the handler with @OnBehalfOf(), pass { onBehalfOf }, or say that the client itself is meant: ' +
-        'asClientApplication() or @AsClientApplication(). Nothing was sent.',
+      'This call to Medplum has no identity, so it would run with the rights of the client, a project admin. Nothing was sent. ' +
+        'Decorate the handler with @OnBehalfOf(), or pass { onBehalfOf }. ' +
+        'If you mean the client itself, say so with asClientApplication() or @AsClientApplication().',
     );
   }
 
-  /** What is in force around the caller, to be kept for later. */
-  capture(): Identity {
-    const identity = this.ambient;
-    if (!identity) {
-      throw new OnBehalfOfRequiredError(
-        'bind() keeps the identity that is in force where it is called, and there is none: call it inside a handler with @OnBehalfOf() or inside onBehalfOf().',
-      );
+  /** The scope around the caller, to be entered again later. */
+  capture(): CallScope {
+    const { current } = this.scope;
+    if (current) {
+      return current;
     }
-    return identity;
+    if (this.#default) {
+      return new CallScope(this.#default, undefined);
+    }
+    throw new OnBehalfOfRequiredError(
+      'bind() keeps the identity of the place where it is called, and there is none here. Call it inside a handler with @OnBehalfOf(), or inside onBehalfOf().',
+    );
+  }
+
+  #run<T>(identity: Identity, fn: () => T): T {
+    return this.scope.run(new CallScope(identity, this.inbound), fn);
   }
 
   #fromCall(value: unknown): Identity {

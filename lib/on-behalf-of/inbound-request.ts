@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
-import { traceHeadersOf } from '../http/trace-headers';
+import { traceHeadersOf } from '../shared/trace-headers';
 
 /** What is looked at of a request, be it of Express, of Fastify or of Node itself. */
 interface RequestLike {

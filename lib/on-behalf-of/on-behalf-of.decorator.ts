@@ -1,7 +1,8 @@
 import { applyDecorators, UseGuards, UseInterceptors } from '@nestjs/common';
-import { type Acting, DEFAULT_CLIENT, defineActing } from './acting-metadata';
+import { type Acting, defineActing } from './acting-metadata';
 import { OnBehalfOfGuard } from './on-behalf-of.guard';
 import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
+import { DEFAULT_CLIENT } from './on-behalf-of.registry';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
 
 /** Options of {@link OnBehalfOf}. */

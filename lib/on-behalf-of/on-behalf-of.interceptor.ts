@@ -8,6 +8,7 @@ import {
 import { ModuleRef } from '@nestjs/core';
 import { map, Observable } from 'rxjs';
 import { findProvider } from './find-provider';
+import { CallScope } from './call-scope';
 import { type InboundRequest, inboundRequestOf } from './inbound-request';
 import { type Enter, keepScope } from './keep-scope';
 import type { ResolvedIdentity } from './invocation';
@@ -71,14 +72,19 @@ function forbidCaching(reply: Reply): void {
 function enterAll(identities: readonly ResolvedIdentity[], inbound: InboundRequest | undefined): Enter {
   const [only, ...others] = identities;
   if (only && others.length === 0) {
-    const { scope } = only.client.identity;
-    return (callback) => scope.enter(only.identity, callback, inbound);
+    const { scope: ambient } = only.client.identity;
+    const scope = new CallScope(only.identity, inbound);
+    return (callback) => ambient.enter(scope, callback);
   }
+  const scopes = identities.map(({ client, identity }) => ({
+    ambient: client.identity.scope,
+    scope: new CallScope(identity, inbound),
+  }));
   return (callback) =>
-    identities.reduceRight<typeof callback>(
-      (inner, { client, identity }) =>
+    scopes.reduceRight<typeof callback>(
+      (inner, { ambient, scope }) =>
         () =>
-          client.identity.scope.enter(identity, inner, inbound),
+          ambient.enter(scope, inner),
       callback,
     )();
 }

@@ -11,7 +11,7 @@ import {
   type Resolution,
   type ResolvedIdentity,
 } from './invocation';
-import { isThenable } from './is-thenable';
+import { isThenable } from '../shared/is-thenable';
 import { isResolverClass, type OnBehalfOfResolver, type OnBehalfOfSource, requestOf } from './on-behalf-of.source';
 import type { OnBehalfOfRegistry, RegisteredClient } from './on-behalf-of.registry';
 

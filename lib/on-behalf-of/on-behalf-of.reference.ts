@@ -1,5 +1,5 @@
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
-import { FHIR_ID } from '../http/fhir-id';
+import { FHIR_ID } from '../shared/fhir-id';
 
 /** The types that a person, a device or a program can be acted for as. */
 const PROFILE_TYPES = ['Practitioner', 'Patient', 'RelatedPerson', 'Bot', 'ClientApplication'] as const;

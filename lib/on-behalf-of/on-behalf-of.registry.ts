@@ -1,8 +1,10 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { MedplumConfigError } from '../errors/medplum-config.error';
-import { DEFAULT_CLIENT } from './acting-metadata';
 import type { IdentityResolver } from './identity-resolver';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
+
+/** Name that the unnamed client has in metadata, events and errors. */
+export const DEFAULT_CLIENT = 'default';
 
 /** What the decorators, the guard and the interceptor need to know of one client. */
 export interface RegisteredClient {

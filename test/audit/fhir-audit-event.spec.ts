@@ -16,7 +16,12 @@ beforeAll(() => {
 
 const sent = (status?: number) => [new WireAttempt(1, 5, 'Practitioner/hibbert', { status, error: 'ECONNRESET' })];
 
-const FACTS: RequestFacts = {
+/** What a request knows, and the body of its response. */
+type Facts = RequestFacts & { readonly answer?: unknown };
+
+const PLACE = { instanceId: 'instance', seq: 1 };
+
+const FACTS: Facts = {
   operationId: '00000000-0000-4000-8000-000000000002',
   client: 'default',
   clientId: 'client-1',
@@ -39,8 +44,9 @@ const FACTS: RequestFacts = {
   answer: { resourceType: 'Observation', id: 'o-1', meta: { versionId: 'v-3' } },
 };
 
-function auditEvent(more: Partial<RequestFacts> = {}, options?: Parameters<typeof toFhirAuditEvent>[1]): AuditEvent {
-  const event = new RecordedRequestEvent({ ...FACTS, ...more }, { instanceId: 'instance', seq: 1 });
+function auditEvent(more: Partial<Facts> = {}, options?: Parameters<typeof toFhirAuditEvent>[1]): AuditEvent {
+  const { answer, ...facts } = { ...FACTS, ...more };
+  const event = new RecordedRequestEvent(facts, PLACE, answer);
   return toFhirAuditEvent(event, { address: 'clinic-1', site: 'clinic', ...options });
 }
 
@@ -61,7 +67,7 @@ const ACTIONS = [
 
 const gone = { attempts: [], status: undefined, answer: undefined, requestId: undefined };
 
-const OUTCOMES: readonly (readonly [string, Partial<RequestFacts>, string | undefined])[] = [
+const OUTCOMES: readonly (readonly [string, Partial<Facts>, string | undefined])[] = [
   ['a success', {}, '0'],
   [
     'a 404',
@@ -232,7 +238,7 @@ describe('An AuditEvent', () => {
   });
 
   it('of an intent says that its effect is unknown, and has a tag of its own', () => {
-    const event = new RecordedRequestEvent({ ...FACTS, pending: true }, { instanceId: 'instance', seq: 1 });
+    const event = new RecordedRequestEvent({ ...FACTS, pending: true }, PLACE);
     expect(toFhirAuditEvent(event)).toMatchObject({
       outcomeDesc: expect.stringContaining('effect is unknown') as unknown,
       meta: { tag: [{ code: `${event.id}-intent` }] },
@@ -240,7 +246,7 @@ describe('An AuditEvent', () => {
   });
 
   it('can be recognised by its tag', () => {
-    const event = new RecordedRequestEvent(FACTS, { instanceId: 'instance', seq: 1 });
+    const event = new RecordedRequestEvent(FACTS, PLACE);
     expect(toFhirAuditEvent(event).meta?.tag).toEqual([{ system: 'urn:nestjs-medplum:request-event', code: event.id }]);
   });
 });

@@ -50,20 +50,21 @@ const FACTS: RequestFacts = {
   error: ERROR,
   traceId: '0af7651916cd43dd8448eb211c80319c',
   context: { purposeOfUse: [TAINT], subject: TAINT, actor: TAINT, address: TAINT },
-  answer: {
-    resourceType: 'Bundle',
-    total: 12,
-    entry: [
-      { resource: { resourceType: 'Patient', id: `${TAINT}-id`, name: [{ family: TAINT }] } },
-      { resource: { resourceType: TAINT, id: TAINT } },
-    ],
-  },
+};
+
+const ANSWER = {
+  resourceType: 'Bundle',
+  total: 12,
+  entry: [
+    { resource: { resourceType: 'Patient', id: `${TAINT}-id`, name: [{ family: TAINT }] } },
+    { resource: { resourceType: TAINT, id: TAINT } },
+  ],
 };
 
 const PLACE: RequestEventPlace = { instanceId: '00000000-0000-4000-8000-000000000003', seq: 7 };
 
 const recorded = (more: Partial<RequestFacts> = {}): RequestEvent =>
-  new RecordedRequestEvent({ ...FACTS, ...more }, PLACE);
+  new RecordedRequestEvent({ ...FACTS, ...more }, PLACE, ANSWER);
 
 /** `value` with the word in every text of it. */
 function tainted(value: unknown): unknown {

@@ -21,7 +21,7 @@ import {
   OnBehalfOfRequiredError,
   UnknownEffectError,
 } from 'nestjs-medplum';
-import { exceptionAnswer } from '../../lib/exception-answer';
+import { exceptionAnswer } from '../../lib/exceptions/exception-answer';
 
 type Case = readonly [name: string, make: () => MedplumError, user: number, client: number];
 

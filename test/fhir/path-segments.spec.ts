@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { MedplumBadRequestError } from 'nestjs-medplum';
 import { checkId, checkResourceType } from '../../lib/fhir/path-segments';
-import { isFhirId } from '../../lib/http/fhir-id';
+import { isFhirId } from '../../lib/shared/fhir-id';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 
 /** Characters of an id: letters, digits, `-` and `.`, at most 64 of them (FHIR R4 section 2.24.0.1). */

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { MedplumBadRequestError, type MedplumHeaders } from 'nestjs-medplum';
-import { callerHeaders } from '../../lib/http/caller-headers';
+import { callerHeaders } from '../../lib/calls/caller-headers';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 
 const OWNED = ['authorization', 'x-medplum-on-behalf-of', 'x-medplum'] as const;

@@ -1,5 +1,5 @@
 import { MedplumConfigError, type MedplumModuleOptions } from 'nestjs-medplum';
-import { resolveOptions } from '../../lib/resolved-options';
+import { resolveOptions } from '../../lib/module/resolve-options';
 
 const VALID: MedplumModuleOptions = { clientId: 'client-1', clientSecret: 'secret-1' };
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { ExecutionContext } from '@nestjs/common';
-import { DEFAULT_CLIENT } from '../../lib/on-behalf-of/acting-metadata';
+import { DEFAULT_CLIENT } from '../../lib/on-behalf-of/on-behalf-of.registry';
 import { scopeIdentity } from '../../lib/on-behalf-of/identity';
 import { IdentityResolver } from '../../lib/on-behalf-of/identity-resolver';
 import { type HandlerPlan, invocationOf } from '../../lib/on-behalf-of/invocation';

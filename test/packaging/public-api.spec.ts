@@ -138,6 +138,7 @@ describe('nestjs-medplum', () => {
       'MedplumEffect',
       'MedplumErrorDetails',
       'MedplumErrorRequest',
+      'MedplumExceptionAnswer',
       'MedplumFetchInit',
       'MedplumGraphqlOptions',
       'MedplumHeaders',

@@ -85,10 +85,8 @@ export const DOORS: ReadonlySet<string> = new Set([
   'RecordedRequestEvent.resourceVersion',
   'WireAttempt.onBehalfOf',
   // Internal: what a client is made of, and what a scope keeps.
-  'IdentityStore.identity',
-  'MedplumConnection.baseUrl',
-  'MedplumConnection.clientId',
-  'MedplumResourceMethods.calls',
+  'CallScope.identity',
+  'MedplumConnection.settings',
   'Reminders.Symbol(nestjs-medplum:ModuleRef)',
 ]);
 

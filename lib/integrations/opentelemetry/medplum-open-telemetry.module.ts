@@ -2,7 +2,7 @@ import { type DynamicModule, Inject, Module, Optional } from '@nestjs/common';
 import { type MeterProvider, metrics, trace, type TracerProvider } from '@opentelemetry/api';
 import { MedplumConfigError } from '../../errors/medplum-config.error';
 import { CallTracing } from '../../http/call-tracing';
-import { MedplumCoreModule } from '../../medplum-core.module';
+import { MedplumCoreModule } from '../../module/core.module';
 import { OpenTelemetryTracer } from './open-telemetry.tracer';
 
 /** Options of `MedplumOpenTelemetryModule.forRoot()`. */

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { MedplumConnection } from '../../medplum-connection';
+import type { MedplumConnection } from '../../calls/connection';
 import { findFault } from './find-fault';
 import type { MedplumHealthModuleOptions } from './medplum-health.options';
 

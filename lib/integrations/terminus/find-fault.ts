@@ -3,7 +3,8 @@ import { isMedplumError } from '../../errors/medplum.error';
 import { INTERACTIONS } from '../../fhir/interactions';
 import { search, splitBundle } from '../../fhir/search';
 import { referenceTo } from '../../fhir/search-values';
-import type { MedplumConnection } from '../../medplum-connection';
+import { Call } from '../../calls/call';
+import type { MedplumConnection } from '../../calls/connection';
 import { clientApplicationIdentity } from '../../on-behalf-of/identity';
 
 const IDENTITY = clientApplicationIdentity('health check');
@@ -16,10 +17,10 @@ const IDENTITY = clientApplicationIdentity('health check');
  */
 export async function findFault(connection: MedplumConnection, timeout: number): Promise<string | undefined> {
   try {
-    const call = connection.pin({ pin: () => IDENTITY }, { timeout, retry: { maxRetries: 0 } });
+    const call = new Call(connection, { pin: () => IDENTITY }, { timeout, retry: { maxRetries: 0 } });
     const answer = await call.body(INTERACTIONS.search, () =>
       search('ProjectMembership', {
-        profile: referenceTo(`ClientApplication/${connection.clientId}`),
+        profile: referenceTo(`ClientApplication/${connection.settings.clientId}`),
         _elements: 'admin',
       }),
     );

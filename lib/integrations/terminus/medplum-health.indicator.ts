@@ -3,7 +3,7 @@ import { Inject, Injectable, Optional } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
 import { MedplumConfigError } from '../../errors/medplum-config.error';
-import type { MedplumConnection } from '../../medplum-connection';
+import type { MedplumConnection } from '../../calls/connection';
 import { getConnectionToken } from '../../medplum.tokens';
 import { ClientHealth } from './client-health';
 import { HEALTH_OPTIONS, type MedplumHealthModuleOptions, resolveHealthOptions } from './medplum-health.options';

@@ -1,5 +1,5 @@
 import { MedplumConfigError } from '../../errors/medplum-config.error';
-import { type Check, ms, problemsOf } from '../../options-checks';
+import { type Check, ms, problemsOf } from '../../module/options-checks';
 
 /** Options of `MedplumHealthModule.forRoot()`. */
 export interface MedplumHealthModuleOptions {

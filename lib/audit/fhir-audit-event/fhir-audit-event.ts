@@ -1,0 +1,114 @@
+import { hostname } from 'node:os';
+import type { AuditEvent } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { agentsOf } from './fhir-agents';
+import * as codes from './fhir-codes';
+import { dataEntities, queryEntity, recordEntity } from './fhir-entities';
+import type { RequestEvent } from '../request-event';
+
+/** What {@link toFhirAuditEvent} may say beyond the event. */
+export interface FhirAuditEventOptions {
+  /** Name of the service in `source.site`. Default: the host name. */
+  readonly site?: string;
+  /** Network address of this host. Default: the host name. */
+  readonly address?: string;
+  /** Names search parameters, which often are names and birth dates. Default `false`; BALP's query profile needs them. */
+  readonly includeQuery?: boolean;
+}
+
+/** System of the tag by which an AuditEvent is recognised: its code is the id of the event, `…-intent` for an intent. */
+export const AUDIT_EVENT_TAG_SYSTEM = 'urn:nestjs-medplum:request-event';
+
+/**
+ * The event as a FHIR R4 AuditEvent after IHE Basic Audit Log Patterns: the user as requestor, the client with the
+ * extension `auditevent-OnBehalfOf`, the server, and what was read or written. A success that fits a BALP profile names it
+ * in `meta.profile`. It carries PHI.
+ *
+ * Write it as the service, not on behalf of the user, whose access policy could keep it from being stored.
+ */
+export function toFhirAuditEvent(event: RequestEvent, options: FhirAuditEventOptions = {}): AuditEvent {
+  const pattern = codes.patternOf(event.action);
+  const refused = event.outcome === 'refused' && event.identitySource === undefined && isAboutIdentity(event);
+  const outcome = outcomeOf(event);
+  const entity = [
+    ...(options.includeQuery && event.action === 'search' ? [queryEntity(event)] : []),
+    ...dataEntities(event),
+    ...(event.requestId === undefined
+      ? []
+      : [{ type: codes.REQUEST_ID, what: { identifier: { value: event.requestId } } }]),
+    recordEntity(event),
+  ];
+  const profile = profileOf(event, pattern.profile, options);
+  return {
+    resourceType: 'AuditEvent',
+    meta: {
+      ...(profile === undefined ? {} : { profile: [codes.balpProfile(profile)] }),
+      tag: [{ system: AUDIT_EVENT_TAG_SYSTEM, code: tagOf(event) }],
+    },
+    type: refused ? codes.SECURITY_ALERT : codes.REST,
+    subtype: [codes.restInteraction(pattern.subtype)],
+    action: pattern.action,
+    period: { start: event.startedAt.toISOString(), end: event.endedAt.toISOString() },
+    recorded: event.endedAt.toISOString(),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(outcome === '0' ? {} : { outcomeDesc: outcomeText(event) }),
+    agent: agentsOf(event, options.address ?? hostname()),
+    source: {
+      site: options.site ?? hostname(),
+      observer: { reference: `ClientApplication/${event.clientId}` },
+      type: [codes.APPLICATION_SERVER],
+    },
+    entity,
+  };
+}
+
+/** By which the server recognises an AuditEvent that it has already. */
+export function tagOf({ id, outcome }: RequestEvent): string {
+  return outcome === 'pending' ? `${id}-intent` : id;
+}
+
+function isAboutIdentity({ error }: RequestEvent): boolean {
+  return error?.code.startsWith('MEDPLUM_ON_BEHALF_OF') ?? false;
+}
+
+/** `0` success, `4` minor, `8` serious (somebody was kept out), `12` major failure; none while the call is under way. */
+function outcomeOf(event: RequestEvent): AuditEvent['outcome'] {
+  const { outcome, status, attempts } = event;
+  if (outcome === 'pending') {
+    return undefined;
+  }
+  if (outcome === 'success') {
+    return '0';
+  }
+  if (isAboutIdentity(event) || status === 401 || status === 403) {
+    return '8';
+  }
+  const noAnswer = status === undefined && attempts.length > 0;
+  return noAnswer || event.effect === 'unknown' || (status !== undefined && status >= 500) ? '12' : '4';
+}
+
+function outcomeText({ outcome, status, error, effect }: RequestEvent): string {
+  if (outcome === 'pending') {
+    return 'Intent: the call is about to be sent. Without a record of its outcome, its effect is unknown.';
+  }
+  const answer = status === undefined ? (outcome === 'refused' ? 'nothing was sent' : 'no answer') : `status ${status}`;
+  return `${error?.code ?? 'failed'}: ${answer}, effect ${effect}`;
+}
+
+/** BALP profiles describe successes whose resource, or query, is named. */
+function profileOf(
+  event: RequestEvent,
+  profile: string | undefined,
+  { includeQuery }: FhirAuditEventOptions,
+): string | undefined {
+  if (profile === undefined || event.outcome !== 'success') {
+    return undefined;
+  }
+  if (profile === 'Query') {
+    const aboutPatients = event.references.some((reference) => reference.startsWith('Patient/'));
+    return includeQuery && !aboutPatients ? profile : undefined;
+  }
+  if (event.resourceType === undefined || event.resourceId === undefined) {
+    return undefined;
+  }
+  return event.resourceType === 'Patient' ? `Patient${profile}` : profile;
+}

@@ -1,0 +1,41 @@
+import { lastValueFrom, type Observable } from 'rxjs';
+import { inForm, type MedplumAuditForm } from './audit-form';
+import type { MedplumAuditSink } from '../audit-sink';
+import type { RequestEvent } from '../request-event';
+
+/** What {@link ClientProxyAuditSink} needs of a `ClientProxy` of `@nestjs/microservices`. */
+export interface MedplumAuditEmitter {
+  /** Sends an event. */
+  emit(pattern: unknown, data: unknown): Observable<unknown>;
+}
+
+/** Options of {@link ClientProxyAuditSink}. */
+export interface ClientProxyAuditSinkOptions {
+  /** Pattern of the messages: a topic, a subject, a queue. */
+  readonly pattern: unknown;
+  /** Must be chosen: `phi` names people and records to whoever reads the broker. */
+  readonly form: MedplumAuditForm;
+}
+
+/** Sends each event as a message through a `ClientProxy` of Nest: Kafka, NATS, RabbitMQ, Redis, TCP. */
+export class ClientProxyAuditSink implements MedplumAuditSink {
+  readonly #client: MedplumAuditEmitter;
+  readonly #options: ClientProxyAuditSinkOptions;
+
+  constructor(client: MedplumAuditEmitter, options: ClientProxyAuditSinkOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  /** Resolves when the transport has taken every message. */
+  async write(batch: readonly RequestEvent[]): Promise<void> {
+    const { pattern, form } = this.#options;
+    const sent = batch.map((event) =>
+      lastValueFrom(this.#client.emit(pattern, inForm(event, form)), { defaultValue: undefined }),
+    );
+    const failed = (await Promise.allSettled(sent)).find((result) => result.status === 'rejected');
+    if (failed) {
+      throw failed.reason;
+    }
+  }
+}

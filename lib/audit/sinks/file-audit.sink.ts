@@ -1,0 +1,213 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Logger } from '@nestjs/common';
+import { MedplumConfigError } from '../../errors/medplum-config.error';
+import { type AuditFileTail, readTail } from './audit-file-tail';
+import { inForm, type MedplumAuditForm } from './audit-form';
+import type { MedplumAuditSink } from '../audit-sink';
+import { type AuditChainHead, CHAIN_START, chainLine } from './hash-chain';
+import type { RequestEvent } from '../request-event';
+
+/** Makes a file tamper-evident: `npx nestjs-medplum audit verify` names the first line that was changed or is missing. */
+export interface FileAuditChainOptions {
+  /** Secret of at least 32 bytes. Who has it can forge the file: keep it away from who can write the file. */
+  readonly key: string | Uint8Array;
+  /**
+   * Gets the head of the chain at each rotation, interval and end. Keep heads where the file's owner cannot change them:
+   * only they show that lines are missing at the end. Default: Nest's logger.
+   */
+  readonly onHead?: (head: AuditChainHead) => void;
+  /** How often the head is published while there are new records, in ms. Default 60,000. */
+  readonly headInterval?: number;
+}
+
+/** Options of {@link FileAuditSink}. */
+export interface FileAuditSinkOptions {
+  /** The file, which no other process may write. Its directory is made when it is missing. */
+  readonly path: string;
+  /** Must be chosen: `phi` names people and records in the file. */
+  readonly form: MedplumAuditForm;
+  /** When the file would grow beyond this, it is renamed to `<path>.000001` and so on. In bytes; default 100 MiB. */
+  readonly maxBytes?: number;
+  /**
+   * When the records are forced to the disk: after each batch (default), at an interval in ms, or never, which leaves
+   * it to the system. A killed process loses nothing that was accepted, in any case; a power failure may.
+   */
+  readonly fsync?: 'batch' | 'never' | number;
+  /** Default: none. */
+  readonly chain?: FileAuditChainOptions;
+}
+
+interface OpenFile {
+  readonly handle: FileHandle;
+  size: number;
+  /** What has to be written before the next record: the end of a torn line, and the records that explain it. */
+  prefix: string;
+}
+
+const MAX_BYTES = 100 * 1024 * 1024;
+const HEAD_INTERVAL = 60_000;
+const SHORTEST_KEY = 32;
+
+/**
+ * Appends each event as one line of JSON to a file that only the owner may read. A line that a killed process left
+ * unfinished keeps its place: the next record begins on a line of its own, so neither is taken for the other.
+ */
+export class FileAuditSink implements MedplumAuditSink {
+  readonly #options: FileAuditSinkOptions;
+  readonly #key: Buffer | undefined;
+  readonly #logger = new Logger('FileAuditSink');
+  readonly #timers: NodeJS.Timeout[] = [];
+  #file: OpenFile | undefined;
+  #head: AuditChainHead | undefined;
+  #published = 0;
+
+  /** @throws MedplumConfigError for a key that is too short. */
+  constructor(options: FileAuditSinkOptions) {
+    this.#options = options;
+    const { chain, fsync } = options;
+    this.#key = chain && Buffer.from(chain.key as Uint8Array);
+    if (this.#key && this.#key.length < SHORTEST_KEY) {
+      throw new MedplumConfigError(`The key of an audit chain must have at least ${SHORTEST_KEY} bytes.`);
+    }
+    if (typeof fsync === 'number') {
+      this.#every(fsync, () => void this.#file?.handle.datasync().catch(() => undefined));
+    }
+    if (chain) {
+      this.#every(chain.headInterval ?? HEAD_INTERVAL, () => this.#publishHead());
+    }
+  }
+
+  /** Resolves when the lines are in the file, and on the disk as `fsync` says. */
+  async write(batch: readonly RequestEvent[]): Promise<void> {
+    const records = batch.map((event) => inForm(event, this.#options.form));
+    let file = (this.#file ??= await this.#open());
+    try {
+      let lines = this.#lines(records, file);
+      const { maxBytes = MAX_BYTES } = this.#options;
+      if (file.size > 0 && file.size + Buffer.byteLength(lines.text) > maxBytes) {
+        await this.#rotate(file);
+        file = this.#file = await this.#open();
+        lines = this.#lines(records, file);
+      }
+      await file.handle.appendFile(lines.text);
+      if ((this.#options.fsync ?? 'batch') === 'batch') {
+        await file.handle.datasync();
+      }
+      file.size += Buffer.byteLength(lines.text);
+      file.prefix = '';
+      this.#head = lines.head;
+    } catch (error) {
+      // Nobody knows how much was written: the next attempt looks at the file.
+      this.#file = undefined;
+      await file.handle.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Forces everything to the disk and closes the file. */
+  async close(): Promise<void> {
+    this.#timers.forEach(clearInterval);
+    const file = this.#file;
+    this.#file = undefined;
+    this.#publishHead();
+    await file?.handle.datasync();
+    await file?.handle.close();
+  }
+
+  #every(ms: number, what: () => void): void {
+    this.#timers.push(setInterval(what, ms).unref());
+  }
+
+  #lines(records: readonly object[], file: OpenFile): { text: string; head: AuditChainHead | undefined } {
+    const key = this.#key;
+    let head = this.#head;
+    const lines = records.map((record) => {
+      if (!key) {
+        return JSON.stringify(record);
+      }
+      const chained = chainLine(record, head ?? CHAIN_START, key);
+      head = chained.head;
+      return chained.line;
+    });
+    return { text: `${file.prefix}${lines.join('\n')}\n`, head };
+  }
+
+  async #open(): Promise<OpenFile> {
+    const { path } = this.#options;
+    await mkdir(dirname(path), { recursive: true });
+    const handle = await open(path, 'a+', 0o600);
+    try {
+      const tail = await readTail(handle, this.#key !== undefined);
+      return { handle, size: tail.size, prefix: (tail.isTorn ? '\n' : '') + (await this.#beginning(tail)) };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** The record that joins the chain to what is there: where it comes from, and what lies between. */
+  async #beginning({ head, unchained, size }: AuditFileTail): Promise<string> {
+    if (!this.#key) {
+      return '';
+    }
+    const previous = head ?? (await this.#lastRotatedHead()) ?? CHAIN_START;
+    this.#head = previous;
+    if (head && unchained.length === 0) {
+      return '';
+    }
+    const type = head ? 'restart' : 'start';
+    const between =
+      size > 0
+        ? { unchainedBytes: unchained.length, unchainedSha256: createHash('sha256').update(unchained).digest('hex') }
+        : {};
+    const record = { type, at: new Date().toISOString(), ...(head ? {} : { previous }), ...between };
+    const { line, head: joined } = chainLine(record, previous, this.#key);
+    this.#head = joined;
+    return `${line}\n`;
+  }
+
+  async #rotate({ handle, prefix }: OpenFile): Promise<void> {
+    const { path } = this.#options;
+    // What explains the end of this file belongs into it.
+    await handle.appendFile(prefix);
+    await handle.datasync();
+    await handle.close();
+    this.#file = undefined;
+    const last = Number((await this.#rotated()).at(-1)?.slice(-6) ?? 0);
+    await rename(path, `${path}.${String(last + 1).padStart(6, '0')}`);
+    this.#publishHead();
+  }
+
+  /** Files that were rotated, oldest first. */
+  async #rotated(): Promise<readonly string[]> {
+    const { path } = this.#options;
+    const names = await readdir(dirname(path));
+    const prefix = `${basename(path)}.`;
+    return names.filter((name) => name.startsWith(prefix) && /^\d{6}$/.test(name.slice(prefix.length))).toSorted();
+  }
+
+  async #lastRotatedHead(): Promise<AuditChainHead | undefined> {
+    const name = (await this.#rotated()).at(-1);
+    if (name === undefined) {
+      return undefined;
+    }
+    const handle = await open(join(dirname(this.#options.path), name), 'r');
+    try {
+      return (await readTail(handle, true)).head;
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #publishHead(): void {
+    const head = this.#head;
+    if (!this.#options.chain || !head || head.n === this.#published || head.n === 0) {
+      return;
+    }
+    this.#published = head.n;
+    const { onHead = ({ n, mac }) => this.#logger.log(`Head of the audit chain: ${n}:${mac}`) } = this.#options.chain;
+    onHead(head);
+  }
+}

@@ -1,0 +1,30 @@
+import { Logger } from '@nestjs/common';
+import { inForm, type MedplumAuditForm } from './audit-form';
+import type { MedplumAuditSink } from '../audit-sink';
+import type { RequestEvent } from '../request-event';
+
+/** Options of {@link LoggerAuditSink}. */
+export interface LoggerAuditSinkOptions {
+  /** Default `non-phi`: logs are read by many. */
+  readonly form?: MedplumAuditForm;
+  /** Default: Nest's logger with the context `MedplumRequest`. */
+  readonly logger?: { log(line: string): void };
+}
+
+/** Writes each event as one line of JSON to the log. */
+export class LoggerAuditSink implements MedplumAuditSink {
+  readonly #form: MedplumAuditForm;
+  readonly #logger: { log(line: string): void };
+
+  constructor({ form = 'non-phi', logger = new Logger('MedplumRequest') }: LoggerAuditSinkOptions = {}) {
+    this.#form = form;
+    this.#logger = logger;
+  }
+
+  /** Resolves when the lines were handed to the logger. */
+  async write(batch: readonly RequestEvent[]): Promise<void> {
+    for (const event of batch) {
+      this.#logger.log(JSON.stringify(inForm(event, this.#form)));
+    }
+  }
+}

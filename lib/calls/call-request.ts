@@ -1,0 +1,271 @@
+import { randomUUID } from 'node:crypto';
+import { type RequestedEntry, requestedEntries } from '../audit/bundle-summary';
+import type { RequestFacts } from '../audit/recorded-request-event';
+import { isMedplumError, type MedplumError } from '../errors/medplum.error';
+import { MedplumBadRequestError } from '../errors/response.errors';
+import { refuseAsyncBundle } from '../fhir/bundles';
+import type { FhirInteraction, FhirRequest } from '../fhir/fhir-request';
+import type { CallSpan } from '../http/call-tracing';
+import { DownloadStream } from '../http/download-stream';
+import type { RequestAttempt } from '../http/request-attempt';
+import type { TransportRequest, TransportResponse } from '../http/transport.types';
+import type { Identity } from '../on-behalf-of/identity';
+import { traceIdOf } from '../shared/trace-headers';
+import { beforeRequest } from './before-request';
+import type { CallContext } from './call-context';
+import { traceHeaders, withHeaders } from './request-headers';
+
+/** @internal One request of a call, from its description to its event. */
+export class CallRequest {
+  readonly #context: CallContext;
+  readonly #interaction: FhirInteraction;
+  readonly #span: CallSpan | undefined;
+  readonly #startedAt = Date.now();
+  readonly #start = performance.now();
+  readonly #attempts: RequestAttempt[] = [];
+  /** The sinks must have the records of the request before its caller has the response. */
+  readonly #required: boolean;
+  readonly #id: string | undefined;
+  #identity: Identity | undefined;
+  #request: FhirRequest | undefined;
+  /** `#request` has all of its headers. */
+  #isComplete = false;
+  #entries: readonly RequestedEntry[] | undefined;
+
+  /** @param span is told of the attempts when the call is traced. */
+  constructor(context: CallContext, interaction: FhirInteraction, span?: CallSpan) {
+    this.#context = context;
+    this.#interaction = interaction;
+    this.#span = span;
+    this.#identity = context.identity;
+    this.#required = context.connection.trail.requires(context.audited);
+    this.#id = this.#required ? randomUUID() : undefined;
+  }
+
+  /** Describes, prepares, vets and sends the request. Rejects with a `MedplumError`; its event is published by then. */
+  run(describe: () => FhirRequest): Promise<TransportResponse> {
+    const { connection, audited } = this.#context;
+    connection.trail.began(audited);
+    try {
+      const described = this.#describe(describe);
+      const prepared = this.#prepare(described);
+      return prepared instanceof Promise
+        ? this.#context.within(prepared, described, this.#start).then(
+            (request) => this.#vet(request),
+            (cause: unknown) => this.#refused(cause),
+          )
+        : this.#vet(prepared);
+    } catch (cause) {
+      return this.#refused(cause);
+    }
+  }
+
+  #describe(describe: () => FhirRequest): FhirRequest {
+    try {
+      this.#keep(describe());
+    } finally {
+      // When the arguments are wrong as well, a call without an identity still says that.
+      refuse(this.#identity, this.#context.refusal);
+    }
+    return withHeaders(this.#request as FhirRequest, this.#context, this.#span);
+  }
+
+  /** Keeps what the event says of the request. */
+  #keep(request: FhirRequest): void {
+    const { entries } = request;
+    if (entries !== this.#request?.entries) {
+      this.#entries = entries && this.#context.connection.trail.isActive ? requestedEntries(entries) : undefined;
+    }
+    this.#request = request;
+  }
+
+  /** Runs the option `beforeRequest`. Signed addresses are credentials, so the hook does not see them. */
+  #prepare(described: FhirRequest): FhirRequest | Promise<FhirRequest> {
+    const { name, settings } = this.#context.connection;
+    return settings.beforeRequest && !described.signedUrl
+      ? beforeRequest(settings.beforeRequest, described, name, settings.baseUrl)
+      : described;
+  }
+
+  /** Sends the request as the membership that the membership check finds. */
+  #vet(request: FhirRequest): Promise<TransportResponse> {
+    try {
+      const { connection } = this.#context;
+      this.#keep(request);
+      this.#isComplete = true;
+      refuse(this.#identity, undefined);
+      refuseAsyncBundle(request, request.headers, this.#identity.onBehalfOf);
+      connection.sending(this.#identity);
+      const vetted = connection.vet(this.#identity);
+      return vetted
+        ? this.#context.within(vetted, request, this.#start).then(
+            (found) => this.#sendAs(found, request),
+            (error: unknown) => this.#refused(error),
+          )
+        : this.#sendAs(this.#identity, request);
+    } catch (cause) {
+      return this.#refused(cause);
+    }
+  }
+
+  #sendAs(identity: Identity, request: FhirRequest): Promise<TransportResponse> {
+    this.#identity = identity;
+    this.#context.actAs(identity);
+    const transmit = (): Promise<TransportResponse> =>
+      this.#context.connection.transmit(request, this.#transported(request, identity), this.#attempts).then(
+        (response) => this.#answered(request, response),
+        (error: MedplumError) => fail(this.#end(undefined, error), error),
+      );
+    return this.#required && request.repeatability !== 'safe' ? this.#intend().then(transmit) : transmit();
+  }
+
+  #transported(request: FhirRequest, { onBehalfOf }: Identity): TransportRequest {
+    const { method, path, query, pathTemplate, headers, body, repeatability, once, answer, notModified, maxBytes } =
+      request;
+    const context = this.#context;
+    const { signal, retry } = context.options;
+    return {
+      method,
+      path: query === '' ? path : `${path}?${query}`,
+      call: `${method} ${pathTemplate}`,
+      headers,
+      body,
+      repeatability,
+      once,
+      answer,
+      notModified,
+      maxBytes,
+      onBehalfOf,
+      extended: context.connection.settings.extended && request.extended !== false,
+      retry,
+      signal,
+      disconnect: context.disconnectFor(repeatability),
+      running: context.running,
+      timeout: context.timeout,
+      timeLeft: context.timeLeft(this.#start),
+      span: this.#span,
+    };
+  }
+
+  /** Records that a write is about to be sent. */
+  async #intend(): Promise<void> {
+    const { connection, audited } = this.#context;
+    const intent: RequestFacts = { ...this.#facts(), pending: true, effect: 'unknown', attempts: [] };
+    try {
+      await connection.trail.record(intent, undefined, audited, { retryable: true });
+    } catch (error) {
+      connection.trail.ended(audited);
+      connection.trail.publish(this.#facts(undefined, error as MedplumError), undefined, audited);
+      throw error;
+    }
+  }
+
+  #answered(request: FhirRequest, response: TransportResponse): TransportResponse | Promise<TransportResponse> {
+    const wrong = request.check?.(response.body);
+    if (wrong) {
+      return fail(this.#end(response, wrong), wrong);
+    }
+    const { body } = response;
+    if (!(body instanceof DownloadStream)) {
+      const recorded = this.#end(response);
+      return recorded ? recorded.then(() => response) : response;
+    }
+    if (!this.#required) {
+      void body.finished.then((error) => this.#end(response, error));
+      return response;
+    }
+    // The record comes before the first byte, so it cannot say how the reading ended.
+    return Promise.resolve(this.#end(response)).then(
+      () => response,
+      (error: unknown) => {
+        body.on('error', () => undefined).destroy();
+        throw error;
+      },
+    );
+  }
+
+  #refused(cause: unknown): Promise<never> {
+    const error = isMedplumError(cause)
+      ? cause
+      : new MedplumBadRequestError('The arguments of the call cannot be read. Nothing was sent.', { cause });
+    return fail(this.#end(undefined, error), error);
+  }
+
+  /** Publishes the event. Returns a promise where the sinks must have accepted it before the call goes on. */
+  #end(response?: TransportResponse, error?: MedplumError): Promise<void> | undefined {
+    const { connection, audited } = this.#context;
+    connection.trail.ended(audited);
+    if (!error && !connection.trail.isActive) {
+      return undefined;
+    }
+    const facts = this.#facts(response, error);
+    const answer = response?.body;
+    if (!this.#required) {
+      connection.trail.publish(facts, answer, audited);
+      return undefined;
+    }
+    const result = this.#request?.repeatability === 'safe' ? undefined : answer;
+    return connection.trail.record(facts, answer, audited, { effect: facts.effect, result, callError: error });
+  }
+
+  /** What the event is made of. The error learns which request it is about. */
+  #facts(response?: TransportResponse, error?: MedplumError): RequestFacts {
+    const { connection, operationId, inbound, audited } = this.#context;
+    const { name: client, settings } = connection;
+    const request = this.#request;
+    const identity = this.#identity;
+    // The interaction fills in what refused arguments leave open.
+    const { action, method, pathTemplate } = request ?? this.#interaction;
+    const path = request ? `/${request.path}` : pathTemplate;
+    const [onBehalfOf, identitySource] = [identity?.onBehalfOf, identity?.source];
+    error?.attachRequest({ client, method, path, pathTemplate, onBehalfOf, identitySource });
+    return {
+      id: this.#id,
+      operationId,
+      client,
+      clientId: settings.clientId,
+      baseUrl: settings.baseUrl.origin + settings.baseUrl.path,
+      action,
+      method,
+      pathTemplate,
+      path,
+      query: request?.eventQuery ?? request?.query ?? '',
+      resourceType: request?.resourceType,
+      resourceId: request?.resourceId,
+      operation: request?.operation,
+      onBehalfOf,
+      identitySource,
+      reason: identity?.reason,
+      startedAt: this.#startedAt,
+      durationMs: performance.now() - this.#start,
+      attempts: this.#attempts,
+      status: response?.status ?? error?.status,
+      requestId: response?.requestId ?? error?.requestId,
+      effect: error?.effect ?? (request?.repeatability === 'safe' ? 'none' : 'happened'),
+      error,
+      inboundRequestId: inbound?.trace?.['x-request-id'],
+      traceId: traceIdOf(this.#headers()),
+      context: audited.context,
+      entries: this.#entries,
+    };
+  }
+
+  /** The headers of the request; those known so far when it was refused before it had all of them. */
+  #headers(): Readonly<Record<string, string>> {
+    return this.#isComplete && this.#request
+      ? this.#request.headers
+      : { ...traceHeaders(this.#context, this.#span), ...this.#context.headers };
+  }
+}
+
+/** Throws `error`, once it is recorded. */
+async function fail(recorded: Promise<void> | undefined, error: unknown): Promise<never> {
+  await recorded;
+  throw error;
+}
+
+function refuse(identity: Identity | undefined, refusal: unknown): asserts identity {
+  if (!identity || refusal !== undefined) {
+    throw refusal;
+  }
+}

@@ -1,0 +1,167 @@
+import { Logger, type OnApplicationShutdown } from '@nestjs/common';
+import type { Pool } from 'undici';
+import { AuditTrail } from '../audit/audit-trail';
+import type { AuditedClient, MedplumAudit } from '../audit/medplum-audit';
+import type { FhirRequest } from '../fhir/fhir-request';
+import { BasicCredentials } from '../http/basic-credentials';
+import type { CallTracing } from '../http/call-tracing';
+import { RunningCalls } from '../http/deadline';
+import { DispatcherWire } from '../http/dispatcher-wire';
+import type { MedplumDispatcher } from '../http/medplum-dispatcher';
+import { MedplumTransport } from '../http/medplum-transport';
+import { OAuthClientCredentials } from '../http/oauth-client-credentials';
+import { quietDispatcher, quietPool } from '../http/pool';
+import { PoolWire } from '../http/pool-wire';
+import type { RequestAttempt } from '../http/request-attempt';
+import { SignedTransport } from '../http/signed-transport';
+import type { TransportRequest, TransportResponse } from '../http/transport.types';
+import type { Wire } from '../http/wire';
+import type { Identity } from '../on-behalf-of/identity';
+import type { ClientSettings, ClientSettingsWithSecret } from './client-settings';
+import { MembershipCheck, type MembershipLookup } from './membership-check';
+
+/** How long aborted calls may take to settle, in ms: a few turns of the event loop. */
+const SETTLE_TIMEOUT = 1_000;
+
+/** @internal What one configured client holds open: pool, credentials, audit trail and the calls under way. */
+export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
+  /** Vets identities before they are used, if the client is configured to. */
+  readonly membershipCheck: MembershipCheck | undefined;
+  /** Records the calls. */
+  readonly trail: AuditTrail;
+  /** Calls under way, except those of sinks. */
+  readonly running = new RunningCalls();
+  readonly tracing: CallTracing;
+  readonly #logger = new Logger('Medplum');
+  readonly #settings: ClientSettings;
+  readonly #audit: MedplumAudit;
+  readonly #transport: MedplumTransport;
+  readonly #signed: SignedTransport;
+  readonly #ownPool: Pool | undefined;
+  #hasWarnedOfLenience = false;
+
+  /** @param lookUp asks the server for memberships, with calls on this connection. */
+  constructor(
+    readonly name: string,
+    { clientSecret, ...settings }: ClientSettingsWithSecret,
+    audit: MedplumAudit,
+    tracing: CallTracing,
+    lookUp: (connection: MedplumConnection, ...args: Parameters<MembershipLookup>) => ReturnType<MembershipLookup>,
+  ) {
+    this.#settings = Object.freeze(settings);
+    this.#audit = audit;
+    this.tracing = tracing;
+    const { baseUrl, clientId, pool, connectTimeout, headersTimeout, bodyTimeout, retry } = settings;
+    const { maxResponseBytes: maxBytes, compression } = settings;
+    warnOfEnvironment(this.#logger);
+    this.trail = new AuditTrail(audit, settings.audit, settings.auditContext);
+    audit.addClient(this);
+    let dispatcher: MedplumDispatcher | undefined =
+      settings.dispatcher && quietDispatcher(settings.dispatcher, tracing);
+    let wire: Wire;
+    if (dispatcher) {
+      wire = new DispatcherWire(dispatcher, { origin: baseUrl.origin, maxBytes, foreign: true });
+    } else {
+      // A call's deadline covers headers and body, so the pool limits them only when it is told to.
+      const timeouts = { connect: { timeout: connectTimeout }, headersTimeout, bodyTimeout };
+      const own = quietPool(baseUrl.origin, { ...pool, ...timeouts }, tracing);
+      dispatcher = this.#ownPool = own;
+      const streaming = new DispatcherWire(own, { origin: baseUrl.origin, maxBytes, foreign: false });
+      wire = new PoolWire(own, baseUrl.origin, streaming, { maxBytes });
+    }
+    const credentials =
+      settings.auth === 'basic'
+        ? new BasicCredentials(clientId, clientSecret)
+        : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
+    this.#transport = new MedplumTransport({ baseUrl, wire, credentials, retry, compression });
+    this.#signed = new SignedTransport(baseUrl, dispatcher, {
+      retry,
+      connectTimeout,
+      maxBytes,
+      own: this.#ownPool !== undefined,
+      tracing,
+    });
+    this.membershipCheck =
+      settings.membershipCheck &&
+      new MembershipCheck(settings.membershipCheck, clientId, (reference) => lookUp(this, reference));
+  }
+
+  /** The options of the client, without the secret. */
+  get settings(): ClientSettings {
+    return this.#settings;
+  }
+
+  /** How long shutdown waits for sinks, in ms. */
+  get flushTimeout(): number {
+    return this.trail.flushTimeout;
+  }
+
+  /** Warns once that calls without an identity are let through. */
+  sending(identity: Identity): void {
+    if (identity.source === 'lenient' && !this.#hasWarnedOfLenience) {
+      this.#hasWarnedOfLenience = true;
+      this.#logger.warn(
+        `A call of the client "${this.name}" has no identity and runs with the rights of a project admin, because requireOnBehalfOf is false. Set it to true to refuse such calls. This is logged once.`,
+      );
+    }
+  }
+
+  /** The identity as the membership that the membership check finds; `undefined` when nothing is checked. */
+  vet(identity: Identity): Promise<Identity> | undefined {
+    const { onBehalfOf } = identity;
+    const found = onBehalfOf === undefined ? undefined : this.membershipCheck?.resolve(onBehalfOf);
+    return found?.then((membership) =>
+      membership === onBehalfOf ? identity : Object.freeze({ ...identity, onBehalfOf: membership }),
+    );
+  }
+
+  /** Sends a request to the server, or to the signed address that it names. */
+  transmit(
+    request: FhirRequest,
+    transported: TransportRequest,
+    attempts: RequestAttempt[],
+  ): Promise<TransportResponse> {
+    const { signedUrl } = request;
+    return signedUrl
+      ? this.#signed.send(signedUrl, transported, attempts)
+      : this.#transport.send(transported, attempts);
+  }
+
+  /** Lets the calls under way finish, and aborts those that take too long, wherever they are: also between attempts. */
+  async settle(): Promise<void> {
+    await this.trail.idle(this.#settings.shutdownTimeout);
+    this.running.end();
+    await this.trail.idle(SETTLE_TIMEOUT);
+  }
+
+  /**
+   * Waits for the calls of all clients and for the audit sinks, then closes the pool: a sink may write with this very
+   * client. It leaves a dispatcher that was given alone.
+   */
+  async onApplicationShutdown(): Promise<void> {
+    await this.#audit.end();
+    await this.#signed.close();
+    const pool = this.#ownPool;
+    if (pool && !pool.closed && !pool.destroyed) {
+      await pool.destroy().catch(() => undefined);
+      // Calls that began meanwhile still have to tell their callers, and the listeners of the audit.
+      await this.trail.idle(SETTLE_TIMEOUT);
+    }
+    this.#audit.removeClient(this);
+  }
+}
+
+/** Warns of process settings that undo what the library promises. */
+function warnOfEnvironment(logger: Logger): void {
+  const { NODE_TLS_REJECT_UNAUTHORIZED, NODE_DEBUG = '' } = process.env;
+  if (NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+    logger.warn(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: whoever sits between this app and Medplum can read the client secret and all records. Unset it, and use NODE_EXTRA_CA_CERTS for a CA of your own.',
+    );
+  }
+  if (/(?:^|[,\s])(?:undici|fetch|http|net|tls|\*)(?:$|[,\s*])/i.test(NODE_DEBUG)) {
+    logger.warn(
+      'NODE_DEBUG prints requests: the log will show paths with patient ids, and headers with credentials. Unset it in production.',
+    );
+  }
+}

@@ -1,0 +1,105 @@
+import type { ProjectMembership } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { OnBehalfOfRejectedError } from '../errors/on-behalf-of.errors';
+import type { WithId } from '../fhir/resource.types';
+import { isFhirId } from '../shared/fhir-id';
+
+/** Which memberships may be acted for, beside what the server checks. Inactive ones and the client's own never may. */
+export interface MembershipCheckOptions {
+  /** Lets calls be made for project admins. Default `false`. */
+  readonly allowAdminIdentity?: boolean;
+  /** Refuses memberships without any access policy, which may do everything in the project. Default `false`. */
+  readonly requirePolicy?: boolean;
+  /** How long an answer is believed, in ms. Default 60,000; at most 300,000. */
+  readonly ttl?: number;
+  /** Most identities that are remembered. Default 1,000. */
+  readonly maxEntries?: number;
+}
+
+/** @internal Asks the server for the memberships that a reference means. */
+export type MembershipLookup = (reference: string) => Promise<readonly WithId<ProjectMembership>[]>;
+
+type MembershipReference = `ProjectMembership/${string}`;
+
+interface Entry {
+  readonly answer: Promise<MembershipReference>;
+  /** By the monotonic clock. */
+  readonly expires: number;
+  membership?: string;
+}
+
+function refused(why: string): OnBehalfOfRejectedError {
+  return new OnBehalfOfRejectedError(`The membership check refused the identity: ${why} Nothing was sent for it.`);
+}
+
+/**
+ * @internal Vets the identities of one client. What is known is kept for a while; what went wrong is not kept at all, and
+ * nothing is believed longer because the server cannot be asked.
+ */
+export class MembershipCheck {
+  readonly #entries = new Map<string, Entry>();
+  readonly #options: Required<MembershipCheckOptions>;
+  readonly #clientId: string;
+  readonly #lookup: MembershipLookup;
+
+  constructor(options: Required<MembershipCheckOptions>, clientId: string, lookup: MembershipLookup) {
+    this.#options = options;
+    this.#clientId = clientId;
+    this.#lookup = lookup;
+  }
+
+  /** The membership that a reference means; everybody who asks at once shares one look-up. */
+  resolve(reference: string): Promise<MembershipReference> {
+    const known = this.#entries.get(reference);
+    if (known && known.expires > performance.now()) {
+      return known.answer;
+    }
+    const answer = this.#ask(reference);
+    const entry: Entry = { answer, expires: performance.now() + this.#options.ttl };
+    this.#entries.delete(reference);
+    this.#entries.set(reference, entry);
+    answer.then(
+      (membership) => (entry.membership = membership),
+      () => this.#entries.get(reference) === entry && this.#entries.delete(reference),
+    );
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#options.maxEntries) {
+        break;
+      }
+      this.#entries.delete(oldest);
+    }
+    return answer;
+  }
+
+  /** Forgets what is known of a membership or profile, and what is being asked just now: it may be about it. */
+  invalidate(reference: string): void {
+    const bare = isFhirId(reference) ? `ProjectMembership/${reference}` : reference;
+    const membership = this.#entries.get(bare)?.membership ?? bare;
+    for (const [key, entry] of this.#entries) {
+      if (key === bare || entry.membership === undefined || entry.membership === membership) {
+        this.#entries.delete(key);
+      }
+    }
+  }
+
+  async #ask(reference: string): Promise<MembershipReference> {
+    const found = await this.#lookup(reference);
+    const active = found.filter((membership) => membership.active !== false);
+    const [membership, another] = active;
+    if (!membership) {
+      throw refused(found.length > 0 ? 'it is inactive.' : 'there is no such membership in the project.');
+    }
+    if (another) {
+      throw refused('the profile has several active memberships, so name one: ProjectMembership/<id>.');
+    }
+    if (membership.profile?.reference === `ClientApplication/${this.#clientId}`) {
+      throw refused('it is the membership of the client itself.');
+    }
+    if (membership.admin === true && !this.#options.allowAdminIdentity) {
+      throw refused('it is a project admin (membershipCheck.allowAdminIdentity).');
+    }
+    if (this.#options.requirePolicy && !membership.accessPolicy && !membership.access?.length) {
+      throw refused('it has no access policy (membershipCheck.requirePolicy).');
+    }
+    return `ProjectMembership/${membership.id}`;
+  }
+}

@@ -1,0 +1,132 @@
+import { STATUS_CODES } from 'node:http';
+import { AuditSinkError } from '../errors/audit-sink.error';
+import { MedplumBeforeRequestError } from '../errors/before-request.error';
+import { MedplumConfigError } from '../errors/medplum-config.error';
+import type { MedplumError } from '../errors/medplum.error';
+import {
+  OnBehalfOfReferenceError,
+  OnBehalfOfRejectedError,
+  OnBehalfOfRequiredError,
+} from '../errors/on-behalf-of.errors';
+import {
+  MedplumBadRequestError,
+  MedplumConflictError,
+  MedplumForbiddenError,
+  MedplumGoneError,
+  MedplumNotFoundError,
+  MedplumNotModifiedError,
+  MedplumPreconditionFailedError,
+  MedplumProtocolError,
+  MedplumRateLimitError,
+  MedplumServerError,
+  MedplumUnauthorizedError,
+  UnknownEffectError,
+} from '../errors/response.errors';
+import {
+  MedplumAbortError,
+  MedplumConnectionError,
+  MedplumTimeoutError,
+  MedplumTlsError,
+} from '../errors/transport.errors';
+
+/** What the client of your app is told about a {@link MedplumError}. */
+export interface MedplumExceptionAnswer {
+  /** HTTP status. */
+  readonly status: number;
+  /** Name of the status, as in Nest's bodies. */
+  readonly error: string;
+  /** The message. It says nothing about records. */
+  readonly text: string;
+  /** FHIR IssueType (R4), for an OperationOutcome. */
+  readonly issue: string;
+  /** The value of `Retry-After`, in ms. */
+  readonly retryAfter?: number | undefined;
+}
+
+const ANSWERS = {
+  304: ['The resource has not changed.', 'informational'],
+  400: ['The request is invalid.', 'invalid'],
+  403: ['You may not do this.', 'forbidden'],
+  404: ['There is no such resource.', 'not-found'],
+  409: ['The resource was changed or created by somebody else at the same time.', 'conflict'],
+  410: ['The resource was deleted.', 'deleted'],
+  412: ['The resource has changed since you read it.', 'conflict'],
+  422: ['The resource is invalid.', 'invalid'],
+  500: ['Internal server error', 'exception'],
+  502: ['The FHIR server cannot be reached.', 'transient'],
+  503: ['Too many requests to the FHIR server. Try again later.', 'throttled'],
+  504: ['The FHIR server did not answer in time.', 'timeout'],
+} as const;
+
+type Status = keyof typeof ANSWERS;
+
+/** Errors on the app's side: the user can do nothing about them, so they learn nothing about them. */
+const OURS = [
+  AuditSinkError,
+  MedplumBeforeRequestError,
+  OnBehalfOfRequiredError,
+  OnBehalfOfReferenceError,
+  MedplumConfigError,
+  MedplumUnauthorizedError,
+  UnknownEffectError,
+] as const;
+
+const UPSTREAM = [
+  [MedplumRateLimitError, 503],
+  [MedplumTimeoutError, 504],
+  [MedplumAbortError, 504],
+  [MedplumConnectionError, 502],
+  [MedplumTlsError, 502],
+  [MedplumProtocolError, 502],
+] as const;
+
+const ABOUT_THE_RESOURCE = [
+  [OnBehalfOfRejectedError, 403],
+  [MedplumNotModifiedError, 304],
+  [MedplumNotFoundError, 404],
+  [MedplumGoneError, 410],
+  [MedplumConflictError, 409],
+  [MedplumPreconditionFailedError, 412],
+] as const;
+
+function statusFor(error: MedplumError): Status {
+  if (OURS.some((type) => error instanceof type)) {
+    return 500;
+  }
+  const upstream = UPSTREAM.find(([type]) => error instanceof type)?.[1];
+  if (upstream) {
+    return upstream;
+  }
+  if (error instanceof MedplumServerError) {
+    return error.status === 504 ? 504 : 502;
+  }
+  // The client sees more than the user does: a 404 or 409 of its own calls would tell the user about others' records.
+  if (error.request?.identitySource !== undefined && error.request.onBehalfOf === undefined) {
+    return 500;
+  }
+  const aboutTheResource = ABOUT_THE_RESOURCE.find(([type]) => error instanceof type)?.[1];
+  if (aboutTheResource) {
+    return aboutTheResource;
+  }
+  if (error instanceof MedplumForbiddenError) {
+    // Medplum answers a PATCH with 403 only when the resource exists, also one that the identity may not see.
+    return error.request?.method === 'PATCH' ? 404 : 403;
+  }
+  if (error instanceof MedplumBadRequestError) {
+    return error.status === 422 ? 422 : 400;
+  }
+  return 500;
+}
+
+/** What the client of the app is told about an error: a status, and texts that say nothing about records. */
+export function exceptionAnswer(error: MedplumError): MedplumExceptionAnswer {
+  const status = statusFor(error);
+  const [text, issue] = ANSWERS[status];
+  return {
+    status,
+    error: STATUS_CODES[status] ?? 'Error',
+    text,
+    issue,
+    retryAfter: error instanceof MedplumRateLimitError ? error.retryAfter : undefined,
+  };
+}

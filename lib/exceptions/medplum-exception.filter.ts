@@ -1,0 +1,104 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { throwError } from 'rxjs';
+import { MedplumError } from '../errors/medplum.error';
+import { exceptionAnswer, type MedplumExceptionAnswer } from './exception-answer';
+import { placeOf } from './exception-place';
+
+interface HttpRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/**
+ * Answers an HTTP request when its handler throws a {@link MedplumError}. The texts are the library's own, because the
+ * server's may quote stored values. Clients that accept `application/fhir+json` get an OperationOutcome, others a body
+ * like Nest's.
+ *
+ * It is for HTTP only. In other contexts it rethrows the error. MedplumModule registers it for the app unless
+ * `exceptionFilter: false`. It then runs before a catch-all `APP_FILTER` of the app, and after `app.useGlobalFilters()`.
+ *
+ * To change an answer or the log line, extend the class, override {@link MedplumExceptionFilter.answer} or
+ * {@link MedplumExceptionFilter.log}, and register your class with `exceptionFilter: false` and `APP_FILTER`.
+ */
+@Catch(MedplumError)
+export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
+  readonly #logger = new Logger('MedplumExceptionFilter');
+  readonly #adapterHost: HttpAdapterHost;
+
+  constructor(adapterHost: HttpAdapterHost) {
+    this.#adapterHost = adapterHost;
+  }
+
+  /** @throws the error itself outside of HTTP. */
+  catch(error: MedplumError, host: ArgumentsHost): unknown {
+    const type = host.getType<string>();
+    if (type === 'rpc') {
+      // Nest sends what an RPC filter returns. Nest's own base filter rethrows like this.
+      return throwError(() => error);
+    }
+    if (type !== 'http') {
+      throw error;
+    }
+    const request = host.switchToHttp().getRequest<HttpRequest>();
+    const answer = this.answer(error, host);
+    if (answer.status >= 500) {
+      this.log(error, answer, placeOf(error, request));
+    }
+    this.#reply(answer, request, host.switchToHttp().getResponse());
+    return undefined;
+  }
+
+  /**
+   * Decides what the client is told. Override it for a status or a text of your own.
+   *
+   * Put nothing of the error into it that may identify a record: `error.outcome` holds texts of the server.
+   */
+  protected answer(error: MedplumError, _host: ArgumentsHost): MedplumExceptionAnswer {
+    return exceptionAnswer(error);
+  }
+
+  /**
+   * Logs an answer of 500 and above: 500 as an error, because your app has to be mended, the others as warnings.
+   * Override it for a log line of your own.
+   *
+   * @param place the route, and the method of your app that made the call if the stack shows it:
+   * `GET /patients/:id, called by Charts.read`.
+   */
+  protected log(error: MedplumError, answer: MedplumExceptionAnswer, place: string): void {
+    const line = `${error.name} in ${place}: ${error.message}`;
+    if (answer.status === 500) {
+      this.#logger.error(line);
+    } else {
+      this.#logger.warn(line);
+    }
+  }
+
+  #reply(answer: MedplumExceptionAnswer, request: HttpRequest, response: unknown): void {
+    const adapter = this.#adapterHost.httpAdapter;
+    if (adapter.isHeadersSent(response) || rawHeadersSent(response)) {
+      adapter.end(response);
+      return;
+    }
+    const { status, text, issue, retryAfter } = answer;
+    if (retryAfter !== undefined) {
+      adapter.setHeader(response, 'retry-after', String(Math.ceil(retryAfter / 1000)));
+    }
+    if (!/application\/fhir\+json/i.test([request.headers['accept']].flat().join())) {
+      adapter.reply(response, HttpException.createBody(text, answer.error, status), status);
+      return;
+    }
+    adapter.setHeader(response, 'content-type', 'application/fhir+json; charset=utf-8');
+    const outcome = {
+      resourceType: 'OperationOutcome',
+      issue: [{ severity: 'error', code: issue, details: { text } }],
+    };
+    // As text, because the Express adapter of Nest 11 sets the type of an object to application/json.
+    adapter.reply(response, JSON.stringify(outcome), status);
+  }
+}
+
+/** Fastify's adapter in Nest 11 does not see headers that a handler writes to the raw response. */
+function rawHeadersSent(response: unknown): boolean {
+  return (response as { raw?: { headersSent?: boolean } }).raw?.headersSent === true;
+}

@@ -1,0 +1,24 @@
+import { Global, Module } from '@nestjs/common';
+import { MedplumAudit } from '../audit/medplum-audit';
+import { CallTracing } from '../http/call-tracing';
+import { OnBehalfOfExplorer } from '../on-behalf-of/on-behalf-of.explorer';
+import { OnBehalfOfInvocations } from '../on-behalf-of/on-behalf-of.invocations';
+import { OnBehalfOfRegistry } from '../on-behalf-of/on-behalf-of.registry';
+
+/** @internal What exists once per app, however many clients it has. Each `forRoot()` imports it. */
+@Global()
+@Module({
+  providers: [
+    MedplumAudit,
+    CallTracing,
+    OnBehalfOfRegistry,
+    OnBehalfOfExplorer,
+    {
+      provide: OnBehalfOfInvocations,
+      inject: [OnBehalfOfRegistry],
+      useFactory: (registry: OnBehalfOfRegistry) => new OnBehalfOfInvocations(registry),
+    },
+  ],
+  exports: [MedplumAudit, CallTracing, OnBehalfOfRegistry],
+})
+export class MedplumCoreModule {}

@@ -1,0 +1,132 @@
+import type { MedplumAuditOptions, MedplumAuditSink } from '../audit/audit-sink';
+import { shownName } from '../errors/shown';
+import { parseBaseUrl } from '../http/base-url';
+import { isLogTag } from '../calls/caller-headers';
+import type { MedplumDispatcher } from '../http/medplum-dispatcher';
+import { isMilliseconds } from '../shared/milliseconds';
+import type { MedplumRetryOptions } from '../http/retry.options';
+import type { MedplumPoolOptions } from '../http/pool';
+import type { MedplumModuleOptions } from '../medplum.options';
+import type { MembershipCheckOptions } from '../calls/membership-check';
+
+/** What is wrong with a value, if anything is. */
+export type Check = (value: unknown) => string | undefined;
+
+const is =
+  (expected: string, test: (value: unknown) => boolean): Check =>
+  (value) =>
+    test(value) ? undefined : `must be ${expected}`;
+
+/** Whether there is more than blanks in it. */
+export const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
+const isCount = (least: number) => (value: unknown) => Number.isSafeInteger(value) && (value as number) >= least;
+/** `https:`, or `http:` on loopback, with nothing behind the host: what `URL.origin` gives. */
+const areOrigins = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every((origin) => {
+    const base = typeof origin === 'string' ? parseBaseUrl(origin, false) : { problem: '' };
+    return !('problem' in base) && base.origin === origin;
+  });
+const isAddress: Check = (value) => {
+  // Nothing is sent there, in clear or otherwise.
+  const url = isText(value) ? parseBaseUrl(value as string, true) : { problem: 'must be an absolute URL' };
+  return 'problem' in url ? url.problem : undefined;
+};
+const isFunction = (value: unknown): boolean => typeof value === 'function';
+
+const aBoolean = is('a boolean', (value) => typeof value === 'boolean');
+/** @internal */
+export const ms = is('a number of milliseconds between 1 and 2147483647', isMilliseconds);
+
+const RETRY_CHECKS: Readonly<Record<keyof MedplumRetryOptions, Check>> = {
+  maxRetries: is('a whole number, 0 or more', isCount(0)),
+  minTimeout: ms,
+  maxTimeout: ms,
+  budget: is('a number, 0 or more', (value) => typeof value === 'number' && value >= 0),
+};
+
+const POOL_CHECKS: Readonly<Record<keyof MedplumPoolOptions, Check>> = {
+  connections: is('a whole number, 1 or more', isCount(1)),
+  keepAliveTimeout: ms,
+};
+
+const MEMBERSHIP_CHECKS: Readonly<Record<keyof MembershipCheckOptions, Check>> = {
+  allowAdminIdentity: aBoolean,
+  requirePolicy: aBoolean,
+  ttl: is('a number of milliseconds between 1 and 300000', (value) => isMilliseconds(value) && value <= 300_000),
+  maxEntries: is('a whole number, 1 or more', isCount(1)),
+};
+
+const isSink = (value: unknown): boolean => isFunction((value as Partial<MedplumAuditSink> | null)?.write);
+const count = is('a whole number, 1 or more', isCount(1));
+
+const AUDIT_CHECKS: Readonly<Record<keyof MedplumAuditOptions, Check>> = {
+  mode: is("'observe' or 'require'", (value) => value === 'observe' || value === 'require'),
+  sinks: is('a list of sinks, which have a method write', (value) => Array.isArray(value) && value.every(isSink)),
+  onFull: is("'drop' or a sink", (value) => value === 'drop' || isSink(value)),
+  maxQueued: count,
+  batchSize: count,
+  writeTimeout: ms,
+  flushTimeout: ms,
+};
+
+const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
+  baseUrl: is('text', isText),
+  publicUrl: isAddress,
+  clientId: is(
+    'the id of a ClientApplication (text without a colon or blanks)',
+    (value) => isText(value) && !/[:\s]/.test(value as string),
+  ),
+  clientSecret: is('text or a function', (value) => isText(value) || isFunction(value)),
+  auth: is("'basic' or 'client-credentials'", (value) => value === 'basic' || value === 'client-credentials'),
+  requireOnBehalfOf: aBoolean,
+  allowEmptyClear: aBoolean,
+  defaultOnBehalfOf: () => undefined,
+  resolveOnBehalfOf: is('a reference, a function or a resolver class', (value) => isText(value) || isFunction(value)),
+  isAuthenticated: is('a function', isFunction),
+  extended: aBoolean,
+  beforeRequest: is('a function', isFunction),
+  abortOnDisconnect: aBoolean,
+  compression: aBoolean,
+  logTag: is('1 to 128 characters of printable ASCII', isLogTag),
+  timeout: ms,
+  connectTimeout: ms,
+  headersTimeout: ms,
+  bodyTimeout: ms,
+  shutdownTimeout: ms,
+  maxResponseBytes: is('a whole number of bytes, 1 or more', isCount(1)),
+  retry: (value) => nested(value, RETRY_CHECKS),
+  pool: (value) => nested(value, POOL_CHECKS),
+  dispatcher: is('an undici Dispatcher', (value) => isFunction((value as Partial<MedplumDispatcher> | null)?.request)),
+  audit: (value) => nested(value, AUDIT_CHECKS),
+  auditContext: is('a function', isFunction),
+  membershipCheck: (value) => (typeof value === 'boolean' ? undefined : nested(value, MEMBERSHIP_CHECKS)),
+  storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
+  allowInsecureHttp: aBoolean,
+};
+
+/** The problems of one set of keys, each with the name of its key; `undefined` values count as absent. */
+export function* problemsOf(values: object, checks: Readonly<Record<string, Check>>): Iterable<string> {
+  for (const [key, value] of Object.entries(values)) {
+    const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
+    const problem = check
+      ? value !== undefined && check(value)
+      : `is not an option (known: ${Object.keys(checks).join(', ')})`;
+    if (problem) {
+      yield `${shownName(key)} ${problem}`;
+    }
+  }
+}
+
+function nested(value: unknown, checks: Readonly<Record<string, Check>>): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return 'must be an object';
+  }
+  const problems = [...problemsOf(value, checks)];
+  return problems.length > 0 ? `is wrong: ${problems.join('; ')}` : undefined;
+}
+
+/** @internal Everything that is wrong with the options of a client one by one, never with a value. */
+export function optionProblems(options: object): string[] {
+  return [...problemsOf(options, CHECKS)];
+}

@@ -1,0 +1,113 @@
+import type { ExecutionContext } from '@nestjs/common';
+import type { ClientSettingsWithSecret } from '../calls/client-settings';
+import { MedplumConfigError } from '../errors/medplum-config.error';
+import { isMedplumError } from '../errors/medplum.error';
+import { type BaseUrl, parseBaseUrl } from '../http/base-url';
+import { RETRY_DEFAULTS } from '../http/retry.options';
+import type { MedplumModuleOptions } from '../medplum.options';
+import type { MembershipCheckOptions } from '../calls/membership-check';
+import { type OnBehalfOfReference, parseOnBehalfOf } from '../on-behalf-of/on-behalf-of.reference';
+import { requestOf } from '../on-behalf-of/on-behalf-of.source';
+import { isText, optionProblems } from './options-checks';
+
+function membershipCheckOf(
+  given: MedplumModuleOptions['membershipCheck'],
+): Required<MembershipCheckOptions> | undefined {
+  const defaults = { allowAdminIdentity: false, requirePolicy: false, ttl: 60_000, maxEntries: 1_000 };
+  return given ? Object.freeze({ ...defaults, ...defined(given === true ? {} : given) }) : undefined;
+}
+
+function publicUrlOf({ publicUrl }: Partial<MedplumModuleOptions>): Pick<BaseUrl, 'publicUrl'> {
+  const url = publicUrl === undefined ? { problem: '' } : parseBaseUrl(publicUrl, true);
+  return 'problem' in url ? {} : { publicUrl: Object.freeze(url) };
+}
+
+function storageOf({ origin }: BaseUrl): string[] {
+  return origin === 'https://api.medplum.com' ? ['https://storage.medplum.com'] : [];
+}
+
+function loggedIn(context: ExecutionContext): boolean {
+  return (requestOf(context)?.user ?? null) !== null;
+}
+
+function defined<T extends object>(values: T | undefined): T {
+  return Object.fromEntries(Object.entries(values ?? {}).filter(([, value]) => value !== undefined)) as T;
+}
+
+/**
+ * @internal
+ * @throws MedplumConfigError with every problem of the options at once, never with a value.
+ */
+export function resolveOptions(given: MedplumModuleOptions, client: string): ClientSettingsWithSecret {
+  const options: Partial<MedplumModuleOptions> = typeof given === 'object' && given !== null ? given : {};
+  const problems = optionProblems(options);
+  for (const key of ['clientId', 'clientSecret'] as const) {
+    if (options[key] === undefined) {
+      problems.push(`${key} is missing`);
+    }
+  }
+  if (options.dispatcher && (options.pool ?? options.connectTimeout) !== undefined) {
+    problems.push('dispatcher excludes pool and connectTimeout: set those on the dispatcher');
+  }
+  if (options.dispatcher && (options.headersTimeout ?? options.bodyTimeout) !== undefined) {
+    problems.push('dispatcher excludes headersTimeout and bodyTimeout: set those on the dispatcher');
+  }
+  const address = options.baseUrl ?? 'https://api.medplum.com/';
+  const baseUrl = isText(address) ? parseBaseUrl(address, options.allowInsecureHttp === true) : { problem: '' };
+  if ('problem' in baseUrl && baseUrl.problem) {
+    problems.push(`baseUrl ${baseUrl.problem}`);
+  }
+  const clientId = String(options.clientId);
+  const defaultOnBehalfOf = parseDefault(options, clientId, problems);
+  if (problems.length > 0 || 'problem' in baseUrl || options.clientSecret === undefined) {
+    throw new MedplumConfigError(
+      `The options of the Medplum client "${client}" are wrong:\n- ${problems.join('\n- ')}`,
+    );
+  }
+  return Object.freeze({
+    baseUrl: Object.freeze({ ...baseUrl, ...publicUrlOf(options) }),
+    clientId,
+    clientSecret: options.clientSecret,
+    auth: options.auth ?? 'basic',
+    requireOnBehalfOf: options.requireOnBehalfOf ?? true,
+    allowEmptyClear: options.allowEmptyClear ?? true,
+    defaultOnBehalfOf,
+    resolveOnBehalfOf: options.resolveOnBehalfOf,
+    isAuthenticated: options.isAuthenticated ?? loggedIn,
+    extended: options.extended ?? true,
+    beforeRequest: options.beforeRequest,
+    abortOnDisconnect: options.abortOnDisconnect ?? false,
+    compression: options.compression ?? false,
+    logTag: options.logTag,
+    timeout: options.timeout ?? 30_000,
+    connectTimeout: options.connectTimeout ?? 5_000,
+    headersTimeout: options.headersTimeout ?? 0,
+    bodyTimeout: options.bodyTimeout ?? 0,
+    shutdownTimeout: options.shutdownTimeout ?? 10_000,
+    maxResponseBytes: options.maxResponseBytes ?? 64 * 2 ** 20,
+    retry: Object.freeze({ ...RETRY_DEFAULTS, ...defined(options.retry) }),
+    pool: Object.freeze({ connections: 64, keepAliveTimeout: 10_000, ...defined(options.pool) }),
+    dispatcher: options.dispatcher,
+    membershipCheck: membershipCheckOf(options.membershipCheck),
+    storageOrigins: Object.freeze([...(options.storageOrigins ?? storageOf(baseUrl))]),
+    audit: Object.freeze(defined(options.audit)),
+    auditContext: options.auditContext,
+  });
+}
+
+/** An absent default is none. One that is present must name somebody: an empty one would be a client without guard. */
+function parseDefault(
+  options: Partial<MedplumModuleOptions>,
+  clientId: string,
+  problems: string[],
+): OnBehalfOfReference | undefined {
+  if (!('defaultOnBehalfOf' in options)) {
+    return undefined;
+  }
+  try {
+    return parseOnBehalfOf(options.defaultOnBehalfOf, 'defaultOnBehalfOf', clientId);
+  } catch (error) {
+    problems.push(isMedplumError(error) ? error.message : 'defaultOnBehalfOf cannot be read');
+    return undefined;
+  }
+}
