@@ -110,7 +110,7 @@ export type { ClientSecret } from './http/client-secret';
 export type { MedplumHeaders } from './calls/caller-headers';
 export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';
 export type { MedplumPoolOptions } from './http/pool';
-export type { RequestAttempt } from './http/request-attempt';
+export type { RequestAttempt } from './shared/request-attempt';
 export type { MedplumCallRetryOptions, MedplumRetryOptions } from './http/retry.options';
 export type { MedplumExceptionAnswer } from './exceptions/exception-answer';
 export { MedplumExceptionFilter } from './exceptions/medplum-exception.filter';

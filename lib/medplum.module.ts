@@ -6,13 +6,19 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
+import { MedplumAudit } from './audit/medplum-audit';
+import { MedplumConnection } from './calls/connection';
+import { lookUpMemberships } from './calls/membership-lookup';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import { MedplumExceptionFilterModule } from './exceptions/medplum-exception-filter.module';
+import { CallTracing } from './http/call-tracing';
 import type { MedplumModuleOptions, MedplumOptionsFactory } from './medplum.options';
-import { getMedplumOptionsToken, getMedplumToken } from './medplum.tokens';
-import { clientProviders } from './module/client.providers';
+import { MedplumService } from './medplum.service';
+import { getConnectionToken, getMedplumOptionsToken, getMedplumToken } from './medplum.tokens';
 import { MedplumCoreModule } from './module/core.module';
-import { DEFAULT_CLIENT } from './on-behalf-of/on-behalf-of.registry';
+import { resolveOptions } from './module/resolve-options';
+import { IdentityResolver } from './on-behalf-of/identity-resolver';
+import { DEFAULT_CLIENT, OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
 
 /** What Nest must know while it wires the app. An async factory cannot provide it, so it stands beside the options. */
 export interface MedplumModuleExtras {
@@ -118,4 +124,45 @@ function checkName(name: string | undefined): void {
   if (name !== undefined && (typeof name !== 'string' || name.trim() === '' || name === DEFAULT_CLIENT)) {
     throw new MedplumConfigError(`The name of a Medplum client must be text other than "${DEFAULT_CLIENT}".`);
   }
+}
+
+/** The providers of one client: its connection, made from its options, and its service. */
+function clientProviders(name: string | undefined): Provider[] {
+  const connectionToken = getConnectionToken(name);
+  return [
+    {
+      provide: connectionToken,
+      inject: [getMedplumOptionsToken(name), MedplumAudit, OnBehalfOfRegistry, CallTracing],
+      useFactory: (
+        options: MedplumModuleOptions,
+        audit: MedplumAudit,
+        registry: OnBehalfOfRegistry,
+        tracing: CallTracing,
+      ) => createConnection(name ?? DEFAULT_CLIENT, options, audit, registry, tracing),
+    },
+    {
+      provide: getMedplumToken(name),
+      inject: [connectionToken, OnBehalfOfRegistry],
+      useFactory: (connection: MedplumConnection, registry: OnBehalfOfRegistry) =>
+        new MedplumService(connection, registry.get(connection.name).identity),
+    },
+  ];
+}
+
+function createConnection(
+  name: string,
+  options: MedplumModuleOptions,
+  audit: MedplumAudit,
+  registry: OnBehalfOfRegistry,
+  tracing: CallTracing,
+): MedplumConnection {
+  const settings = resolveOptions(options, name);
+  registry.register({
+    name,
+    identity: new IdentityResolver(settings),
+    resolveOnBehalfOf: settings.resolveOnBehalfOf,
+    isAuthenticated: settings.isAuthenticated,
+    hasDefault: settings.defaultOnBehalfOf !== undefined,
+  });
+  return new MedplumConnection(name, settings, audit, tracing, lookUpMemberships);
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
-import type { RequestAttempt } from '../http/request-attempt';
+import type { RequestAttempt } from '../shared/request-attempt';
 import type { MedplumAuditContext } from './audit-context';
 import {
   entryReferences,

@@ -1,5 +1,5 @@
 import type { MedplumEffect } from '../errors/medplum.error';
-import type { RequestAttempt } from '../http/request-attempt';
+import type { RequestAttempt } from '../shared/request-attempt';
 import type { MedplumAuditContext } from './audit-context';
 import type { RequestEventEntries, RequestEventReturned } from './bundle-summary';
 

@@ -3,7 +3,7 @@ import { MedplumBeforeRequestError } from '../errors/before-request.error';
 import { isMedplumError } from '../errors/medplum.error';
 import type { FhirRequest } from '../fhir/fhir-request';
 import { pathTemplateOf, rawAction, rawPath } from '../fhir/raw';
-import type { BaseUrl } from '../http/base-url';
+import type { BaseUrl } from '../shared/base-url';
 import { callerHeaders } from './caller-headers';
 import { isThenable } from '../shared/is-thenable';
 

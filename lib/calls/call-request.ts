@@ -7,7 +7,7 @@ import { refuseAsyncBundle } from '../fhir/bundles';
 import type { FhirInteraction, FhirRequest } from '../fhir/fhir-request';
 import type { CallSpan } from '../http/call-tracing';
 import { DownloadStream } from '../http/download-stream';
-import type { RequestAttempt } from '../http/request-attempt';
+import type { RequestAttempt } from '../shared/request-attempt';
 import type { TransportRequest, TransportResponse } from '../http/transport.types';
 import type { Identity } from '../on-behalf-of/identity';
 import { traceIdOf } from '../shared/trace-headers';

@@ -12,7 +12,7 @@ import { MedplumTransport } from '../http/medplum-transport';
 import { OAuthClientCredentials } from '../http/oauth-client-credentials';
 import { quietDispatcher, quietPool } from '../http/pool';
 import { PoolWire } from '../http/pool-wire';
-import type { RequestAttempt } from '../http/request-attempt';
+import type { RequestAttempt } from '../shared/request-attempt';
 import { SignedTransport } from '../http/signed-transport';
 import type { TransportRequest, TransportResponse } from '../http/transport.types';
 import type { Wire } from '../http/wire';

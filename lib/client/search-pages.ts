@@ -2,7 +2,7 @@ import type { Bundle, Resource } from '@medplum/fhirtypes' with { 'resolution-mo
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { INTERACTIONS } from '../fhir/interactions';
 import { nextPage, searchRequest, type SearchTarget, searchTarget } from '../fhir/search';
-import type { BaseUrl } from '../http/base-url';
+import type { BaseUrl } from '../shared/base-url';
 import type { Call } from '../calls/call';
 import type { MedplumIterateOptions } from './client.options';
 

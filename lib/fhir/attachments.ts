@@ -1,6 +1,6 @@
 import type { Attachment } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
-import { type BaseUrl, pathWithin } from '../http/base-url';
+import { type BaseUrl, pathWithin } from '../shared/base-url';
 import { checkMaxBytes, downloadBinary } from './binaries';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { objects } from '../shared/objects';
-import type { BaseUrl } from '../http/base-url';
+import type { BaseUrl } from '../shared/base-url';
 import type { FhirRequest } from './fhir-request';
 import { pathTemplateOf, rawAction, type RawMethod, rawPath } from './raw';
 

@@ -1,6 +1,5 @@
 import type { MedplumError } from '../errors/medplum.error';
-import type { AnswerKind, Repeatability } from '../http/transport.types';
-import type { MedplumDispatcherRequest } from '../http/medplum-dispatcher';
+import type { HttpBody, HttpMethod, Repeatability, ResponseKind } from '../shared/request.types';
 
 /** What a call does, in the terms of FHIR's RESTful API (R4 section 3.1.0). `raw` is a path that the caller chose. */
 export type FhirAction =
@@ -20,7 +19,7 @@ export type FhirAction =
 /** What is known about a call before its arguments are checked. */
 export interface FhirInteraction {
   readonly action: FhirAction;
-  readonly method: MedplumDispatcherRequest['method'];
+  readonly method: HttpMethod;
   /** Path with a leading slash, and with `{type}` and `{id}` in place of values. */
   readonly pathTemplate: string;
 }
@@ -40,14 +39,14 @@ export interface FhirRequest extends FhirInteraction {
   /** Name of the FHIR operation, with its `$`. */
   readonly operation?: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: NonNullable<MedplumDispatcherRequest['body']>;
+  readonly body?: HttpBody;
   /** The entries of a batch or transaction; the audit event summarises them. */
   readonly entries?: readonly unknown[];
   readonly repeatability: Repeatability;
   /** The body can be read only once, so the request is never retried. */
   readonly once?: true;
   /** How the response is read. Default: as a JSON object. */
-  readonly answer?: AnswerKind;
+  readonly answer?: ResponseKind;
   /** The caller gets a 304 as a response, not as an error. */
   readonly notModified?: true;
   /** Returns the error that the body of a 2xx response amounts to, or `undefined` if it is fine. */

@@ -1,6 +1,6 @@
 import type { AsyncJob, OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
-import { type BaseUrl, pathWithin } from '../http/base-url';
+import { type BaseUrl, pathWithin } from '../shared/base-url';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ROOT } from './interactions';
 import { isFhirId } from '../shared/fhir-id';

@@ -1,6 +1,6 @@
 import type { Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { type BaseUrl, pathWithin } from '../http/base-url';
+import { type BaseUrl, pathWithin } from '../shared/base-url';
 import { isResourceType } from '../shared/resource-type';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { json, wipesAccounts } from './interactions';

@@ -1,6 +1,6 @@
 import type { Bundle, BundleEntry, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
-import { type BaseUrl, pathWithin } from '../http/base-url';
+import { type BaseUrl, pathWithin } from '../shared/base-url';
 import { objects } from '../shared/objects';
 import { RESOURCE_TYPE } from '../shared/resource-type';
 import type { FhirRequest } from './fhir-request';

@@ -1,5 +1,5 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { type BaseUrl, pathWithin } from '../http/base-url';
+import { type BaseUrl, pathWithin } from '../shared/base-url';
 import type { FhirRequest } from './fhir-request';
 import { ACCEPT, INTERACTIONS, onInstance, read } from './interactions';
 import { checkId } from './path-segments';

@@ -1,5 +1,5 @@
 import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
-import type { RequestAttempt } from './request-attempt';
+import type { RequestAttempt } from '../shared/request-attempt';
 
 /** What a trace may say of a call: nothing in it names a record, a person or a value. */
 export interface TracedCall {

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
+import type { HttpBody, HttpMethod } from '../shared/request.types';
 
 /** What the library asks of a dispatcher's answer. */
 export interface MedplumDispatcherResponse {
@@ -20,11 +21,11 @@ export interface MedplumDispatcherRequest {
   /** Path and query, encoded. */
   readonly path: string;
   /** HTTP method. */
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly method: HttpMethod;
   /** By lower-case name, each once. */
   readonly headers: Record<string, string>;
   /** The request body, if there is one. */
-  readonly body?: string | Uint8Array | Readable | null;
+  readonly body?: HttpBody | null;
   /** Emits `abort` when the call is given up. */
   readonly signal?: EventEmitter;
   /** 0: switches off a redirect interceptor of undici. */

@@ -1,5 +1,5 @@
 import { Deadline } from './deadline';
-import type { RequestAttempt } from './request-attempt';
+import type { RequestAttempt } from '../shared/request-attempt';
 import { RetryBudget } from './retry-budget';
 import { TransportCall } from './transport-call';
 import type { TransportOptions } from './transport.options';

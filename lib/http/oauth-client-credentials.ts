@@ -6,7 +6,7 @@ import {
   MedplumUnauthorizedError,
 } from '../errors/response.errors';
 import { MedplumConnectionError, MedplumTimeoutError } from '../errors/transport.errors';
-import type { BaseUrl } from './base-url';
+import type { BaseUrl } from '../shared/base-url';
 import { askForSecret, type ClientSecret } from './client-secret';
 import type { Credentials } from './credentials';
 import { Cancelled, Deadline } from './deadline';

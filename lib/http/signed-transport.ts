@@ -1,5 +1,5 @@
 import type { Agent } from 'undici';
-import type { BaseUrl } from './base-url';
+import type { BaseUrl } from '../shared/base-url';
 import type { CallTracing } from './call-tracing';
 import { NO_CREDENTIALS } from './credentials';
 import type { MedplumDispatcher } from './medplum-dispatcher';
@@ -7,7 +7,7 @@ import { DispatcherWire } from './dispatcher-wire';
 import { MedplumTransport } from './medplum-transport';
 import { quietAgent } from './pool';
 import type { TransportRequest, TransportResponse } from './transport.types';
-import type { RequestAttempt } from './request-attempt';
+import type { RequestAttempt } from '../shared/request-attempt';
 import type { MedplumRetryOptions } from './retry.options';
 
 /** What the fetching of signed addresses has in common with other requests. */

@@ -6,7 +6,7 @@ import { Cancelled, type Deadline } from './deadline';
 import { DownloadStream } from './download-stream';
 import { failureError, isFinal, isInherent } from './failure-error';
 import { readAnswer } from './read-answer';
-import { type RequestAttempt, WireAttempt } from './request-attempt';
+import { type RequestAttempt, WireAttempt } from '../shared/request-attempt';
 import {
   asOperationOutcome,
   type ErrorClass,

@@ -1,4 +1,4 @@
-import type { BaseUrl } from './base-url';
+import type { BaseUrl } from '../shared/base-url';
 import type { Credentials } from './credentials';
 import type { MedplumRetryOptions } from './retry.options';
 import type { Wire } from './wire';

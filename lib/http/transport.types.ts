@@ -1,33 +1,23 @@
 import type { CallSpan } from './call-tracing';
 import type { RunningCalls } from './deadline';
-import type { MedplumDispatcherRequest } from './medplum-dispatcher';
+import type { HttpBody, HttpMethod, Repeatability, ResponseKind } from '../shared/request.types';
 import type { MedplumCallRetryOptions } from './retry.options';
-
-/**
- * What may be done with a request whose attempt failed in a way that leaves its fate open: `safe`, it changes nothing,
- * so repeat it; `once-by-identifier`, a conditional create whose condition is an identifier that its body carries, so
- * the server recognises the repetition; `unsafe`, never repeat it.
- */
-export type Repeatability = 'safe' | 'once-by-identifier' | 'unsafe';
-
-/** How a successful answer is read. */
-export type AnswerKind = 'object' | 'any' | 'stream';
 
 /** One logical request. The identity is an argument like any other: nothing below the service looks one up. */
 export interface TransportRequest {
-  readonly method: MedplumDispatcherRequest['method'];
+  readonly method: HttpMethod;
   /** Relative to the base URL, without a leading slash, already encoded, with query. */
   readonly path: string;
   /** `GET /fhir/R4/Patient/{id}`: how error texts name the request. */
   readonly call: string;
   /** Lower-case names. The transport adds its own three last. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: MedplumDispatcherRequest['body'] | undefined;
+  readonly body?: HttpBody | undefined;
   readonly repeatability: Repeatability;
   /** The body can be read once only, so no attempt follows the first, whatever became of it. */
   readonly once?: boolean | undefined;
   /** What is expected: a JSON object (default), JSON or text as the content type says, or content to be streamed. */
-  readonly answer?: AnswerKind | undefined;
+  readonly answer?: ResponseKind | undefined;
   /** A 304 is an answer to be handed on, not an error. */
   readonly notModified?: boolean | undefined;
   /** For streams: the most bytes that are read. */

@@ -1,15 +1,15 @@
 import type { Readable } from 'node:stream';
+import type { HttpBody, HttpMethod } from '../shared/request.types';
 import type { Deadline } from './deadline';
-import type { MedplumDispatcherRequest } from './medplum-dispatcher';
 
 /** One attempt, as it goes to the connections. */
 export interface WireRequest {
-  readonly method: MedplumDispatcherRequest['method'];
+  readonly method: HttpMethod;
   /** With a leading slash and the query. */
   readonly path: string;
   /** Names and values in turn: name, value, name, value. */
   readonly headers: readonly string[];
-  readonly body: MedplumDispatcherRequest['body'] | undefined;
+  readonly body: HttpBody | undefined;
   /** Hands out the body of a 2xx as it comes, instead of reading it. */
   readonly stream: boolean;
 }

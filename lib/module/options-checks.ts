@@ -1,6 +1,6 @@
 import type { MedplumAuditOptions, MedplumAuditSink } from '../audit/audit-sink';
 import { shownName } from '../errors/shown';
-import { parseBaseUrl } from '../http/base-url';
+import { parseBaseUrl } from '../shared/base-url';
 import { isLogTag } from '../calls/caller-headers';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import { isMilliseconds } from '../shared/milliseconds';

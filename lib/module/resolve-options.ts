@@ -2,7 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { ClientSettingsWithSecret } from '../calls/client-settings';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
-import { type BaseUrl, parseBaseUrl } from '../http/base-url';
+import { type BaseUrl, parseBaseUrl } from '../shared/base-url';
 import { RETRY_DEFAULTS } from '../http/retry.options';
 import type { MedplumModuleOptions } from '../medplum.options';
 import type { MembershipCheckOptions } from '../calls/membership-check';

@@ -6,7 +6,7 @@ import { RecordedRequestEvent, type RequestFacts } from '../../lib/audit/recorde
 import { OnBehalfOfRequiredError } from '../../lib/errors/on-behalf-of.errors';
 import { MedplumForbiddenError, MedplumNotFoundError, MedplumServerError } from '../../lib/errors/response.errors';
 import { MedplumConnectionError } from '../../lib/errors/transport.errors';
-import { WireAttempt } from '../../lib/http/request-attempt';
+import { WireAttempt } from '../../lib/shared/request-attempt';
 
 beforeAll(() => {
   for (const file of ['profiles-types.json', 'profiles-resources.json', 'profiles-medplum.json']) {

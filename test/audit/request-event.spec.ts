@@ -5,7 +5,7 @@ import {
   type RequestFacts,
   type RequestEventPlace,
 } from '../../lib/audit/recorded-request-event';
-import { WireAttempt } from '../../lib/http/request-attempt';
+import { WireAttempt } from '../../lib/shared/request-attempt';
 import { MedplumNotFoundError } from '../../lib/errors/response.errors';
 
 /** Everything that names a person, a record or a value carries this word. */

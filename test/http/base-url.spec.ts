@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { parseBaseUrl } from '../../lib/http/base-url';
+import { parseBaseUrl } from '../../lib/shared/base-url';
 
 const problemOf = (value: string, allowInsecureHttp = false): string | undefined => {
   const parsed = parseBaseUrl(value, allowInsecureHttp);

@@ -17,6 +17,8 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
   ['exceptions-import-errors', 'lib/exceptions/to-http.ts', `import '../http/retry.options';`],
   ['http-imports-down', 'lib/http/to-service.ts', `import '../medplum.service';`],
   ['audit-imports-down', 'lib/audit/to-on-behalf-of.ts', `import '../on-behalf-of/identity';`],
+  ['audit-imports-down', 'lib/audit/to-http.ts', `import '../http/retry.options';`],
+  ['fhir-imports-down', 'lib/fhir/to-http.ts', `import '../http/retry.options';`],
   ['fhir-imports-down', 'lib/fhir/to-audit.ts', `import '../audit/request-event';`],
   ['on-behalf-of-imports-down', 'lib/on-behalf-of/to-fhir.ts', `import type {} from '../fhir/fhir-request';`],
   ['on-behalf-of-imports-down', 'lib/on-behalf-of/to-http.ts', `import '../http/retry.options';`],

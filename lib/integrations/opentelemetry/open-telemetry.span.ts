@@ -1,7 +1,7 @@
 import { type Context, defaultTextMapSetter, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { CallSpan, TracedCall, TracedEnd } from '../../http/call-tracing';
-import type { RequestAttempt } from '../../http/request-attempt';
+import type { RequestAttempt } from '../../shared/request-attempt';
 import { ATTRIBUTE, present } from './attributes';
 import type { CallMetrics } from './call-metrics';
 
