@@ -70,7 +70,7 @@ export function resourceKey(value: unknown): ResourceKey {
 /** What the entries of a bundle ask for; bodies are not kept. */
 export function requestedEntries(entries: readonly unknown[]): readonly RequestedEntry[] {
   return entriesOf({ entry: entries }).map(({ request, resource }) => {
-    const [, type, id] = ADDRESS.exec(String(request?.url)) ?? [];
+    const [, type, id] = addressParts(request?.url);
     return {
       method: matching(METHOD, request?.method) ?? 'UNKNOWN',
       resourceType: type ?? resourceKey(resource).type,
@@ -84,7 +84,8 @@ export function groupedEntries(sent: readonly RequestedEntry[], answer: unknown)
   const answered = entriesOf(answer);
   const groups = new Map<string, { -readonly [K in keyof RequestEventEntries]: RequestEventEntries[K] }>();
   sent.forEach(({ method, resourceType }, i) => {
-    const status = /^\d{3}/.exec(String(answered[i]?.response?.status))?.[0];
+    const given = answered[i]?.response?.status;
+    const status = typeof given === 'string' ? /^\d{3}/.exec(given)?.[0] : undefined;
     const full = groups.size >= MOST_GROUPS;
     const type = full ? undefined : resourceType;
     const key = `${method} ${type} ${status}`;
@@ -107,7 +108,7 @@ export function groupedEntries(sent: readonly RequestedEntry[], answer: unknown)
 export function entryReferences(sent: readonly RequestedEntry[], answer: unknown): readonly string[] {
   const answered = entriesOf(answer);
   const references = sent.map(({ resourceType, resourceId }, i) => {
-    const [, type, id] = ADDRESS.exec(String(answered[i]?.response?.location)) ?? [];
+    const [, type, id] = addressParts(answered[i]?.response?.location);
     const stored = resourceKey(answered[i]?.resource);
     return reference(type, id) ?? reference(resourceType, resourceId) ?? reference(stored.type, stored.id);
   });
@@ -133,6 +134,11 @@ export function returnedResources(
     returned: Object.freeze({ count: keys.length, ...total, types: Object.freeze(Object.fromEntries(types)) }),
     references: capped(keys.map(({ type, id }) => reference(type, id))),
   };
+}
+
+/** What an address names: itself, a type, an id. */
+function addressParts(address: unknown): readonly (string | undefined)[] {
+  return (typeof address === 'string' && ADDRESS.exec(address)) || [];
 }
 
 function entriesOf(answer: unknown): readonly Entry[] {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { MedplumBeforeRequestError } from '../errors/before-request.error';
 import { isMedplumError } from '../errors/medplum.error';
 import type { FhirRequest } from '../fhir/fhir-request';
-import { pathTemplateOf, rawAction, rawPath } from '../fhir/raw';
+import { rawTarget } from '../fhir/raw';
 import type { BaseUrl } from '../shared/base-url';
 import { callerHeaders } from './caller-headers';
 import { isThenable } from '../shared/is-thenable';
@@ -100,13 +100,13 @@ function addressOf({ path, query }: FhirRequest): string {
 }
 
 function movedTo(request: FhirRequest, address: unknown, baseUrl: BaseUrl): FhirRequest {
-  const { path, query } = allowed(() => rawPath(address, baseUrl));
-  if (path === request.path) {
-    return { ...request, query };
+  const target = allowed(() => rawTarget(request.method, address, request.body, baseUrl));
+  if (target.path === request.path) {
+    return { ...request, query: target.query };
   }
   // It is another resource, or none at all: the event says what it says of any raw path.
   const { resourceType: _type, resourceId: _id, operation: _operation, entries: _entries, ...rest } = request;
-  return { ...rest, action: rawAction(request.method, path), path, pathTemplate: pathTemplateOf(path), query };
+  return { ...rest, ...target };
 }
 
 function rewritten(request: FhirRequest, body: unknown): FhirRequest {

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { type RequestedEntry, requestedEntries } from '../audit/bundle-summary';
 import type { RequestFacts } from '../audit/recorded-request-event';
 import { isMedplumError, type MedplumError } from '../errors/medplum.error';
-import { MedplumBadRequestError } from '../errors/response.errors';
-import { refuseAsyncBundle } from '../fhir/bundles';
+import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import type { FhirInteraction, FhirRequest } from '../fhir/fhir-request';
+import { checkPrefer } from '../fhir/prefer';
+import { responseProblem } from '../fhir/response-check';
 import type { CallSpan } from '../http/call-tracing';
 import { DownloadStream } from '../http/download-stream';
 import type { RequestAttempt } from '../shared/request-attempt';
@@ -94,7 +95,7 @@ export class CallRequest {
       this.#keep(request);
       this.#isComplete = true;
       refuse(this.#identity, undefined);
-      refuseAsyncBundle(request, request.headers, this.#identity.onBehalfOf);
+      checkPrefer(request, this.#identity.onBehalfOf);
       connection.sending(this.#identity);
       const vetted = connection.vet(this.#identity);
       return vetted
@@ -161,7 +162,7 @@ export class CallRequest {
   }
 
   #answered(request: FhirRequest, response: TransportResponse): TransportResponse | Promise<TransportResponse> {
-    const wrong = request.check?.(response.body);
+    const wrong = wrongResponse(request, response);
     if (wrong) {
       return fail(this.#end(response, wrong), wrong);
     }
@@ -256,6 +257,19 @@ export class CallRequest {
       ? this.#request.headers
       : { ...traceHeaders(this.#context, this.#span), ...this.#context.headers };
   }
+}
+
+/** Why a response of success is an error for the caller, if it is. */
+function wrongResponse(request: FhirRequest, { status, body }: TransportResponse): MedplumError | undefined {
+  const problem = responseProblem(request, body);
+  if (!problem) {
+    return request.check?.(body);
+  }
+  const done = problem.isEmpty ? 'happened' : 'unknown';
+  return new MedplumProtocolError(
+    `${request.method} ${request.pathTemplate} was answered with ${status}, but the response ${problem.text}. Check the proxies between the app and Medplum.`,
+    { status, effect: request.repeatability === 'safe' ? 'none' : done },
+  );
 }
 
 /** Throws `error`, once it is recorded. */

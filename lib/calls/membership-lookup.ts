@@ -5,6 +5,7 @@ import { findMemberships, membershipId } from '../fhir/memberships';
 import type { WithId } from '../fhir/resource.types';
 import { splitBundle } from '../fhir/search';
 import { clientApplicationIdentity } from '../on-behalf-of/identity';
+import { isFhirId } from '../shared/fhir-id';
 import { Call } from './call';
 import type { MedplumConnection } from './connection';
 
@@ -18,7 +19,11 @@ export async function lookUpMemberships(
   const call = new Call(connection, { pin: () => IDENTITY }, {});
   if (!reference.startsWith('ProjectMembership/')) {
     const bundle = await call.body(INTERACTIONS.search, () => findMemberships({ profile: reference }));
-    return splitBundle<WithId<ProjectMembership>>(bundle as Bundle).matches;
+    // What the server found has to be about the profile that was asked for.
+    return splitBundle<WithId<ProjectMembership>>(bundle as Bundle).matches.filter(
+      ({ resourceType, id, profile }) =>
+        resourceType === 'ProjectMembership' && isFhirId(id) && profile?.reference === reference,
+    );
   }
   try {
     const membership = await call.body(INTERACTIONS.read, () => read('ProjectMembership', membershipId(reference)));

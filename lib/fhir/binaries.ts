@@ -88,6 +88,7 @@ export function uploadBinary(content: BinaryContent, description: UploadDescript
     },
     ...bodyOf(content, checkMaxBytes(maxBytes)),
     repeatability: 'unsafe',
+    expects: 'resource',
   };
 }
 

@@ -84,5 +84,6 @@ export function createBot(projectId: string, bot: NewBot): FhirRequest {
     headers: ACCEPT_AND_PLAIN_JSON,
     body: json(bot, 'bot'),
     repeatability: 'unsafe',
+    expects: 'resource',
   };
 }

@@ -2,8 +2,8 @@ import type { Bundle, BundleEntry, OperationOutcome, Resource } from '@medplum/f
   'resolution-mode': 'import',
 };
 import { MedplumTransactionError } from '../errors/transaction.error';
-import { MedplumBadRequestError } from '../errors/response.errors';
-import { objects } from '../shared/objects';
+import type { MedplumError } from '../errors/medplum.error';
+import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import type { FhirRequest } from './fhir-request';
 import { batch, create, createIfNoneExist, type IfMatch, patch, read, remove, ROOT, update } from './interactions';
 import type { PatchOperation } from './resource.types';
@@ -87,15 +87,18 @@ export interface EntryResult<T extends Resource = Resource> {
 
 /** Returns the result of each entry, in the order in which the entries were sent. */
 export function entryResults<T extends Resource = Resource>(response: Bundle | undefined): EntryResult<T>[] {
-  return objects(response?.entry).map(({ resource, response: answer }, index) => {
-    const status = Number.parseInt(answer?.status ?? '', 10) || 0;
-    const { location, outcome } = answer ?? {};
+  const { entry: list } = Object(response) as { entry?: unknown };
+  // An entry that is not an object keeps its place: the entries of the response stand in the order of the request.
+  return (Array.isArray(list) ? list : []).map((one: unknown, index) => {
+    const { resource, response: answer } = Object(one) as BundleEntry;
+    const { status: text, location, outcome } = Object(answer) as NonNullable<BundleEntry['response']>;
+    const status = typeof text === 'string' ? Number.parseInt(text, 10) || 0 : 0;
     return {
       index,
       status,
       ok: (status >= 200 && status < 300) || status === 304,
-      ...(resource ? { resource: resource as T } : {}),
-      ...(location === undefined ? {} : { location }),
+      ...(typeof resource === 'object' && resource !== null ? { resource: resource as T } : {}),
+      ...(typeof location === 'string' ? { location } : {}),
       ...(outcome?.resourceType === 'OperationOutcome' ? { outcome } : {}),
     };
   });
@@ -116,39 +119,24 @@ export function transaction(entries: readonly BundleEntry[] | Bundle): FhirReque
   return { ...batch(bundle), check: (body) => partialFailure(body as Bundle, list) };
 }
 
-function partialFailure(response: Bundle, sent: readonly BundleEntry[]): MedplumTransactionError | undefined {
+function partialFailure(response: Bundle, sent: readonly BundleEntry[]): MedplumError | undefined {
   const results = entryResults(response);
-  const failed = results.filter(({ ok }) => !ok).length + Math.max(0, sent.length - results.length);
+  const writes = sent.some(({ request }) => request?.method !== 'GET');
+  if (results.length !== sent.length || results.some(({ status }) => status === 0)) {
+    return new MedplumProtocolError(
+      `The response to the transaction does not say what became of each of its ${sent.length} entries. Read the resources before you send any entry again.`,
+      { status: 200, effect: writes ? 'unknown' : 'none' },
+    );
+  }
+  const failed = results.filter(({ ok }) => !ok).length;
   if (failed === 0) {
     return undefined;
   }
-  const writes = results.some(({ ok, index }) => ok && sent[index]?.request?.method !== 'GET');
+  const wrote = results.some(({ ok, index }) => ok && sent[index]?.request?.method !== 'GET');
   return new MedplumTransactionError(
     `The transaction was carried out only in part: ${failed} of ${sent.length} entries failed, and what the others wrote stays. ` +
       'Medplum undoes it only in projects with the feature transaction-bundles. ' +
       'Look at error.response before you send any entry again.',
-    { status: 200, effect: writes ? 'happened' : 'none', response },
+    { status: 200, effect: wrote ? 'happened' : 'none', response },
   );
-}
-
-/**
- * Refuses a bundle that Medplum would run asynchronously on behalf of someone: it would run the entries as the client,
- * whatever identity the request carries.
- *
- * @param headers headers of the request, with lower-case names.
- * @param onBehalfOf identity of the request; `undefined` if it runs as the client anyway.
- * @throws MedplumBadRequestError when the bundle has `Prefer: respond-async` and an identity.
- */
-export function refuseAsyncBundle(
-  { action }: FhirRequest,
-  headers: Readonly<Record<string, string>>,
-  onBehalfOf: string | undefined,
-): void {
-  const isBundle = action === 'batch' || action === 'transaction';
-  if (isBundle && onBehalfOf !== undefined && /respond-async/i.test(headers['prefer'] ?? '')) {
-    throw new MedplumBadRequestError(
-      'The bundle has the header Prefer: respond-async, so Medplum would run its entries with the rights of the client instead of those of the user. ' +
-        'Send it without that header, or as the client itself in asClientApplication(). Nothing was sent.',
-    );
-  }
 }

@@ -22,13 +22,19 @@ export function conditionalUpdate(resource: Resource, query: unknown): FhirReque
     headers: ACCEPT_AND_CONTENT_TYPE,
     body: json(resource, 'resource'),
     repeatability: 'unsafe',
+    expects: 'resource',
     ...(wipesAccounts(resource) ? { extended: false } : {}),
   };
 }
 
 /** PATCH `[type]?…` (FHIR R4 section 3.1.0.6.1). */
 export function conditionalPatch(type: string, query: unknown, operations: readonly PatchOperation[]): FhirRequest {
-  return { ...onType(INTERACTIONS.conditionalPatch, type), query: conditionQuery(query), ...patchBody(operations) };
+  return {
+    ...onType(INTERACTIONS.conditionalPatch, type),
+    query: conditionQuery(query),
+    ...patchBody(operations),
+    expects: 'resource',
+  };
 }
 
 /** DELETE `[type]?…` (FHIR R4 section 3.1.0.7.1). */

@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream';
-import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { BundleEntry } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { objects } from '../shared/objects';
 import type { BaseUrl } from '../shared/base-url';
 import type { FhirRequest } from './fhir-request';
-import { pathTemplateOf, rawAction, type RawMethod, rawPath } from './raw';
+import { type RawMethod, rawTarget } from './raw';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
@@ -48,15 +47,8 @@ function bodyOf(body: unknown): Pick<FhirRequest, 'body' | 'once'> {
 /**
  * Refuses the bundles of automatic batching: they mix reads of several callers, which would all run for one identity.
  */
-function refuseAutoBatch(body: unknown): void {
-  let bundle: Partial<Bundle>;
-  try {
-    bundle = JSON.parse(typeof body === 'string' ? body : '') as Partial<Bundle>;
-  } catch {
-    return;
-  }
-  const entries = objects(bundle?.entry);
-  if (bundle?.type === 'batch' && entries.every(({ request }) => request?.method === 'GET')) {
+function refuseAutoBatch(entries: readonly unknown[]): void {
+  if (entries.every((entry) => (Object(entry) as BundleEntry).request?.method === 'GET')) {
     throw new MedplumBadRequestError(
       'The batch consists of GETs only, so it may come from the automatic batching of @medplum/core, which mixes the reads of several callers. ' +
         'Set autoBatchTime: 0, as coreClientOptions() does, or use executeBatch(). Nothing was sent.',
@@ -67,17 +59,12 @@ function refuseAutoBatch(body: unknown): void {
 /** Describes a `fetch` of an address below the base URL. The response is passed on as it is, as a stream. */
 export function fetchRequest(address: unknown, method: unknown, body: unknown, base: BaseUrl): FhirRequest {
   const name = fetchMethod(method);
-  const { path, query } = rawPath(address instanceof URL ? address.href : address, base);
-  const action = rawAction(name, path);
-  if (action === 'batch') {
-    refuseAutoBatch(body);
+  const target = rawTarget(name, address instanceof URL ? address.href : address, body, base);
+  if (target.action === 'batch' && target.entries) {
+    refuseAutoBatch(target.entries);
   }
   return {
-    action,
-    method: name,
-    path,
-    pathTemplate: pathTemplateOf(path),
-    query,
+    ...target,
     headers: {},
     ...bodyOf(body),
     answer: 'stream',

@@ -53,6 +53,13 @@ export interface FhirRequest extends FhirInteraction {
   readonly check?: (body: unknown) => MedplumError | undefined;
   /** For streamed responses: most bytes to read. */
   readonly maxBytes?: number;
+  /**
+   * What a response of success must be: the resource of `resourceType` and `resourceId` (`instance`), any resource of
+   * `resourceType`, or a Bundle. Default: whatever the server returns.
+   */
+  readonly expects?: 'instance' | 'resource' | 'bundle';
+  /** The library's own bulk export, the one request that may be asynchronous with an identity. */
+  readonly respondAsync?: true;
   /** `false` withholds `X-Medplum: extended` from this request. */
   readonly extended?: false;
 }

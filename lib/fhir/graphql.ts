@@ -1,6 +1,8 @@
-import { MedplumBadRequestError } from '../errors/response.errors';
+import type { MedplumError } from '../errors/medplum.error';
+import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { type GraphqlErrorEntry, MedplumGraphqlError } from '../errors/graphql.error';
 import { objects } from '../shared/objects';
+import { isReadOnly } from './graphql-document';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { json, ROOT } from './interactions';
 
@@ -11,10 +13,7 @@ export const GRAPHQL = {
   pathTemplate: `/${ROOT}/$graphql`,
 } as const satisfies FhirInteraction;
 
-/** Strings and comments of a document. The word `mutation` means nothing there. */
-const STRINGS_AND_COMMENTS = /"""[^]*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*/g;
-
-/** POST `$graphql`. A document with a mutation counts as a write. */
+/** POST `$graphql`. A document counts as a write unless it consists of queries only. */
 export function graphql(
   query: string,
   operationName: string | undefined,
@@ -23,7 +22,7 @@ export function graphql(
   if (typeof query !== 'string' || query.trim() === '') {
     throw new MedplumBadRequestError('graphql() takes a GraphQL document as text that is not empty.');
   }
-  const writes = /\bmutation\b/.test(query.replace(STRINGS_AND_COMMENTS, '""'));
+  const writes = !isReadOnly(query);
   return {
     ...GRAPHQL,
     path: `${ROOT}/$graphql`,
@@ -32,18 +31,25 @@ export function graphql(
     headers: { accept: 'application/json', 'content-type': 'application/json' },
     body: json({ query, operationName, variables: variables ?? {} }, 'variables'),
     repeatability: writes ? 'unsafe' : 'safe',
-    check: (body) => errorsOf(body, writes),
+    check: (body) => problemOf(body, writes),
   };
 }
 
-function errorsOf(body: unknown, writes: boolean): MedplumGraphqlError | undefined {
-  const { data, errors } = body as { data?: unknown; errors?: GraphqlErrorEntry[] };
+function problemOf(body: unknown, writes: boolean): MedplumError | undefined {
+  const { data, errors } = Object(body) as { data?: unknown; errors?: GraphqlErrorEntry[] };
   const list = objects(errors);
-  if (list.length === 0) {
-    return undefined;
+  const effect = writes ? 'unknown' : 'none';
+  if (list.length > 0) {
+    return new MedplumGraphqlError(
+      `The response to the GraphQL request lists errors (${list.length}). error.graphqlErrors holds them, and error.partialData the data that could be read.`,
+      { status: 200, effect, errors: list, data },
+    );
   }
-  return new MedplumGraphqlError(
-    `The response to the GraphQL request lists errors (${list.length}). error.graphqlErrors holds them, and error.partialData the data that could be read.`,
-    { status: 200, effect: writes ? 'unknown' : 'none', errors: list, data },
-  );
+  // GraphQL specification, section 7.1: without errors there is data.
+  return data === undefined || data === null
+    ? new MedplumProtocolError(
+        'The response to the GraphQL request has neither data nor errors. Check that baseUrl leads to a Medplum server.',
+        { status: 200, effect },
+      )
+    : undefined;
 }

@@ -97,6 +97,7 @@ export function read(type: string, id: string): FhirRequest {
     resourceId,
     headers: ACCEPT,
     repeatability: 'safe',
+    expects: 'instance',
   };
 }
 
@@ -108,6 +109,7 @@ export function create(resource: Resource): FhirRequest {
     headers: ACCEPT_AND_CONTENT_TYPE,
     body: json(resource, 'resource'),
     repeatability: 'unsafe',
+    expects: 'resource',
   };
 }
 
@@ -177,6 +179,7 @@ export function update(resource: Resource, ifMatch: IfMatch = true): FhirRequest
     headers: { ...ACCEPT_AND_CONTENT_TYPE, ...ifMatchHeader(ifMatch, resource) },
     body: json(resource, 'resource'),
     repeatability: 'unsafe',
+    expects: 'instance',
     ...(wipesAccounts(resource) ? { extended: false } : {}),
   };
 }
@@ -195,7 +198,7 @@ export function patchBody(operations: readonly PatchOperation[]) {
 
 /** PATCH `[type]/[id]` with a JSON Patch. */
 export function patch(type: string, id: string, operations: readonly PatchOperation[]): FhirRequest {
-  return { ...onInstance(INTERACTIONS.patch, type, id), ...patchBody(operations) };
+  return { ...onInstance(INTERACTIONS.patch, type, id), ...patchBody(operations), expects: 'instance' };
 }
 
 /** DELETE `[type]/[id]`. */
@@ -227,6 +230,7 @@ export function batch(bundle: Bundle): FhirRequest {
     body: json(bundle, 'bundle'),
     entries: bundle.entry,
     repeatability: 'unsafe',
+    expects: 'bundle',
     ...(wipes ? { extended: false } : {}),
   };
 }

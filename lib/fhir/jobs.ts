@@ -54,6 +54,7 @@ export function startExport({ level = 'system', types, since }: ExportInput): Fh
     operation: '$export',
     headers: { ...ACCEPT, prefer: 'respond-async' },
     repeatability: 'unsafe',
+    respondAsync: true,
   };
 }
 

@@ -76,6 +76,7 @@ export function invite(projectId: string, invitation: Invitation): FhirRequest {
     headers: ACCEPT_AND_PLAIN_JSON,
     body: json(invitation, 'invitation'),
     repeatability: 'unsafe',
+    expects: 'resource',
   };
 }
 

@@ -48,11 +48,18 @@ export function searchTarget(type: unknown, query: unknown, post?: boolean, coun
 /** GET `[type]?…`, or POST `[type]/_search`. */
 export function searchRequest({ resourceType, query, post }: SearchTarget): FhirRequest {
   if (resourceType === undefined) {
-    return { ...INTERACTIONS.searchTypes, path: ROOT, query, headers: ACCEPT, repeatability: 'safe' };
+    return {
+      ...INTERACTIONS.searchTypes,
+      path: ROOT,
+      query,
+      headers: ACCEPT,
+      repeatability: 'safe',
+      expects: 'bundle',
+    };
   }
   const request = onType(INTERACTIONS.search, resourceType);
   if (!post) {
-    return { ...request, query, headers: ACCEPT, repeatability: 'safe' };
+    return { ...request, query, headers: ACCEPT, repeatability: 'safe', expects: 'bundle' };
   }
   return {
     ...request,
@@ -63,6 +70,7 @@ export function searchRequest({ resourceType, query, post }: SearchTarget): Fhir
     headers: { ...ACCEPT, 'content-type': 'application/x-www-form-urlencoded' },
     body: query,
     repeatability: 'safe',
+    expects: 'bundle',
   };
 }
 

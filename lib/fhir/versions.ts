@@ -13,6 +13,7 @@ export function readVersion(type: string, id: string, version: string): FhirRequ
     pathTemplate: `${request.pathTemplate}/_history/{version}`,
     headers: ACCEPT,
     repeatability: 'safe',
+    expects: 'instance',
   };
 }
 
@@ -43,6 +44,7 @@ export function readHistory(type: string, id: string, { count, offset }: History
     query: parameters.toString(),
     headers: ACCEPT,
     repeatability: 'safe',
+    expects: 'bundle',
   };
 }
 

@@ -6,7 +6,7 @@ import { Test } from '@nestjs/testing';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { MedplumModule, type MedplumModuleOptions, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { ignoreRequestsTo, MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
-import { safeTemplate } from '../../lib/integrations/opentelemetry/resource-types';
+import { safeTemplate } from '../../lib/shared/known-types';
 import { closeAll } from '../support/close-all';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { listen } from '../support/platforms';

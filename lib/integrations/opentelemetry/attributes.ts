@@ -1,6 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { TracedCall } from '../../http/call-tracing';
-import { knownType, safeTemplate } from './resource-types';
+import { knownType, safeTemplate } from '../../shared/known-types';
 
 /**
  * The names of the attributes of spans and metrics. The first group comes from OpenTelemetry's semantic conventions for

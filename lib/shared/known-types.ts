@@ -1,6 +1,6 @@
 /**
  * The resource types of FHIR R4 and Medplum. An app may take a type from its users, so it may be any word, even a
- * person's name. Traces and metrics therefore repeat a word only if it is one of these types.
+ * person's name. Templates, traces and metrics therefore repeat a word only if it is one of these types.
  */
 const RESOURCE_TYPES: ReadonlySet<string> = new Set(
   `
