@@ -1,11 +1,12 @@
 /**
  * Imports in lib/ only point down: the root -> module, client -> calls -> on-behalf-of, fhir, audit, http -> errors, shared.
- * Who, what, trace and how know nothing of each other; only calls/ joins them. `http/`, `fhir/`, `errors/` and `shared/` import neither Nest nor nestjs-cls, so that they can be read,
- * tested and measured on their own. test/packaging/rooms.spec.ts breaks each of these rules once and expects a refusal.
+ * The rooms on-behalf-of, fhir, audit and http do not import each other; calls/ joins them. `http/`, `fhir/`, `errors/`
+ * and `shared/` import neither Nest nor nestjs-cls, so that you can read, test and measure them on their own.
+ * test/packaging/rooms.spec.ts breaks each of these rules once and expects a refusal.
  */
 const outside = (...rooms) => ({ path: '^lib/', pathNot: rooms.map((room) => `^lib/${room}/`) });
 
-/** Rooms that are entries of their own (`nestjs-medplum/testing` …) and may load their optional peers. */
+/** Rooms that are separate entries of the package (`nestjs-medplum/testing` …). They may load their optional peers. */
 const SUBPATHS = '^lib/(testing|integrations|cli)/';
 
 /** What every room may import. */
@@ -20,7 +21,7 @@ module.exports = {
     {
       name: 'no-unresolvable',
       severity: 'error',
-      comment: 'What cannot be found would slip past every rule about node_modules.',
+      comment: 'An import that does not resolve would slip past every rule about node_modules.',
       from: {},
       to: { couldNotResolve: true },
     },
@@ -77,14 +78,14 @@ module.exports = {
     {
       name: 'testing-stands-alone',
       severity: 'error',
-      comment: 'The embedded Medplum knows the library only by its public face.',
+      comment: 'The embedded Medplum uses only the public API of the library.',
       from: { path: '^lib/testing/' },
       to: { path: '^lib/', pathNot: ['^lib/testing/', '^lib/index\\.ts$'] },
     },
     {
       name: 'integrations-stand-apart',
       severity: 'error',
-      comment: 'Whoever installs the peer of one subpath need not have those of another.',
+      comment: 'An app that installs the peers of one subpath may lack those of another.',
       from: { path: '^lib/integrations/([^/]+)/' },
       to: { path: SUBPATHS, pathNot: '^lib/integrations/$1/' },
     },
@@ -105,7 +106,7 @@ module.exports = {
     {
       name: 'root-imports-only-peers-and-dependencies',
       severity: 'error',
-      comment: 'A consumer installs Nest, rxjs, nestjs-cls and this package, and nothing else.',
+      comment: 'An app installs only Nest, rxjs, nestjs-cls and this package.',
       from: { path: '^lib/', pathNot: SUBPATHS },
       to: {
         dependencyTypes: PACKAGES,
@@ -115,7 +116,7 @@ module.exports = {
     {
       name: 'fhirtypes-are-types',
       severity: 'error',
-      comment: 'The package holds declarations only: `import type`, or Node fails where it loads it.',
+      comment: 'The package contains only declarations. Use `import type`, because Node fails to load it.',
       from: { path: '^lib/' },
       to: { path: 'node_modules/@medplum/fhirtypes/', dependencyTypesNot: ['type-only'] },
     },
@@ -124,7 +125,7 @@ module.exports = {
     {
       name: 'sample-app-imports-by-name',
       severity: 'error',
-      comment: 'It shows what a consumer writes: nestjs-medplum, never ../lib.',
+      comment: 'It shows what an app writes: nestjs-medplum, never ../lib.',
       from: { path: '^sample-app/' },
       to: { path: '^(lib|test)/', dependencyTypesNot: ['aliased'] },
     },

@@ -1,4 +1,4 @@
-/** Packages of node_modules that ship ES modules only: Jest below Node 24.9 cannot require() them. */
+/** Packages that ship only ES modules. Jest cannot require() them below Node 24.9, so it transforms them. */
 const esmOnly = ['@nestjs', 'file-type', 'load-esm', 'strtok3', 'token-types', 'uint8array-extras'];
 
 /** @type {import('jest').Config} */
@@ -7,7 +7,7 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts', '**/*.e2e-spec.ts'],
   globals: { NEST_MAJOR: 12 },
-  // For machines that do other things as well: nothing here waits that long unless it hangs.
+  // In ms. Long enough for a busy machine: no test takes that long unless it hangs.
   testTimeout: 20_000,
   setupFiles: ['<rootDir>/jest.setup.cjs'],
   moduleNameMapper: {

@@ -1,6 +1,6 @@
 const base = require('./jest.config.cjs');
 
-/** The packed tarball in apps of its consumers; apart from the suite because it needs a build and installs packages. */
+/** Tests the packed tarball in small apps. It is separate from the other tests because it needs a build and installs packages. */
 module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test/packaging'],

@@ -9,7 +9,7 @@ import { have, ONE_OF_EACH } from './mishaps/all.mishaps';
 
 const errors = new Map<string, unknown>();
 
-/** The handlers of an app whose calls have gone wrong. */
+/** Handlers that fail: with each error, and with identities that are missing or invalid. */
 @Controller('patients/:id')
 class PatientsController {
   @Get('mishaps/:name')
@@ -27,7 +27,7 @@ class PatientsController {
   wrong(): void {}
 }
 
-/** What the user says, and what must not come back or be logged. */
+/** A path with PHI in it, which must neither come back in the response nor be logged. */
 const path = (end: string): string => `patients/${PLANTED.record}/${end}?name=${PLANTED.query}`;
 
 beforeAll(async () => {
@@ -38,7 +38,7 @@ beforeAll(async () => {
   log.restore();
 });
 
-describe.each(PLATFORMS)('What users and logs are told, on %s', (platform) => {
+describe.each(PLATFORMS)('responses and logs on %s show nothing planted', (platform) => {
   let log: CapturedLog;
   let app: INestApplication;
   let url: string;
@@ -58,14 +58,14 @@ describe.each(PLATFORMS)('What users and logs are told, on %s', (platform) => {
     ({ app, url } = await listen(module, platform));
   }
 
-  /** Status, headers and body of an answer. */
+  /** Returns the status, headers and body of the response. */
   async function ask(end: string, accept: string): Promise<readonly unknown[]> {
     const headers = { accept, 'x-planted': PLANTED.header, 'user-agent': PLANTED.subject };
     const response = await fetch(`${url}/${path(end)}`, { headers });
     return [response.status, Object.fromEntries(response.headers), await response.text()];
   }
 
-  it.each(['application/json', 'application/fhir+json'])('by the exception filter, in %s', async (accept) => {
+  it.each(['application/json', 'application/fhir+json'])('when the exception filter responds in %s', async (accept) => {
     await start(true);
     for (const [name] of ONE_OF_EACH) {
       const answer = await ask(`mishaps/${encodeURIComponent(name)}`, accept);
@@ -76,12 +76,12 @@ describe.each(PLATFORMS)('What users and logs are told, on %s', (platform) => {
     expect(leaksOf(log.given)).toEqual([]);
   });
 
-  it('by the filter of Nest, in its place', async () => {
+  it("when Nest's own filter responds", async () => {
     await start(false);
     for (const [name] of ONE_OF_EACH) {
       expect(leaksOf(await ask(`mishaps/${encodeURIComponent(name)}`, '*/*'))).toEqual([]);
     }
-    // It logs the errors themselves.
+    // Nest logs the error objects themselves.
     expect(log.given.some((given) => given instanceof Error)).toBe(true);
     expect(leaksOf(log.given)).toEqual([]);
   });
@@ -89,7 +89,7 @@ describe.each(PLATFORMS)('What users and logs are told, on %s', (platform) => {
   it.each([
     ['nobody', 401],
     ['wrong', 500],
-  ])('by a guard that finds %s', async (end, status) => {
+  ])('when the route /%s has no valid identity', async (end, status) => {
     await start(true);
     const answer = await ask(end, '*/*');
     expect(answer[0]).toBe(status);

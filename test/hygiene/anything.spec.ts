@@ -4,10 +4,10 @@ import { captureLog, type CapturedLog } from '../support/captured-log';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { leaksOf } from '../support/planted';
 
-/** What is looked for: with a digit in it, because names of types and operations have none. */
+/** The text that must not leak. It contains a digit, because names of types and operations have none. */
 const core = fc.stringMatching(/^[a-z]{7}\d[a-z\d]{8}$/);
 
-/** It, in the midst of what may stand around it. */
+/** The text that must not leak, surrounded by arbitrary other text. */
 const text = core.chain((needle) =>
   fc.tuple(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' })).map(([a, b]) => `${a} ${needle} ${b}`),
 );
@@ -61,12 +61,12 @@ const CALLS: Readonly<Record<string, Call>> = {
   bot: (m, s, o) => m.executeBot(s.id, s.text, o),
   upload: (m, s, o) => m.binaries.upload(s.text, { contentType: 'text/plain', securityContext: `Patient/${s.id}` }, o),
   raw: (m, s, o) => m.post(`fhir/R4/${s.path}/${s.id}?${s.path}=${s.path}`, s.text, o),
-  'raw, of another part': (m, s, o) => m.get(`admin/projects/${s.id}/${s.path}`, o),
-  'arguments that are wrong': (m, s, o) => m.readResource(s.text as 'Patient', s.text, { ...o, [s.text]: s.text }),
-  'an identity that is wrong': (m, s) => m.readResource('Patient', s.id, { onBehalfOf: s.text }),
+  'raw, outside of FHIR': (m, s, o) => m.get(`admin/projects/${s.id}/${s.path}`, o),
+  'invalid arguments': (m, s, o) => m.readResource(s.text as 'Patient', s.text, { ...o, [s.text]: s.text }),
+  'an invalid identity': (m, s) => m.readResource('Patient', s.id, { onBehalfOf: s.text }),
 };
 
-/** An OperationOutcome of nothing but one text. */
+/** An OperationOutcome with the same text in every place. */
 const outcomeOf = (said: string) => ({
   resourceType: 'OperationOutcome',
   id: said,
@@ -96,7 +96,7 @@ afterAll(async () => {
   log.restore();
 });
 
-describe('Whatever stands in a call and in its answer is shown neither by its error nor by its event', () => {
+describe('neither the error nor the event of a call shows any text of its request or response', () => {
   it.each(Object.entries(CALLS))('%s', async (_name, call) => {
     await fc.assert(
       fc.asyncProperty(spots, fc.constantFrom(200, 400, 401, 403, 404, 412, 429, 500), async (given, status) => {
@@ -107,7 +107,7 @@ describe('Whatever stands in a call and in its answer is shown neither by its er
         const error: unknown = await call(app.medplum, given, options).catch((reason: unknown) => reason);
         const needles = Object.values(given as unknown as Record<string, string>).map(needleIn);
         const find = (shown: string) => needles.filter((needle) => shown.includes(needle));
-        // What answers with text takes any.
+        // With status 200 the call may succeed: a method that returns text accepts any body.
         expect(isMedplumError(error) || status === 200).toBe(true);
         expect(leaksOf([isMedplumError(error) ? error : undefined, app.events], find)).toEqual([]);
         expect(app.events).toHaveLength(1);

@@ -16,7 +16,7 @@ beforeEach(() => (log = captureLog()));
 afterEach(() => log.restore());
 
 describe.each(Object.entries(MISHAPS))('%s', (_name, mishap) => {
-  it('is told by an error of its class that shows nothing, and so are its events and the log', async () => {
+  it('throws an error of the expected class; neither it, the events nor the log show anything planted', async () => {
     const { app, error } = await have(mishap);
     expect((error as object | undefined)?.constructor.name).toBe(mishap.error.name);
     expect(isMedplumError(error)).toBe(true);
@@ -26,8 +26,8 @@ describe.each(Object.entries(MISHAPS))('%s', (_name, mishap) => {
   });
 });
 
-describe('Mishaps', () => {
-  it('are there for every error class that the package exports', () => {
+describe('the list of mishaps', () => {
+  it('has an entry for every error class that the package exports', () => {
     const classes = Object.entries(library as object).filter(
       ([, value]) => typeof value === 'function' && value.prototype instanceof Error && value !== MedplumError,
     );
@@ -35,13 +35,13 @@ describe('Mishaps', () => {
     expect(classes.filter(([, type]) => !had.has(type)).map(([name]) => name)).toEqual([]);
   });
 
-  it('would be told by more, if doors were opened', async () => {
+  it('has planted values behind the getters in DOORS', async () => {
     const doors: readonly (readonly [keyof typeof MISHAPS, (error: never) => unknown])[] = [
-      ['a read that is answered with 404', (error: MedplumError) => error.outcome],
-      ['a read that is answered with 404', (error: MedplumError) => error.request],
-      ['GraphQL that was not granted', (error: MedplumGraphqlError) => error.graphqlErrors],
-      ['GraphQL that was not granted', (error: MedplumGraphqlError) => error.partialData],
-      ['a transaction that is no transaction', (error: MedplumTransactionError) => error.response],
+      ['a read with the status 404', (error: MedplumError) => error.outcome],
+      ['a read with the status 404', (error: MedplumError) => error.request],
+      ['GraphQL with errors in the response', (error: MedplumGraphqlError) => error.graphqlErrors],
+      ['GraphQL with errors in the response', (error: MedplumGraphqlError) => error.partialData],
+      ['a transaction with a failed entry', (error: MedplumTransactionError) => error.response],
       ['a write whose record a sink refuses', (error: AuditSinkError) => error.result],
     ];
     for (const [name, open] of doors) {
@@ -51,7 +51,7 @@ describe('Mishaps', () => {
     }
   });
 
-  it('are told by errors with few getters: behind a new one stands nothing that is planted, or it is a door', async () => {
+  it('finds no getters on errors but the known ones; a new getter shows nothing planted or belongs in DOORS', async () => {
     evaluated.clear();
     for (const { error: type } of Object.values(MISHAPS)) {
       leaksOf(Reflect.construct(type as new (text: string) => MedplumError, ['text']));

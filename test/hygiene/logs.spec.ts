@@ -14,7 +14,7 @@ afterEach(() => log.restore());
 
 const nothing = (): void => undefined;
 
-/** A sink that takes nothing, and fails to close as well. */
+/** A sink that rejects every batch and also fails to close. */
 const refusing = (name: string): MedplumAuditSink => ({
   name,
   write: () => Promise.reject(taintedError()),
@@ -29,14 +29,14 @@ class Decorated {
   read(): void {}
 }
 
-/** Lines that were to be logged and were not, and what is planted in any that was. */
+/** Returns the expected lines that are missing in the log, and everything planted that the log shows. */
 function wrongIn(...lines: readonly RegExp[]): readonly string[] {
   const logged = log.given.join('\n');
   return [...lines.filter((line) => !line.test(logged)).map(String), ...leaksOf(log.given)];
 }
 
-describe('The log', () => {
-  it('of a start with settings that want a warning shows nothing', async () => {
+describe('the log shows nothing planted', () => {
+  it('when the app starts with settings that cause warnings', async () => {
     const settings = { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_DEBUG: `undici,${PLANTED.clientSecret}` };
     const replaced = jest.replaceProperty(process, 'env', { ...process.env, ...settings });
     const app = await startTaintedApp(
@@ -48,14 +48,14 @@ describe('The log', () => {
     expect(wrongIn(/NODE_TLS_REJECT_UNAUTHORIZED/, /NODE_DEBUG/, /defaultOnBehalfOf/)).toEqual([]);
   });
 
-  it('of a call for nobody that is let through shows nothing', async () => {
+  it('when a call without an identity is allowed', async () => {
     const app = await startTaintedApp({ requireOnBehalfOf: false });
     await app.medplum.searchResources('Patient', { name: PLANTED.query });
     await app.close();
     expect(wrongIn(/runs with the rights of a project admin/)).toEqual([]);
   });
 
-  it('of sinks that fail, and of what they lose, shows nothing', async () => {
+  it('when sinks fail and lose events', async () => {
     const full = new MemorySink('Full');
     full.isDown = true;
     const app = await startTaintedApp({
@@ -82,12 +82,12 @@ describe('The log', () => {
     [
       'a text',
       () => {
-        // oxlint-disable-next-line typescript/only-throw-error -- somebody else's code
+        // oxlint-disable-next-line typescript/only-throw-error -- a listener may throw anything
         throw PLANTED.thrown;
       },
     ],
-    ['a promise', () => Promise.reject(taintedError())],
-  ])('of listeners that throw %s, and of an audit context that does, shows nothing', async (_what, listen) => {
+    ['in a promise', () => Promise.reject(taintedError())],
+  ])('when a listener throws %s and the audit context throws', async (_what, listen) => {
     const app = await startTaintedApp({ auditContext: throwing });
     const { events$ } = app.module.get(MedplumAudit);
     events$.subscribe(listen);
@@ -99,7 +99,7 @@ describe('The log', () => {
     ).toEqual([]);
   });
 
-  it('of an app that shuts down in the midst of calls shows nothing', async () => {
+  it('when the app shuts down during calls', async () => {
     const app = await startTaintedApp({ shutdownTimeout: 1, audit: { sinks: [refusing('Sink')], flushTimeout: 1 } });
     const arrived = new Promise<void>((resolve) => {
       app.wire.handler = () => {

@@ -35,20 +35,20 @@ import type { MedplumApp } from '../support/medplum-app';
 import { evaluated, leaksOf, PLANTED } from '../support/planted';
 import { FOR_SOMEBODY, startTaintedApp } from '../support/tainted-app';
 
-/** A provider of an app, which one of our decorators gets hold of the container for. */
+/** A provider of an app. The decorator keeps a reference to the container on it. */
 @Injectable()
 class Reminders {
   @RunOnBehalfOf(() => PLANTED.membership)
   remind(): void {}
 }
 
-/** What is made in a test remembers the test, and so everything that tests before it have failed with. */
+/** Objects created in a test keep a reference to it, and so to the failures of earlier tests. Create them outside. */
 const outside = new AsyncResource('Test file');
 
 let app: MedplumApp;
 let log: CapturedLog;
 
-/** One app for all tests: its client has been used for everything, so that whatever is kept is there. */
+/** Starts one app for all tests and calls every method once, so that the client holds everything that it keeps. */
 beforeAll(async () => {
   log = captureLog();
   const imports = [MedplumHealthModule.forRoot(), MedplumOpenTelemetryModule.forRoot()];
@@ -66,24 +66,24 @@ afterAll(async () => {
 const inside = <T>(fn: () => T): T => app.medplum.onBehalfOf(PLANTED.membership, fn);
 const path = join(tmpdir(), PLANTED.record, 'audit.ndjson');
 
-/** What apps get into their hands, by its class; what has no class of its own by what it is. */
+/** Every object that an app can get. The key is the name of its class, or a description if it has none. */
 const OBJECTS: Readonly<Record<string, () => unknown>> = {
   MedplumService: () => app.medplum,
-  'a service that acts as somebody': () => app.medplum.actingAs(PLANTED.membership),
-  'the methods of files': () => app.medplum.binaries,
-  'the methods of bots': () => app.medplum.bots,
-  'the methods of jobs': () => app.medplum.bulk,
-  'the methods of memberships': () => app.medplum.memberships,
-  'the methods of operations': () => app.medplum.operations,
+  'a service made by actingAs()': () => app.medplum.actingAs(PLANTED.membership),
+  'the binaries group': () => app.medplum.binaries,
+  'the bots group': () => app.medplum.bots,
+  'the bulk group': () => app.medplum.bulk,
+  'the memberships group': () => app.medplum.memberships,
+  'the operations group': () => app.medplum.operations,
   'a bound function': () => ({ bound: inside(() => app.medplum.bind(() => undefined)) }),
   'the fetch of a service': () => ({ fetch: app.medplum.fetch }),
-  'a call that is under way': () => inside(() => app.medplum.readResource('Patient', PLANTED.record)),
+  'a call in flight': () => inside(() => app.medplum.readResource('Patient', PLANTED.record)),
   'the pages of a search': () => app.medplum.searchResourcePages('Patient', { name: PLANTED.query }, FOR_SOMEBODY),
   'the matches of a search, tied to a scope': () =>
     inside(() => app.medplum.iterateResources('Patient', { name: PLANTED.query })),
   'a download': () => inside(() => app.medplum.binaries.download(PLANTED.record)),
-  'an answer of fetch': () => inside(() => app.medplum.fetch(`fhir/R4/Patient/${PLANTED.record}`)),
-  // Its baseUrl is there to be read: MedplumClient of @medplum/core gets it.
+  'a response of fetch': () => inside(() => app.medplum.fetch(`fhir/R4/Patient/${PLANTED.record}`)),
+  // baseUrl is left out because it is meant to be read: MedplumClient of @medplum/core needs it.
   'the options for @medplum/core': () => ({ ...app.medplum.coreClientOptions(), baseUrl: undefined }),
   'the storage for @medplum/core': () => {
     const { storage } = app.medplum.coreClientOptions();
@@ -108,22 +108,22 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   OnBehalfOfInterceptor: () => app.module.get(ModuleRef).create(OnBehalfOfInterceptor),
   'a provider with a decorated method': () => app.module.get(ModuleRef).create(Reminders),
   'the pipe of @CurrentOnBehalfOf()': () => app.module.get(ModuleRef).create(CurrentOnBehalfOfPipe),
-  'what an async resource of a scope remembers': () => inside(() => new AsyncResource('Test')),
-  // Internal, but in the container of every app.
+  'an async resource created in a scope': () => inside(() => new AsyncResource('Test')),
+  // These are internal, but the container of every app holds them.
   'the connection of a client': () => app.module.get(getConnectionToken()),
   'the registry of clients': () => app.module.get(OnBehalfOfRegistry),
   'the resolver of identities': () => app.module.get(OnBehalfOfInvocations),
   'the reader of decorators': () => app.module.get(OnBehalfOfExplorer),
 };
 
-/** Classes whose objects are what the caller has put into them: as much to be shown as a text or a resource. */
+/** Classes whose objects are values of the caller. Like a text or a resource, they may be shown. */
 const VALUES: Readonly<Record<string, () => unknown>> = {
   SearchTerm: () => literal(PLANTED.query),
   SearchAnd: () => and(PLANTED.query),
 };
 
 describe.each(Object.entries(OBJECTS))('%s', (_name, make) => {
-  it('shows nothing, however it is looked at', async () => {
+  it('shows nothing planted, however it is printed', async () => {
     const made = outside.runInAsyncScope(make);
     expect(leaksOf(made)).toEqual([]);
     const settled = await made;
@@ -132,20 +132,20 @@ describe.each(Object.entries(OBJECTS))('%s', (_name, make) => {
   });
 });
 
-/** Lets go of the connection of an answer that nobody reads. */
+/** Releases the connection of a response that nobody reads. */
 async function discard(answer: unknown): Promise<void> {
   const { stream, body } = Object(answer) as { stream?: { destroy(): void }; body?: ReadableStream };
   stream?.destroy();
   await body?.cancel?.();
 }
 
-describe('A value', () => {
-  it.each(Object.entries(VALUES))('%s shows what the caller has put into it', (_name, make) => {
+describe('a value of the caller', () => {
+  it.each(Object.entries(VALUES))('%s shows its content', (_name, make) => {
     expect(leaksOf(make())).not.toEqual([]);
   });
 });
 
-/** Getters that anybody may evaluate. */
+/** Getters that show nothing planted. */
 const GETTERS = [
   'MedplumAudit.isInSink',
   'MedplumAudit.isObserved',
@@ -157,23 +157,23 @@ const GETTERS = [
 
 const isError = (type: { prototype: unknown }) => type === MedplumError || type.prototype instanceof Error;
 
-describe('These tests', () => {
+describe('these tests', () => {
   const exported: object = { ...library, ...opentelemetry, ...terminus };
   const classes = Object.entries(exported).filter(([, value]) => /^class\b/.test(String(value)));
 
-  it('know every class that the package exports: a new one belongs into OBJECTS, or into VALUES', () => {
+  it('cover every class that the package exports; add a new one to OBJECTS or VALUES', () => {
     const others = classes.filter(([, type]) => !isError(type as { prototype: unknown })).map(([name]) => name);
     expect(others.filter((name) => !(name in OBJECTS) && !(name in VALUES))).toEqual([]);
   });
 
-  it('know every getter: behind a new one stands nothing that is planted, or it is a door', () => {
+  it('cover every getter; a new one shows nothing planted or belongs in DOORS', () => {
     evaluated.clear();
     const audit = app.module.get(MedplumAudit);
     [app.medplum, audit, app.events].forEach((one) => leaksOf(one));
     expect([...evaluated].toSorted()).toEqual(GETTERS);
   });
 
-  it('would find what leaks: doors lead to what is planted', () => {
+  it('find planted values that do leak', () => {
     const event = app.events.find(({ onBehalfOf }) => onBehalfOf?.includes(PLANTED.membership));
     expect(leaksOf(event?.toPhiAudit({ includeQuery: true }))).not.toEqual([]);
     expect(leaksOf({ [Symbol('hidden')]: [new Map([[{ deep: Buffer.from(PLANTED.token) }, 1]])] })).not.toEqual([]);

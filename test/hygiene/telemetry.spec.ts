@@ -21,8 +21,8 @@ afterEach(async () => {
   log.restore();
 });
 
-describe('Spans and measurements', () => {
-  it.each(ONE_OF_EACH)('show nothing of %s', async (_name, mishap) => {
+describe('spans and metrics show nothing planted', () => {
+  it.each(ONE_OF_EACH)('for %s', async (_name, mishap) => {
     const { app } = await have(mishap, traced);
     expect(telemetry.ours.length).toBeGreaterThanOrEqual(app.events.length > 0 ? 1 : 0);
     expect(plantedIn(await telemetry.everything())).toEqual([]);
@@ -31,7 +31,7 @@ describe('Spans and measurements', () => {
     );
   });
 
-  it('show nothing of calls that succeed', async () => {
+  it('for calls that succeed', async () => {
     const app = await startTaintedApp({}, undefined, traced);
     for (const use of Object.values(SURFACE)) {
       await consume(await app.medplum.onBehalfOf(PLANTED.membership, () => use(app.medplum, {})));
@@ -45,8 +45,8 @@ describe('Spans and measurements', () => {
   });
 });
 
-describe('The health of a client', () => {
-  it('is not asked for with options whose names are not to be repeated', () => {
+describe('the health check', () => {
+  it('rejects unknown options without repeating their names', () => {
     const wrong = { [`${PLANTED.clientSecret}-4711`]: 1, ttl: PLANTED.record } as object;
     expect(() => MedplumHealthModule.forRoot(wrong)).toThrow(
       expect.objectContaining({ code: 'MEDPLUM_CONFIG', message: expect.not.stringContaining('planted') }),
@@ -55,10 +55,10 @@ describe('The health of a client', () => {
 
   it.each([
     ['is up', undefined],
-    ['is refused', refusal(401)],
-    ['is answered with a page', page(200)],
+    ['refuses the credentials', refusal(401)],
+    ['sends an HTML page', page(200)],
     ['is down', page(503)],
-  ])('shows nothing when it %s', async (_how, handler) => {
+  ])('shows nothing planted when the server %s', async (_how, handler) => {
     const app = await startTaintedApp({}, handler, { imports: [MedplumHealthModule.forRoot({})] });
     const indicator = app.module.get(MedplumHealthIndicator, { strict: false });
     const result = await indicator.isHealthy('medplum');

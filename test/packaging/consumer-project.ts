@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 
 const ROOT = resolve(__dirname, '../..');
 
-/** The end of one command, its output as one text. */
+/** The exit code of a command, and its stdout and stderr as one text. */
 export interface Outcome {
   readonly code: number | null;
   readonly output: string;
@@ -12,7 +12,7 @@ export interface Outcome {
 
 /** Runs a command to its end in `cwd`. */
 export function run(cwd: string, command: string, ...args: string[]): Outcome {
-  // Without the npm_* variables of an npm around us, which name our folder and not the consumer's.
+  // npm sets npm_* variables for its scripts. They name this repository instead of the consumer's folder.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|INIT_CWD$)/.test(name)),
   );
@@ -20,7 +20,7 @@ export function run(cwd: string, command: string, ...args: string[]): Outcome {
   return { code: status, output: `${stdout}${stderr}${error ? String(error) : ''}` };
 }
 
-/** As {@link run}, and what the command printed to stdout; throws when it failed. */
+/** Like {@link run}, but returns only the output, and throws if the command failed. */
 export function mustRun(cwd: string, command: string, ...args: string[]): string {
   const { code, output } = run(cwd, command, ...args);
   if (code !== 0) {
@@ -33,7 +33,7 @@ interface Lock {
   readonly packages: Readonly<Record<string, { readonly version: string }>>;
 }
 
-/** The versions that a lock file of ours names: a red run is then our doing, not that of last night's release. */
+/** The versions in one of our lock files. With fixed versions, a new release of a package cannot break the test. */
 export function lockedVersions(lockFile: string, names: readonly string[]): Record<string, string> {
   const { packages } = JSON.parse(readFileSync(join(ROOT, lockFile), 'utf8')) as Lock;
   return Object.fromEntries(
@@ -47,7 +47,7 @@ export function lockedVersions(lockFile: string, names: readonly string[]): Reco
   );
 }
 
-/** How a consumer compiles. */
+/** How to compile an app. */
 export interface Compilation {
   /** Path of the compiler's executable. */
   readonly compiler: string;
@@ -55,11 +55,11 @@ export interface Compilation {
   readonly moduleResolution: 'node10' | 'nodenext';
 }
 
-/** A folder with an app of somebody else: packages installed from the registry, this library from its tarball. */
+/** A folder with an app that uses the library. Packages come from the registry, the library from its tarball. */
 export class ConsumerProject {
   private constructor(readonly folder: string) {}
 
-  /** Makes the folder, installs, and puts `sources` in as `name.ts` (CommonJS) and `name.mts` (ES module). */
+  /** Creates the folder, installs, and copies `sources` as `name.ts` (CommonJS) and `name.mts` (ES module). */
   static install(folder: string, dependencies: Record<string, string>, sources: readonly string[]): ConsumerProject {
     mkdirSync(folder, { recursive: true });
     const manifest = { name: basename(folder), private: true, type: 'commonjs', dependencies };
@@ -81,7 +81,10 @@ export class ConsumerProject {
     return new ConsumerProject(folder);
   }
 
-  /** Compiles `files` into `out` with skipLibCheck off, so that the declarations of every package are checked, and returns the errors. */
+  /**
+   * Compiles `files` into `out` and returns the errors. skipLibCheck is off, so the compiler checks the declarations of
+   * every package.
+   */
   compile(files: readonly string[], out: string, { compiler, module, moduleResolution }: Compilation): string[] {
     const config = `tsconfig.${out}.json`;
     const compilerOptions = {
@@ -107,7 +110,7 @@ export class ConsumerProject {
     return errors;
   }
 
-  /** Runs a compiled file, and returns the JSON of its last line. */
+  /** Runs a compiled file and returns the JSON on its last line. */
   run(file: string): unknown {
     const output = mustRun(this.folder, process.execPath, file).trim();
     return JSON.parse(output.split('\n').at(-1) ?? '');

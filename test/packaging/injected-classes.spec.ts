@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 
 const LIB = resolve(__dirname, '../../lib');
 
-/** What Nest reads: the types of a constructor's parameters, and the tokens that `@Inject()` puts in their place. */
+/** Metadata that Nest reads: the types of constructor parameters, and the tokens that `@Inject()` sets instead. */
 const PARAMETER_TYPES = 'design:paramtypes';
 const INJECTED_TOKENS = 'self:paramtypes';
 
@@ -14,7 +14,7 @@ function isClass(value: unknown): value is Class {
   return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value));
 }
 
-/** Every class that a file of the library exports and that has constructor parameters which Nest is to fill in. */
+/** Every exported class of the library with constructor parameters that Nest injects. */
 function injectingClasses(): [name: string, injecting: Class][] {
   const exported = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !/^(testing|cli)\//.test(file))
@@ -27,10 +27,10 @@ function injectingClasses(): [name: string, injecting: Class][] {
 }
 
 /**
- * An `import type` of an injected class, or one that an import sorter made so, compiles and passes the linter: only the
- * metadata is gone, and Nest cannot start.
+ * If someone, or an import sorter, writes `import type` for an injected class, the code still compiles and passes the
+ * linter. But the metadata is gone, and Nest cannot start.
  */
-describe('classes that Nest injects into', () => {
+describe('classes with injected parameters', () => {
   const classes = injectingClasses();
 
   it('are found', () => {
@@ -38,7 +38,7 @@ describe('classes that Nest injects into', () => {
     expect(classes.map(([name]) => name)).toEqual(expect.arrayContaining(some));
   });
 
-  it.each(classes)('%s names real classes or tokens', (_, injecting) => {
+  it.each(classes)('%s has a class or a token for each parameter', (_, injecting) => {
     const types = Reflect.getMetadata(PARAMETER_TYPES, injecting) as unknown[];
     const tokens = (Reflect.getMetadata(INJECTED_TOKENS, injecting) ?? []) as { index: number; param: unknown }[];
     const erased = types.filter((type, index) => {

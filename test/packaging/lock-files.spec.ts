@@ -18,7 +18,7 @@ describe.each(['package-lock.json', 'compat/nest11/package-lock.json'])('%s', (f
   const { packages } = JSON.parse(readFileSync(join(ROOT, file), 'utf8')) as Lock;
   const installed = Object.entries(packages).filter(([path]) => path !== '');
 
-  it('names no registry: each installer uses their own', () => {
+  it('names no registry, so that everybody can install from their own', () => {
     expect(installed.filter(([, { resolved }]) => resolved !== undefined).map(([path]) => path)).toEqual([]);
   });
 

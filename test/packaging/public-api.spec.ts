@@ -200,7 +200,7 @@ describe('nestjs-medplum', () => {
     ]);
   });
 
-  it('documents each of them, and their members', () => {
+  it('documents every export and its members', () => {
     expect(api.undocumented).toEqual([]);
   });
 });
@@ -255,7 +255,7 @@ describe('nestjs-medplum/testing', () => {
     ]);
   });
 
-  it('documents each of them, and their members', () => {
+  it('documents every export and its members', () => {
     expect(api.undocumented).toEqual([]);
   });
 });
@@ -276,7 +276,7 @@ describe('nestjs-medplum/terminus', () => {
     expect(api.types).toEqual(['MedplumHealthCheckOptions', 'MedplumHealthModuleOptions']);
   });
 
-  it('documents each of them, and their members', () => {
+  it('documents every export and its members', () => {
     expect(api.undocumented).toEqual([]);
   });
 });
@@ -297,7 +297,7 @@ describe('nestjs-medplum/opentelemetry', () => {
     expect(api.types).toEqual(['MedplumOpenTelemetryModuleOptions']);
   });
 
-  it('documents each of them, and their members', () => {
+  it('documents every export and its members', () => {
     expect(api.undocumented).toEqual([]);
   });
 });

@@ -1,16 +1,16 @@
 import * as ts from 'typescript';
 
-/** What one entry of the package shows to the outside, read by the compiler from its source or its declarations. */
+/** The public API of one entry of the package. The compiler reads it from the source or the declarations. */
 export interface PublicApi {
   /** Names that exist at run time. */
   readonly values: string[];
   /** Names that exist for the compiler only. */
   readonly types: string[];
-  /** `Name` or `Name.member` of everything that has no doc comment, with the place of its declaration. */
+  /** `Name` or `Name.member` of everything without a doc comment, with the place of its declaration. */
   readonly undocumented: string[];
 }
 
-/** Reads the public face of `entry`, a `.ts` or `.d.ts` file; declarations from `node_modules` of others are not asked for docs. */
+/** Reads the public API of `entry`, a `.ts` or `.d.ts` file; declarations from `node_modules` of others are not asked for docs. */
 export function readPublicApi(entry: string, options: ts.CompilerOptions = {}): PublicApi {
   const program = ts.createProgram([entry], {
     module: ts.ModuleKind.NodeNext,
@@ -65,8 +65,8 @@ function undocumentedParts(name: string, symbol: ts.Symbol, checker: ts.TypeChec
 }
 
 /**
- * Members of a class, an interface or an object type. Left out are constructors, for which the class speaks, and keys
- * that are names of resource types: FHIR says what those are.
+ * Returns the members of a class, an interface or an object type. It leaves out constructors, because the comment of the
+ * class covers them, and keys that are names of resource types, because FHIR documents those.
  */
 function publicMembers(declaration: ts.Declaration, checker: ts.TypeChecker): ts.Symbol[] {
   return memberNodes(declaration).flatMap((member) => {
@@ -89,7 +89,7 @@ function isInternal(symbol: ts.Symbol): boolean {
   return symbol.getJsDocTags().some((tag) => tag.name === 'internal');
 }
 
-/** A comment of its own, or the one of the interface or base class that it implements. */
+/** Whether it has a doc comment, or inherits one from its interface or base class. */
 function isDocumented(symbol: ts.Symbol, checker: ts.TypeChecker): boolean {
   return (
     symbol.getDocumentationComment(checker).length > 0 ||

@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 
 const ROOT = resolve(__dirname, '../..');
 
-/** A forbidden import each: the rule that must refuse it, the file it stands in, and what the file says. */
+/** Forbidden imports: the rule that must refuse each, the file it is in, and the content of the file. */
 const PLANTED: readonly (readonly [rule: string, file: string, source: string])[] = [
   ['no-circular', 'lib/http/circle.ts', `import './circle';`],
   ['no-unresolvable', 'lib/http/nowhere.ts', `import 'not-installed-anywhere';`],
@@ -42,7 +42,7 @@ const PLANTED: readonly (readonly [rule: string, file: string, source: string])[
   ['sample-app-imports-by-name', 'sample-app/to-lib.ts', `import { MedplumService } from '../lib/index';`],
 ];
 
-/** What the rules allow; a rule that refuses everything would pass the list above. */
+/** Allowed imports. Without them, a rule that refuses everything would pass the list above. */
 const ALLOWED: readonly (readonly [file: string, source: string])[] = [
   ['lib/errors/types.ts', `import type { Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };`],
   ['lib/http/down.ts', `import { Agent } from 'undici';\nimport '../errors/medplum.error';`],
@@ -63,7 +63,7 @@ interface CruiseReport {
   };
 }
 
-/** `rule file` of everything that the rules refuse in a copy of the library with the planted files. */
+/** Copies the library, adds the planted files, and returns `rule file` for everything that the rules refuse. */
 function cruiseWithPlanted(): string[] {
   const copy = mkdtempSync(join(tmpdir(), 'rooms-'));
   try {
@@ -91,7 +91,7 @@ function cruiseWithPlanted(): string[] {
   }
 }
 
-describe('the rules between the rooms', () => {
+describe('the import rules', () => {
   let refused: string[];
 
   beforeAll(() => {
@@ -102,7 +102,7 @@ describe('the rules between the rooms', () => {
     expect(refused).toContain(`${rule} ${file}`);
   });
 
-  it.each(ALLOWED)('let %s pass', (file) => {
+  it.each(ALLOWED)('allow %s', (file) => {
     expect(refused.filter((violation) => violation.endsWith(` ${file}`))).toEqual([]);
   });
 });

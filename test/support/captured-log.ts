@@ -2,17 +2,17 @@ import { Logger } from '@nestjs/common';
 
 const LEVELS = ['verbose', 'debug', 'log', 'warn', 'error', 'fatal'] as const;
 
-/** Everything that was logged since {@link captureLog}, instead of being printed. */
+/** Everything that was logged since {@link captureLog}. None of it is printed. */
 export interface CapturedLog {
   text(level: (typeof LEVELS)[number]): string;
-  /** What the logger was given, on every level: texts, errors and objects. */
+  /** Everything passed to the logger, at every level: texts, errors and objects. */
   readonly given: readonly unknown[];
   restore(): void;
 }
 
 const told = (spy: jest.SpyInstance): unknown[] => spy.mock.calls.flat();
 
-/** Keeps Nest's logger quiet and remembers what it was told. */
+/** Silences Nest's logger and records what is passed to it. */
 export function captureLog(): CapturedLog {
   const spies = LEVELS.map((level) => jest.spyOn(Logger.prototype, level).mockImplementation());
   return {

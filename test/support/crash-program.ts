@@ -7,8 +7,8 @@ import { FileAuditSink, MedplumModule, MedplumService } from 'nestjs-medplum';
 const [, , , baseUrl = '', path = '', key = ''] = process.argv;
 
 /**
- * Calls Medplum until it is killed, several calls at a time, and prints the trace id of each call whose result it has
- * seen. Everything that it does is kept in a chained file (`audit.mode: 'require'`).
+ * Makes several calls at a time until it is killed, and prints the trace id of each call that has returned. It records
+ * every call in a chained file (`audit.mode: 'require'`).
  */
 async function main(): Promise<void> {
   const sink = new FileAuditSink({ path, form: 'phi', maxBytes: 40_000, chain: { key, onHead: () => undefined } });

@@ -20,7 +20,7 @@ const PATIENT: Patient = {
   name: [{ family: 'Simpson' }],
 };
 
-/** The calls that every fault meets. */
+/** The kinds of calls that every fault is played against. */
 export const CALLS = {
   GET: (medplum, options) => medplum.readResource('Patient', '1', options),
   POST: (medplum, options) => medplum.createResource(PATIENT, options),
@@ -34,39 +34,39 @@ export const CALLS = {
 export type CallName = keyof typeof CALLS;
 export const CALL_NAMES = Object.keys(CALLS) as CallName[];
 
-/** What a fault has to work with while one cell of the matrix is played. */
+/** What a fault can use while one cell of the matrix is played. */
 export interface CellPlay {
   readonly app: MedplumApp;
-  /** Makes one more call of the kind, for a membership of its own. It never rejects. */
+  /** Makes another call of the same kind, with its own membership. It never rejects. */
   readonly call: (options?: MedplumRequestOptions) => Promise<void>;
-  /** Aborts the signal that all calls share. */
+  /** Aborts the signal of all calls. */
   readonly abort: () => void;
 }
 
 /** One row of the matrix. */
 export interface Fault {
   readonly name: string;
-  /** Beside the defaults of the matrix. */
+  /** Options in addition to the defaults of the matrix. */
   readonly options?: Partial<MedplumModuleOptions>;
-  /** What the server does; made anew for each cell. `elsewhere` is the address of another server. */
+  /** Makes the handler of the server, for each cell. `elsewhere` is the address of another server. */
   readonly handler?: (elsewhere: string) => WireHandler;
-  /** What is done; one call by default. Calls that it leaves under way meet the shutdown of the app. */
+  /** Makes the calls. Default: one call. If calls are still running when it returns, the app shuts down during them. */
   readonly play?: (cell: CellPlay) => Promise<unknown>;
-  /** Holds what the row needs beside a server while its cells are played. */
+  /** Sets up what the row needs besides a server, and plays the cells in it. */
   readonly around?: (cells: (options?: Partial<MedplumModuleOptions>) => Promise<void>) => Promise<void>;
-  /** How the attempts end that all calls of a cell make, one after the other: a cell has the first ones of them. */
+  /** How the attempts of all calls in a cell end, in order. A cell may have fewer attempts, never others. */
   readonly attempts: readonly (string | RegExp)[];
-  /** How many of the attempts never get to the wire. Default 0. */
+  /** How many of the attempts never reach the wire. Default 0. */
   readonly unsent?: number;
-  /** The call comes when nobody is told of calls any more. */
+  /** Whether the call comes so late that it has no event. */
   readonly unheard?: boolean;
-  /** Further facts of every error. */
+  /** Properties that every error must have. */
   readonly error?: object;
-  /** What must come of it, as {@link summary} says it. */
+  /** The expected result of each call, in the form of `summary()`. */
   readonly expected: Readonly<Record<CallName, string>>;
 }
 
-/** What became of one call. */
+/** The result of one call. */
 export interface ObservedCall {
   readonly onBehalfOf: string;
   readonly error: MedplumError | undefined;
@@ -74,34 +74,34 @@ export interface ObservedCall {
   readonly events: readonly RequestEvent[];
 }
 
-/** What was seen in one cell. */
+/** What one cell observed. */
 export interface ObservedCell {
   readonly calls: readonly ObservedCall[];
-  /** Requests that arrived, whoever they were for. */
+  /** All requests that arrived, whatever their identity. */
   readonly requests: readonly WireRequest[];
-  /** Requests at a server that is not the one of the client. */
+  /** Number of requests that arrived at a server other than the client's. */
   readonly strayed: number;
-  /** Requests that the client had given up, but not let go of, before the app was closed. */
+  /** Number of requests that the client had given up but still held open, before the app closed. */
   readonly held: number;
-  /** Connections that the server still had when the app was closed. */
+  /** Number of connections that were still open after the app closed. */
   readonly connections: number;
-  /** Listeners that were left on the signal of the calls. */
+  /** Number of listeners left on the signal of the calls. */
   readonly listeners: number;
-  /** Calls whose events had not come when the app was closed. */
+  /** Number of calls without an event when the app had closed. */
   readonly late: number;
 }
 
-/** What was seen in one row. */
+/** What one row observed. */
 export interface ObservedRow {
   readonly name: string;
   readonly cells: Readonly<Record<CallName, ObservedCell>>;
   /** Warnings, unhandled rejections and uncaught exceptions. */
   readonly trouble: readonly string[];
-  /** Sockets, timers, look-ups of the process that were not there before. */
+  /** Kinds of resources that the process still holds: sockets, timers, look-ups. */
   readonly leaked: readonly string[];
 }
 
-/** Plays one fault against every call, each with a server and an app of its own. */
+/** Plays one fault against every kind of call. Each has its own server and app. */
 export async function playFault(fault: Fault): Promise<ObservedRow> {
   const before = resources();
   const cells: Partial<Record<CallName, ObservedCell>> = {};
@@ -123,7 +123,7 @@ export async function playFault(fault: Fault): Promise<ObservedRow> {
 async function playCell(fault: Fault, name: CallName, options: Partial<MedplumModuleOptions>): Promise<ObservedCell> {
   const elsewhere = await WireServer.start();
   const app = await startMedplumApp(
-    // A minute: a timer that is left behind does not go away before it is looked for.
+    // In ms. A minute, so that a forgotten timer still exists when the test looks for it.
     { timeout: 60_000, ...options, retry: { maxRetries: 2, minTimeout: 1, ...options.retry } },
     { handler: fault.handler?.(elsewhere.baseUrl) },
   ).catch((error: unknown) => closeAll(elsewhere).then(() => Promise.reject(error)));
@@ -171,7 +171,7 @@ async function playCell(fault: Fault, name: CallName, options: Partial<MedplumMo
   }
 }
 
-/** What keeps the process alive, counted by kind. */
+/** The resources that keep the process alive, counted by kind. */
 function resources(): Map<string, number> {
   const counts = new Map<string, number>();
   for (const type of realProcess.getActiveResourcesInfo()) {
@@ -182,7 +182,7 @@ function resources(): Map<string, number> {
 
 const isZero = (count: number): boolean => count === 0;
 
-/** What `measure` gives once it is `good`, or after two seconds: the process has timers of others, which come and go. */
+/** Measures until the value is `good`, for two seconds at most, because the process has other timers that come and go. */
 async function settled<T>(measure: () => T, good: (value: T) => boolean): Promise<T> {
   let value = measure();
   for (let turn = 0; !good(value) && turn < 200; turn++) {

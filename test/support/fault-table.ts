@@ -1,11 +1,11 @@
 import { CALL_NAMES, type ObservedCall, type ObservedCell, type ObservedRow } from './fault-matrix';
 
-/** `3 requests: MedplumServerError 503, none, retryable`; several calls are joined by ` + `. */
+/** Example: `3 requests: MedplumServerError 503, none, retryable`. ` + ` joins several calls. */
 export function summary({ requests, calls }: ObservedCell): string {
   return `${counted(requests.length, 'request')}: ${results(calls).join(' + ')}`;
 }
 
-/** What became of the calls, each different result once. */
+/** The results of the calls, each different one once. */
 function results(calls: readonly ObservedCall[]): string[] {
   const counts = new Map<string, number>();
   for (const { error, events } of calls) {
@@ -21,13 +21,13 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** What one cell says beside the results: requests, events, and what was left open. */
+/** The numbers of a cell: requests, events and open connections. */
 function countsOf({ requests, calls, connections }: ObservedCell): string {
   const events = calls.flatMap((call) => call.events);
   return `${counted(requests.length, 'request')}, ${counted(events.length, 'event')}, ${connections} open`;
 }
 
-/** A cell as lines; the effect of a result stands below it. */
+/** Formats a cell as lines, with the effect of each result below it. */
 function linesOf(cell: ObservedCell): string[] {
   const lines = results(cell.calls).flatMap((result) => {
     const [what = '', ...effect] = result.split(', ');
@@ -36,7 +36,7 @@ function linesOf(cell: ObservedCell): string[] {
   return [countsOf(cell), ...lines];
 }
 
-/** The matrix as text of fixed width. */
+/** Formats the matrix as text of fixed width. */
 export function asText(rows: readonly ObservedRow[]): string {
   const table = [['Fault', ...CALL_NAMES].map((title) => [title])];
   for (const { name, cells } of rows) {
@@ -58,7 +58,7 @@ function markdownRow(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-/** The matrix as a table of Markdown. */
+/** Formats the matrix as a Markdown table. */
 export function asMarkdown(rows: readonly ObservedRow[]): string {
   return [
     markdownRow(['Fault', ...CALL_NAMES]),

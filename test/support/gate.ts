@@ -1,10 +1,10 @@
-/** A promise that the test settles itself. */
+/** A promise that the test resolves with `open()`. */
 export interface Gate {
   readonly open: () => void;
   readonly opened: Promise<void>;
 }
 
-/** Closed until `open` is called. */
+/** Creates a gate, which is closed until the test calls `open()`. */
 export function gate(): Gate {
   let open: (() => void) | undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));

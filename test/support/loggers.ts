@@ -3,7 +3,7 @@ import { pino, stdSerializers } from 'pino';
 
 const { err, errWithCause } = stdSerializers;
 
-/** The lines that pino writes when it is given `value` in the ways in which apps do. */
+/** Logs `value` with pino in every way that apps do, and returns the lines. */
 export function loggedByPino(value: unknown): string {
   const lines: string[] = [];
   const stream = { write: (line: string): void => void lines.push(line) };
@@ -24,7 +24,7 @@ export function loggedByPino(value: unknown): string {
   return lines.join('\n');
 }
 
-/** The lines that Nest's own logger writes when it is given `value`, as text and as JSON. */
+/** Logs `value` with Nest's own logger, as text and as JSON, and returns the lines. */
 export function loggedByNest(value: unknown): string {
   const lines: string[] = [];
   const note = (line: unknown): boolean => lines.push(String(line)) > 0;

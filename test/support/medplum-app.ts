@@ -10,7 +10,7 @@ import {
 import { closeAll } from './close-all';
 import { type WireHandler, WireServer } from './wire-server';
 
-/** An app context with one client of a recording server. Close it with `close()`. */
+/** An app context with one client, connected to a recording server. Close it with `close()`. */
 export interface MedplumApp {
   readonly wire: WireServer;
   readonly module: TestingModule;
@@ -20,7 +20,7 @@ export interface MedplumApp {
   close(): Promise<void>;
 }
 
-/** Starts a recording server and an app context whose unnamed client talks to it. */
+/** Starts a recording server, and an app context whose unnamed client is connected to it. */
 export async function startMedplumApp(
   options: Partial<MedplumModuleOptions> = {},
   more: { readonly handler?: WireHandler; readonly basePath?: string } & ModuleMetadata = {},

@@ -11,30 +11,31 @@ import {
 import { MedplumEmulator } from 'nestjs-medplum/testing';
 import { closeAll } from './close-all';
 
-/** A person who may be acted for. */
+/** A person that a call can act as. */
 export interface Member {
   readonly membership: string;
   readonly profile: string;
 }
 
-/** A Medplum server with a client on it, for tests that hold for the emulator and for a real server alike. */
+/** A Medplum server and a client of it, for tests that run on the embedded Medplum and on a real server. */
 export interface MedplumServer {
   readonly medplum: MedplumService;
   readonly module: TestingModule;
   readonly events: RequestEvent[];
-  /** Whether a real server is behind it: see {@link startMedplumServer}. */
+  /** Whether it is a real server; see {@link startMedplumServer}. */
   readonly isReal: boolean;
   readonly emulator: MedplumEmulator | undefined;
   readonly projectId: string;
   readonly options: MedplumModuleOptions;
-  /** Makes a Practitioner with this policy a member of the project. */
+  /** Adds a Practitioner with this policy to the project. */
   createMember(family: string, policy: readonly AccessPolicyResource[]): Promise<Member>;
   close(): Promise<void>;
 }
 
 /**
- * Starts the embedded Medplum and a client of it. With `MEDPLUM_BASE_URL`, `MEDPLUM_CLIENT_ID`, `MEDPLUM_CLIENT_SECRET`
- * and `MEDPLUM_PROJECT_ID` it is that server instead, whose client must be a project admin; what the tests make stays there.
+ * Starts the embedded Medplum and a client of it. If you set `MEDPLUM_BASE_URL`, `MEDPLUM_CLIENT_ID`,
+ * `MEDPLUM_CLIENT_SECRET` and `MEDPLUM_PROJECT_ID`, it connects to that server instead. The client must be a project admin
+ * there, and the resources that the tests create are not deleted.
  */
 export async function startMedplumServer(more: Partial<MedplumModuleOptions> = {}): Promise<MedplumServer> {
   const { MEDPLUM_BASE_URL, MEDPLUM_CLIENT_ID, MEDPLUM_CLIENT_SECRET, MEDPLUM_PROJECT_ID } = process.env;

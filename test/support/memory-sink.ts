@@ -1,14 +1,14 @@
 import type { MedplumAuditSink, RequestEvent } from 'nestjs-medplum';
 
-/** A sink that keeps what it gets, and fails or hangs as a test says. */
+/** A sink that keeps its batches in memory. A test can make it fail or wait. */
 export class MemorySink implements MedplumAuditSink {
   readonly batches: (readonly RequestEvent[])[] = [];
   closed = 0;
-  /** Refuses batches. */
+  /** If true, the sink refuses batches. */
   isDown = false;
-  /** What each batch waits for. */
+  /** Each batch waits for this. */
   gate: Promise<unknown> | undefined;
-  /** Called with each batch that is offered, before anything else. */
+  /** Called first with each batch, before the sink accepts or refuses it. */
   onWrite: (batch: readonly RequestEvent[]) => unknown = () => undefined;
 
   constructor(readonly name = 'MemorySink') {}
@@ -31,7 +31,7 @@ export class MemorySink implements MedplumAuditSink {
   }
 }
 
-/** Waits until `condition` holds; the test's own time limit ends it otherwise. */
+/** Waits until `condition` holds. If it never does, the test's time limit ends the test. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) {
     await new Promise((resolve) => setTimeout(resolve, 2));

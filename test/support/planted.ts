@@ -3,7 +3,7 @@ import { loggedByNest, loggedByPino } from './loggers';
 
 const MARK = 'planted-';
 
-/** Secrets, PHI and foreign texts, each of which says what it is. They fit into ids, headers and URLs as they are. */
+/** Secrets, PHI and foreign texts. Each names what it stands for, and is valid in ids, headers and URLs. */
 export const PLANTED = {
   clientId: `${MARK}client-id`,
   clientSecret: `${MARK}client-secret`,
@@ -25,7 +25,7 @@ export const PLANTED = {
   thrown: `${MARK}text-of-a-foreign-error`,
 } as const;
 
-/** An error of somebody else, tainted wherever an error can be. */
+/** An error from foreign code, with planted values wherever an error can have them. */
 export function taintedError(): Error {
   return Object.assign(new Error(PLANTED.thrown, { cause: new Error(PLANTED.thrown) }), {
     name: `${PLANTED.thrown} of somebody`,
@@ -36,7 +36,7 @@ export function taintedError(): Error {
   });
 }
 
-/** {@link MARK} in base64, at each of the three ways in which it may lie across the groups. */
+/** {@link MARK} in base64, at each of its three possible offsets within a group. */
 const BASE64 = [0, 1, 2].map((offset) =>
   Buffer.from('\0'.repeat(offset) + MARK)
     .toString('base64')
@@ -50,10 +50,10 @@ const ENCODED = [
   BYTES.join(','),
 ];
 
-/** Finds what must not stand in a text. */
+/** Returns everything in a text that must not be there. */
 export type Finder = (text: string) => readonly string[];
 
-/** What is planted in a text, as it is, in base64 or in bytes. */
+/** Returns the planted values in a text, whether plain, in base64 or as bytes. */
 export const plantedIn: Finder = (text) => [
   ...new Set([
     ...(text.match(/planted-[a-z-]*[a-z]/gi) ?? []),
@@ -62,8 +62,8 @@ export const plantedIn: Finder = (text) => [
 ];
 
 /**
- * Getters behind which PHI stands on purpose: who evaluates one of them by its name has decided to. Loggers do not, as
- * long as no name is one that they look for (`errors`, `cause`, `toJSON` …).
+ * Getters that return PHI on purpose: code that reads one by its name wants the value. Loggers do not read them, unless a
+ * name is one that loggers look for (`errors`, `cause`, `toJSON` …).
  */
 export const DOORS: ReadonlySet<string> = new Set([
   'AuditSinkError.result',
@@ -84,18 +84,18 @@ export const DOORS: ReadonlySet<string> = new Set([
   'RecordedRequestEvent.resourceId',
   'RecordedRequestEvent.resourceVersion',
   'WireAttempt.onBehalfOf',
-  // Internal: what a client is made of, and what a scope keeps.
+  // Internal: the parts of a client, and the content of a scope.
   'CallScope.identity',
   'MedplumConnection.settings',
   'Reminders.Symbol(nestjs-medplum:ModuleRef)',
 ]);
 
-/** Getters of the library's classes that {@link leaksOf} has evaluated: it looked at what they give. */
+/** Getters of the library's classes whose values {@link leaksOf} has inspected. */
 export const evaluated = new Set<string>();
 
 const SHOW_ALL = { depth: Infinity, showHidden: true, maxArrayLength: null, maxStringLength: null } as const;
 
-/** What software makes of a value that it knows nothing of. */
+/** Every way in which software turns an unknown value into text. */
 const ROADS: Readonly<Record<string, (value: unknown) => unknown>> = {
   String: (value) => String(value),
   JSON: (value) => JSON.stringify(value),
@@ -110,7 +110,7 @@ const ROADS: Readonly<Record<string, (value: unknown) => unknown>> = {
   'the logger of Nest': loggedByNest,
 };
 
-/** Where something planted gets out of `value` that nobody has asked for, as `road: what`; empty when nowhere. */
+/** Returns every planted value that `value` shows unasked, as `road: what`. Empty if there is none. */
 export function leaksOf(value: unknown, find: Finder = plantedIn): string[] {
   const leaks = new Set<string>();
   for (const [road, take] of Object.entries(ROADS)) {
@@ -118,7 +118,7 @@ export function leaksOf(value: unknown, find: Finder = plantedIn): string[] {
     try {
       text = String(take(value));
     } catch {
-      // Cycles have no JSON, and functions no clone: nothing gets out there.
+      // Cyclic values have no JSON and functions cannot be cloned, so nothing leaks there.
       continue;
     }
     find(text).forEach((what) => leaks.add(`${road}: ${what}`));
@@ -127,7 +127,7 @@ export function leaksOf(value: unknown, find: Finder = plantedIn): string[] {
   return [...leaks];
 }
 
-/** Everything that can be reached from a value by properties, own, hidden and inherited, doors aside. */
+/** Searches everything that the properties of a value lead to: own, hidden and inherited ones, except {@link DOORS}. */
 function walk(value: unknown, path: string, find: Finder, report: (leak: string) => void, seen: Set<unknown>): void {
   if (typeof value === 'string') {
     find(value).forEach((what) => report(`${path}: ${what}`));
@@ -154,10 +154,10 @@ function walk(value: unknown, path: string, find: Finder, report: (leak: string)
   }
 }
 
-/** What everything inherits from, and what cannot be asked. */
+/** The prototypes at which the search for properties stops. */
 const ROOTS: ReadonlySet<object> = new Set([Object.prototype, Function.prototype]);
 
-/** Properties with their values, of the value itself and of all that it inherits from. */
+/** The properties, with values, of the value itself and of its prototypes. */
 function* partsOf(value: object): Iterable<readonly [string | symbol, unknown]> {
   const keys = new Set<string | symbol>();
   for (let level: object | null = value; level && !ROOTS.has(level); level = Object.getPrototypeOf(level) as object) {

@@ -6,7 +6,7 @@ import type { TestingModule } from '@nestjs/testing';
 export const PLATFORMS = ['express', 'fastify'] as const;
 export type Platform = (typeof PLATFORMS)[number];
 
-/** An application of a platform, listening on loopback. */
+/** Starts an app on this platform, which listens on loopback. */
 export async function listen(
   module: TestingModule,
   platform: Platform,

@@ -1,9 +1,9 @@
 import { runInThisContext } from 'node:vm';
 
-/** The process of Node: the `process` that Jest gives to tests is a copy, which hears of no warning and no rejection. */
+/** Node's real `process`. Jest gives tests a copy, which emits neither warnings nor rejections. */
 export const realProcess = runInThisContext('process') as NodeJS.Process;
 
-/** What nobody handled, and what Node warned of, while `work` ran and in the turn of the event loop after it. */
+/** Runs `work` and returns the warnings, unhandled rejections and uncaught exceptions during and just after it. */
 export async function troubleIn(work: () => Promise<unknown>): Promise<string[]> {
   const trouble: string[] = [];
   const note = (what: unknown) => void trouble.push(String(what));
@@ -13,7 +13,7 @@ export async function troubleIn(work: () => Promise<unknown>): Promise<string[]>
   }
   try {
     await work();
-    // Warnings wait for the next tick, rejections for the end of the turn, and what RxJS rethrows for a timer.
+    // Warnings come in the next tick, rejections at the end of the turn, and errors that RxJS rethrows in a timer.
     await new Promise((resolve) => setTimeout(resolve, 5));
   } finally {
     for (const event of events) {

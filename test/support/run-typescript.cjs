@@ -1,4 +1,4 @@
-// oxlint-disable no-underscore-dangle -- the hooks of Node's module loader are named so
+// oxlint-disable no-underscore-dangle -- these are the names in Node's module loader
 /** Lets a child process of a test run TypeScript of this repository: `node run-typescript.cjs program.ts …`. */
 const { readFileSync } = require('node:fs');
 const Module = require('node:module');

@@ -7,10 +7,10 @@ import { outcome, type WireAnswer, type WireHandler, type WireRequest } from './
 
 const BASE_PATH = `projects/${PLANTED.project}/`;
 
-/** Options of a call that name somebody, and carry a header of the caller's. */
+/** Options of a call with an identity and a header. */
 export const FOR_SOMEBODY = { onBehalfOf: PLANTED.membership, headers: { 'x-planted': PLANTED.header } } as const;
 
-/** Headers of the server that may not get out; the id of the request is none, because it has blanks in it. */
+/** Response headers that must not leak. The request id is invalid because it contains blanks. */
 const HEADERS = {
   'x-request-id': `${PLANTED.server} of the server`,
   location: `https://${PLANTED.server}.example/`,
@@ -18,7 +18,7 @@ const HEADERS = {
   'www-authenticate': `Basic realm="${PLANTED.server}"`,
 };
 
-/** A refusal whose every text is the server's. */
+/** Responds with an error, in which every text is planted. */
 export const refusal =
   (status: number, tracing = true): WireHandler =>
   () => ({
@@ -31,13 +31,13 @@ export const refusal =
     },
   });
 
-/** An answer that is no FHIR at all. */
+/** Responds with an HTML page. */
 export const page = (status: number): WireHandler => {
   const headers = { ...HEADERS, 'content-type': 'text/html' };
   return () => ({ status, headers, body: `<html>${PLANTED.server} ${PLANTED.record}</html>` });
 };
 
-/** A server on which every method of the service succeeds. */
+/** Responds so that every method of the service succeeds. */
 export function obligingly({ path, ...request }: WireRequest, { wire }: Pick<MedplumApp, 'wire'>): WireAnswer {
   if (path.endsWith('/oauth2/token')) {
     return {
@@ -52,7 +52,7 @@ export function obligingly({ path, ...request }: WireRequest, { wire }: Pick<Med
   return answer;
 }
 
-/** An app whose client, users and records are full of what must not get out. What it logs is the caller's to capture. */
+/** Starts an app whose client, users and records contain planted values. The caller captures the log. */
 export async function startTaintedApp(
   options: Partial<MedplumModuleOptions> = {},
   handler?: WireHandler,

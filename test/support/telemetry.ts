@@ -24,8 +24,8 @@ export interface ExportedPoint {
 }
 
 /**
- * An OpenTelemetry SDK as an app starts it, global providers, propagators and undici's instrumentation included, whose
- * exports are kept. Stop it in `afterEach`: there is one per process.
+ * An OpenTelemetry SDK as an app starts it, with global providers, propagators and undici's instrumentation. It keeps its
+ * exports in memory. Close it in `afterEach`, because a process can have only one.
  */
 export class Telemetry {
   readonly #spans = new InMemorySpanExporter();
@@ -34,7 +34,7 @@ export class Telemetry {
   readonly #instrumentation: UndiciInstrumentation;
   readonly tracers = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(this.#spans)] });
   readonly meters = new MeterProvider({
-    // Nothing is exported by the clock, only when a test asks.
+    // The interval (in ms) is so long that metrics are exported only when a test asks.
     readers: [new PeriodicExportingMetricReader({ exporter: this.#metrics, exportIntervalMillis: 3_600_000 })],
   });
 
@@ -50,22 +50,22 @@ export class Telemetry {
     this.#instrumentation.setMeterProvider(this.meters);
   }
 
-  /** What was exported, in the order in which it ended. */
+  /** All exported spans, in the order in which they ended. */
   get spans(): readonly ReadableSpan[] {
     return this.#spans.getFinishedSpans();
   }
 
-  /** Those of the library. */
+  /** Spans of the library. */
   get ours(): readonly ReadableSpan[] {
     return this.spans.filter(({ instrumentationScope }) => instrumentationScope.name === 'nestjs-medplum');
   }
 
-  /** Those of undici's instrumentation. */
+  /** Spans of undici's instrumentation. */
   get undicis(): readonly ReadableSpan[] {
     return this.spans.filter(({ instrumentationScope }) => instrumentationScope.name.includes('undici'));
   }
 
-  /** Every measurement, read now. */
+  /** Exports the metrics now and returns every measurement. */
   async points(): Promise<ExportedPoint[]> {
     this.#metrics.reset();
     await this.meters.forceFlush();
@@ -78,7 +78,7 @@ export class Telemetry {
       );
   }
 
-  /** Everything that left the process: all spans and measurements with all they have, as one text. */
+  /** Everything that was exported, as one text: all spans and measurements with all their data. */
   async everything(): Promise<string> {
     const spans = this.spans.map((span) => ({
       name: span.name,
@@ -94,7 +94,7 @@ export class Telemetry {
     return JSON.stringify({ spans, points, metrics: this.#metrics.getMetrics() });
   }
 
-  /** Runs `fn` in a trace of its own, with this baggage. The id of the trace and what `fn` gave. */
+  /** Runs `fn` in a new trace with this baggage. Returns the ids of the trace and span, and the result of `fn`. */
   async inTrace<T>(
     name: string,
     fn: () => Promise<T>,

@@ -1,6 +1,6 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 
-/** Stands for an app's authentication: logs in, a while later, whom the header `x-test-user` names. */
+/** Stands in for an app's authentication: logs in the user in the header `x-test-user`, asynchronously. */
 @Injectable()
 export class TestUserGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {

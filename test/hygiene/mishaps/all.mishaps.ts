@@ -8,7 +8,7 @@ import { REFUSED } from './refused.mishaps';
 
 export const MISHAPS: Mishaps = { ...ANSWERED, ...BROKEN, ...OWN, ...REFUSED };
 
-/** The first mishap of each class of errors. */
+/** The first mishap for each class of errors. */
 export const ONE_OF_EACH: readonly (readonly [name: string, mishap: Mishap])[] = [
   ...new Map(
     Object.entries(MISHAPS)
@@ -17,7 +17,7 @@ export const ONE_OF_EACH: readonly (readonly [name: string, mishap: Mishap])[] =
   ).values(),
 ];
 
-/** What a mishap ends with, and the app in which it was had. */
+/** Starts an app, makes the call of the mishap, and returns its error with the closed app. */
 export async function have(
   { call, handler, options }: Mishap,
   more?: Parameters<typeof startTaintedApp>[2],

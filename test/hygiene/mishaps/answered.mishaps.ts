@@ -52,37 +52,37 @@ const BY_STATUS = {
   503: MedplumServerError,
 };
 
-/** Calls that the server, or what is before it, ends. */
+/** Calls that fail because of the response of the server, or of a proxy in front of it. */
 export const ANSWERED: Mishaps = {
   ...Object.fromEntries(
     Object.entries(BY_STATUS).flatMap(([status, error]) => [
-      [`a read that is answered with ${status}`, { error, call: read, handler: refusal(Number(status)) }],
-      [`a search that is answered with ${status}`, { error, call: search, handler: refusal(Number(status)) }],
-      [`an update that is answered with ${status}`, { error, call: update, handler: refusal(Number(status)) }],
+      [`a read with the status ${status}`, { error, call: read, handler: refusal(Number(status)) }],
+      [`a search with the status ${status}`, { error, call: search, handler: refusal(Number(status)) }],
+      [`an update with the status ${status}`, { error, call: update, handler: refusal(Number(status)) }],
     ]),
   ),
-  'an identity that is refused': { error: OnBehalfOfRejectedError, call: read, handler: refusal(403, false) },
-  'a 404 that is a page': { error: MedplumProtocolError, call: read, handler: page(404) },
-  'a 502 that is a page': { error: MedplumServerError, call: read, handler: page(502) },
-  'an answer that is a page': { error: MedplumProtocolError, call: read, handler: page(200) },
-  'an answer that is no whole JSON': {
+  'an identity that the server refuses': { error: OnBehalfOfRejectedError, call: read, handler: refusal(403, false) },
+  'an HTML page with the status 404': { error: MedplumProtocolError, call: read, handler: page(404) },
+  'an HTML page with the status 502': { error: MedplumServerError, call: read, handler: page(502) },
+  'an HTML page with the status 200': { error: MedplumProtocolError, call: read, handler: page(200) },
+  'a response with incomplete JSON': {
     error: MedplumProtocolError,
     call: read,
     handler: handing(`{"id": "${record}", `),
   },
-  'an answer that is no object': { error: MedplumProtocolError, call: read, handler: handing([record]) },
-  'a read that has not changed': {
+  'a response that is not an object': { error: MedplumProtocolError, call: read, handler: handing([record]) },
+  'a conditional read of an unchanged resource': {
     error: MedplumNotModifiedError,
     call: (m) => m.readResource('Patient', record, { ...who, headers: { 'if-none-match': `W/"${version}"` } }),
     handler: refusal(304),
   },
-  'a write of unknown fate': {
+  'a write with an unknown effect': {
     error: UnknownEffectError,
     call: createOnce,
     handler: firstThen(refusal(503), refusal(412)),
     options: { retry: { maxRetries: 1, minTimeout: 1 } },
   },
-  'a transaction that is no transaction': {
+  'a transaction with a failed entry': {
     error: MedplumTransactionError,
     call: (m) =>
       m.executeTransaction([{ request: { method: 'PUT', url: `Patient/${record}` }, resource: RESOURCE }], who),
@@ -93,12 +93,12 @@ export const ANSWERED: Mishaps = {
       ],
     }),
   },
-  'GraphQL that was not granted': {
+  'GraphQL with errors in the response': {
     error: MedplumGraphqlError,
     call: (m) => m.graphql(`{ Patient(id: "${query}") { id } }`, { ...who, variables: { a: body } }),
     handler: handing({ data: { Patient: { id: record } }, errors: [{ message: server, path: [record] }] }),
   },
-  'the pages of a search that lead away': {
+  'a search whose next page is on another server': {
     error: MedplumProtocolError,
     call: (m) => collect(m.iterateResources('Patient', { name: query }, who)),
     handler: handing({
@@ -114,7 +114,7 @@ export const ANSWERED: Mishaps = {
       content: [{ attachment: { url: `https://storage.example/${record}?signature=${signed}` } }],
     }),
   },
-  'an attachment whose signature is refused': {
+  'an attachment whose signature the storage refuses': {
     error: MedplumProtocolError,
     call: (m) => m.binaries.downloadAttachment(`DocumentReference/${record}`, 'content[0].attachment', who),
     handler: (request) =>
@@ -129,7 +129,7 @@ export const ANSWERED: Mishaps = {
             },
           },
   },
-  'an attachment whose content is no text': {
+  'an attachment with data that is not text': {
     error: MedplumProtocolError,
     call: (m) => m.binaries.downloadAttachment(`DocumentReference/${record}`, 'content[0].attachment', who),
     handler: handing({ resourceType: 'DocumentReference', content: [{ attachment: { data: { [record]: server } } }] }),
@@ -144,7 +144,7 @@ export const ANSWERED: Mishaps = {
     call: (m) => m.bulk.waitForJob(record, { ...who, maxWait: 1, interval: 5 }),
     handler: handing({ resourceType: 'AsyncJob', id: record, status: 'active', request: server }),
   },
-  'a membership that is inactive': {
+  'an inactive membership': {
     error: OnBehalfOfRejectedError,
     call: read,
     handler: handing({ resourceType: 'ProjectMembership', id: membership, active: false, userName: server }),

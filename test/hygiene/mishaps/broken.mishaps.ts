@@ -21,7 +21,7 @@ const who = FOR_SOMEBODY;
 
 const download = async (medplum: MedplumService) =>
   collect((await medplum.binaries.download(record, { ...who, maxBytes: 40, timeout: 300 })).stream);
-/** Ends a call with a reason that must not get out. */
+/** Aborts a call with a reason that must not leak. */
 const aborted = (medplum: MedplumService) =>
   medplum.readResource('Patient', record, { ...who, signal: AbortSignal.abort(taintedError()) });
 const abortedUnderWay = (medplum: MedplumService) => {
@@ -30,33 +30,34 @@ const abortedUnderWay = (medplum: MedplumService) => {
   return medplum.readResource('Patient', record, { ...who, signal: controller.signal });
 };
 
-/** A dispatcher of the app that fails in a way of its own. */
+/** Options with a dispatcher of the app that rejects every request with `failure`. */
 const failing = (failure: unknown): Partial<MedplumModuleOptions> => {
   const dispatcher: MedplumDispatcher = { request: () => Promise.reject(failure) };
   return { dispatcher };
 };
 const tooMuch: WireHandler = () => ({ body: `${record} `.repeat(1_000) });
-/** Calls that are not answered, or only in part. */
+
+/** Calls without a response, or with only a part of one. */
 export const BROKEN: Mishaps = {
   'a connection that breaks': { error: MedplumConnectionError, call: update, handler: FAULTS['reset before headers'] },
-  'an answer that is cut off': { error: MedplumProtocolError, call: read, handler: FAULTS['truncated body'] },
-  'an answer that is no HTTP': { error: MedplumConnectionError, call: read, handler: garbage },
-  'an answer that cannot be unpacked': {
+  'a response that is cut off': { error: MedplumProtocolError, call: read, handler: FAULTS['truncated body'] },
+  'a response that is not HTTP': { error: MedplumConnectionError, call: read, handler: garbage },
+  'a response that cannot be decompressed': {
     error: MedplumProtocolError,
     call: read,
     handler: () => ({ headers: { 'content-encoding': 'gzip' }, body: `${server} ${record}` }),
   },
-  'an answer that does not come': {
+  'a response that never starts': {
     error: MedplumTimeoutError,
     call: (m) => m.readResource('Patient', record, { ...who, timeout: 50 }),
     handler: FAULTS.hang,
   },
-  'an answer that stands still': {
+  'a response that stalls': {
     error: MedplumTimeoutError,
     call: (m) => m.readResource('Patient', record, { ...who, timeout: 200 }),
     handler: FAULTS['hang in the body'],
   },
-  'an answer that is too large': {
+  'a response that is too large': {
     error: MedplumContentTooLargeError,
     call: read,
     handler: tooMuch,
@@ -64,7 +65,7 @@ export const BROKEN: Mishaps = {
   },
   'a download that is too large': { error: MedplumContentTooLargeError, call: download, handler: tooMuch },
   'a download that is cut off': { error: MedplumProtocolError, call: download, handler: FAULTS['truncated chunks'] },
-  'a download that stands still': { error: MedplumTimeoutError, call: download, handler: FAULTS['hang in the body'] },
+  'a download that stalls': { error: MedplumTimeoutError, call: download, handler: FAULTS['hang in the body'] },
   'an upload whose source fails': {
     error: MedplumConnectionError,
     call: (m) =>
@@ -77,8 +78,8 @@ export const BROKEN: Mishaps = {
         who,
       ),
   },
-  'a call that was aborted before': { error: MedplumAbortError, call: aborted },
-  'a call that is aborted': { error: MedplumAbortError, call: abortedUnderWay, handler: FAULTS.hang },
+  'a call whose signal was aborted before': { error: MedplumAbortError, call: aborted },
+  'a call that is aborted in flight': { error: MedplumAbortError, call: abortedUnderWay, handler: FAULTS.hang },
   'a dispatcher that fails': { error: MedplumConnectionError, call: read, options: failing(taintedError()) },
   'a dispatcher that fails with many errors': {
     error: MedplumConnectionError,

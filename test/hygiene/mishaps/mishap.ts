@@ -4,10 +4,10 @@ import { PLANTED, taintedError } from '../../support/planted';
 import { FOR_SOMEBODY } from '../../support/tainted-app';
 import type { WireHandler } from '../../support/wire-server';
 
-/** Something that goes wrong with a call, and the class of the error that tells it. */
+/** A call that fails, and the class of its error. */
 export interface Mishap {
   readonly error: abstract new (...args: never[]) => MedplumError;
-  /** What is done: it rejects, or throws. */
+  /** Rejects or throws. */
   readonly call: (medplum: MedplumService) => unknown;
   readonly handler?: WireHandler;
   readonly options?: Partial<MedplumModuleOptions>;
@@ -28,7 +28,7 @@ export const read = (medplum: MedplumService) => medplum.readResource('Patient',
 export const search = (medplum: MedplumService) => medplum.searchResources('Patient', { name: query }, FOR_SOMEBODY);
 export const update = (medplum: MedplumService) => medplum.updateResource(RESOURCE, FOR_SOMEBODY);
 
-/** A server that answers with this body. */
+/** A server that responds with this body. */
 export const handing =
   (value: unknown): WireHandler =>
   () => ({ body: value });
@@ -37,7 +37,7 @@ export const throwing = (): never => {
   throw taintedError();
 };
 
-/** What an HTTP parser chokes on, and quotes in its error. */
+/** A response that the HTTP parser rejects and quotes in its error. */
 export const garbage: WireHandler = (_request, response) => {
   response.socket?.end(`HTTP/1.1 200 OK\r\n${server} no header\r\n\r\n${record}`);
   return undefined;

@@ -20,32 +20,34 @@ import { garbage, handing, type Mishap, type Mishaps, read, RESOURCE, throwing, 
 const { clientId, clientSecret, membership, project, record, signed, server, token, tokenEndpoint } = PLANTED;
 
 const sink = { name: 'Sink', write: () => Promise.reject(taintedError()) };
-/** Answers requests for tokens, and nothing else. */
+/** A client with access tokens, whose server handles only requests for tokens. */
 const tokens = (handler: WireHandler): Pick<Mishap, 'handler' | 'options'> => ({
   options: { auth: 'client-credentials' },
   handler,
 });
-/** A class with a method that needs an instance of Nest's. */
+/** A class with a decorated method, which works only on instances that Nest created. */
 class Unmade {
   @RunOnBehalfOf(() => membership)
   work(): void {}
 }
 
-/** Options that hold secrets in wrong places. */
+/** Invalid options that contain secrets. */
 const WRONG_OPTIONS = {
-  'a client id that is two things': { clientId: `${clientId}:${clientSecret}` },
-  'a secret that is none': { clientSecret: { secret: clientSecret } },
-  'credentials in the address': { baseUrl: `https://${clientId}:${clientSecret}@medplum.example/projects/${project}/` },
-  'an address that is none': { baseUrl: `${project} ${clientSecret}` },
-  'a key that is a secret': { [`clientSecret=${clientSecret}`]: true },
-  'a default that is no reference': { defaultOnBehalfOf: `Group/${membership}` },
-  'a default that is the client itself': { defaultOnBehalfOf: `ClientApplication/${clientId}` },
-  'a storage that is none': { storageOrigins: [`https://storage.example/?signature=${signed}`] },
-  'a tag that is a text': { logTag: `${record}\n` },
-  'an audit key that is too short': { audit: { [`${clientSecret}-4711`]: clientSecret } },
+  'a client id that contains a colon': { clientId: `${clientId}:${clientSecret}` },
+  'a secret that is not text': { clientSecret: { secret: clientSecret } },
+  'credentials in the base URL': {
+    baseUrl: `https://${clientId}:${clientSecret}@medplum.example/projects/${project}/`,
+  },
+  'an invalid base URL': { baseUrl: `${project} ${clientSecret}` },
+  'a secret as a key': { [`clientSecret=${clientSecret}`]: true },
+  'an invalid default identity': { defaultOnBehalfOf: `Group/${membership}` },
+  'the client itself as the default identity': { defaultOnBehalfOf: `ClientApplication/${clientId}` },
+  'an invalid storage origin': { storageOrigins: [`https://storage.example/?signature=${signed}`] },
+  'an invalid log tag': { logTag: `${record}\n` },
+  'an unknown audit option': { audit: { [`${clientSecret}-4711`]: clientSecret } },
 };
 
-/** Calls that fail for a reason of the app's own. */
+/** Calls that fail because of the app's own code or configuration. */
 export const OWN: Mishaps = {
   'a read whose record a sink refuses': {
     error: AuditSinkError,
@@ -64,46 +66,53 @@ export const OWN: Mishaps = {
       },
     },
   },
-  'a secret that cannot be had': { error: MedplumUnauthorizedError, call: read, options: { clientSecret: throwing } },
-  'a secret that is none': {
+  'a secret function that throws': { error: MedplumUnauthorizedError, call: read, options: { clientSecret: throwing } },
+  'a secret function that returns no text': {
     error: MedplumUnauthorizedError,
     call: read,
     options: { clientSecret: () => ({ secret: PLANTED.clientSecret }) as unknown as string },
   },
-  'a token that is refused': { error: MedplumUnauthorizedError, call: read, ...tokens(refusal(401)) },
+  'a refused token request': { error: MedplumUnauthorizedError, call: read, ...tokens(refusal(401)) },
   'a token endpoint that fails': { error: MedplumServerError, call: read, ...tokens(page(500)) },
   'a token endpoint that is busy': { error: MedplumRateLimitError, call: read, ...tokens(refusal(429)) },
-  'a token endpoint that is a page': { error: MedplumProtocolError, call: read, ...tokens(page(200)) },
-  'a token that is no bearer token': {
+  'a token endpoint that sends an HTML page': { error: MedplumProtocolError, call: read, ...tokens(page(200)) },
+  'a token that is not a bearer token': {
     error: MedplumProtocolError,
     call: read,
     ...tokens(
       handing({ access_token: `${token} ${token}`, token_type: tokenEndpoint, error_description: tokenEndpoint }),
     ),
   },
-  'a token endpoint that hangs up': { error: MedplumConnectionError, call: read, ...tokens(garbage) },
-  'a hook that throws': { error: MedplumBeforeRequestError, call: update, options: { beforeRequest: throwing } },
-  'a hook that makes another address of it': {
+  'a token endpoint that sends no HTTP': { error: MedplumConnectionError, call: read, ...tokens(garbage) },
+  'a beforeRequest hook that throws': {
+    error: MedplumBeforeRequestError,
+    call: update,
+    options: { beforeRequest: throwing },
+  },
+  'a beforeRequest hook that sets another origin': {
     error: MedplumBeforeRequestError,
     call: update,
     options: { beforeRequest: (prepared) => void (prepared.path = `https://${server}.example/${prepared.path}`) },
   },
-  'a hook that sets a header of ours': {
+  'a beforeRequest hook that sets a reserved header': {
     error: MedplumBeforeRequestError,
     call: update,
     options: { beforeRequest: (prepared) => void (prepared.headers['authorization'] = `Bearer ${token}`) },
   },
-  'a call for nobody': { error: OnBehalfOfRequiredError, call: (m) => m.readResource('Patient', record) },
-  'a function bound to nobody': { error: OnBehalfOfRequiredError, call: (m) => m.bind(throwing) },
-  'a scope of nobody known': {
+  'a call without an identity': { error: OnBehalfOfRequiredError, call: (m) => m.readResource('Patient', record) },
+  'bind() without an identity': { error: OnBehalfOfRequiredError, call: (m) => m.bind(throwing) },
+  'a scope with an invalid identity': {
     error: OnBehalfOfReferenceError,
     call: (m) => m.onBehalfOf(`Group/${membership}`, () => undefined),
   },
-  'a service of two people': {
+  'actingAs() with two identities': {
     error: OnBehalfOfReferenceError,
     call: (m) => m.actingAs(`${membership},${membership}`),
   },
-  'a decorator on what Nest has not made': { error: MedplumConfigError, call: () => new Unmade().work() },
+  'a decorated method of an object that Nest did not create': {
+    error: MedplumConfigError,
+    call: () => new Unmade().work(),
+  },
   ...Object.fromEntries(
     Object.entries(WRONG_OPTIONS).map(([name, options]) => [
       `options with ${name}`,

@@ -1,5 +1,5 @@
 /**
- * A small app as somebody else writes it, with the package and its required peers only. consumers.package-spec.ts
+ * A small app with only the package and its required peers. consumers.package-spec.ts
  * compiles it against the packed tarball, as a CommonJS and as an ES module, and runs it with plain node.
  */
 import 'reflect-metadata';
@@ -28,7 +28,7 @@ import {
   type RequestEvent,
 } from 'nestjs-medplum';
 
-/** Stands for Medplum: answers every read, and remembers whom it was for. */
+/** Stands in for Medplum: responds to every read and records its identity. */
 const actedFor: unknown[] = [];
 const medplum = createServer((request, response) => {
   actedFor.push(request.headers['x-medplum-on-behalf-of']);

@@ -1,4 +1,4 @@
-/** An app as somebody else writes it, with OpenTelemetry's SDK and its instrumentation of undici; see consumer.ts. */
+/** An app with OpenTelemetry's SDK and its instrumentation of undici; see consumer.ts. */
 import 'reflect-metadata';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,7 +18,7 @@ trace.setGlobalTracerProvider(tracerProvider);
 const instrumentation = new UndiciInstrumentation({ ignoreRequestHook: ignoreRequestsTo('https://api.example.com/') });
 instrumentation.setTracerProvider(tracerProvider);
 
-/** Stands for Medplum: answers whatever is asked, and notes the trace. */
+/** Stands in for Medplum: responds to every request and records its trace. */
 const traceparents: (string | string[] | undefined)[] = [];
 const server = createServer((request, response) => {
   traceparents.push(request.headers['traceparent']);
@@ -40,7 +40,7 @@ const server = createServer((request, response) => {
 })
 class AppModule {}
 
-// @ts-expect-error: providers are those of OpenTelemetry.
+// @ts-expect-error: a provider must be one of OpenTelemetry.
 void (() => MedplumOpenTelemetryModule.forRoot({ tracerProvider: 'console' }));
 
 async function main(): Promise<void> {

@@ -1,4 +1,4 @@
-/** An app as somebody else writes it, with `@nestjs/terminus` and a health endpoint; see consumer.ts. */
+/** An app with `@nestjs/terminus` and a health endpoint; see consumer.ts. */
 import 'reflect-metadata';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,7 @@ import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminu
 import { MedplumConfigError, MedplumModule, type MedplumModuleOptions } from 'nestjs-medplum';
 import { MedplumHealthIndicator, MedplumHealthModule } from 'nestjs-medplum/terminus';
 
-/** Stands for Medplum: knows one membership, that of a project admin. */
+/** Stands in for Medplum: has one membership, of a project admin. */
 const server = createServer((_request, response) => {
   response.setHeader('content-type', 'application/fhir+json');
   const resource = { resourceType: 'ProjectMembership', id: 'm1', admin: true };

@@ -1,4 +1,4 @@
-/** A test as somebody else writes it, with the optional peers of `nestjs-medplum/testing`; see consumer.ts. */
+/** A test with the optional peers of `nestjs-medplum/testing`; see consumer.ts. */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
