@@ -41,6 +41,13 @@ export interface MedplumModuleOptions {
   readonly allowEmptyClear?: boolean;
   /** For a client that exists to act as one membership. Used where neither the call nor a scope names anybody. */
   readonly defaultOnBehalfOf?: OnBehalfOfInput;
+  /**
+   * What becomes of a call made under a user's scope that has ended: its function has settled and, for a handler, the
+   * HTTP response is closed. AsyncLocalStorage is sticky, so work that outlives a scope, such as a connection first opened
+   * inside it, would act as that user. Default `refuse`: `OnBehalfOfRequiredError`, nothing is sent. `warn` logs once a
+   * minute, `allow` says nothing. Its events say `afterScope`. Scopes with the client's own rights always refuse.
+   */
+  readonly lateCalls?: 'refuse' | 'warn' | 'allow';
   /** What a bare `@OnBehalfOf()` uses. */
   readonly resolveOnBehalfOf?: OnBehalfOfSource;
   /** Whether somebody is logged in: a source that names nobody answers 403 then, else 401. Default: `request.user` is there. */

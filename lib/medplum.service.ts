@@ -33,6 +33,7 @@ import type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from '
 import { resourceArray, search, searchTypes, type SplitBundle, splitBundle } from './fhir/search';
 import type { SearchQuery } from './fhir/search-query';
 import * as versions from './fhir/versions';
+import { CallScope } from './on-behalf-of/call-scope';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-behalf-of.reference';
 
@@ -124,9 +125,10 @@ export class MedplumService {
    */
   bind<A extends readonly unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
     const { scope: ambient } = this.#calls.identity;
-    const scope = this.#calls.identity.capture();
+    const { identity, inbound } = this.#calls.identity.capture();
     return function (this: unknown, ...args: A): R {
-      return ambient.run(scope, () => Reflect.apply(fn, this, args));
+      // A scope for each use: what an earlier use left behind stays ended.
+      return ambient.run(new CallScope(identity, inbound), () => Reflect.apply(fn, this, args));
     };
   }
 

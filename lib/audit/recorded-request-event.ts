@@ -37,6 +37,7 @@ export interface RequestFacts {
   readonly onBehalfOf: string | undefined;
   readonly identitySource: RequestEvent['identitySource'] | undefined;
   readonly reason?: string | undefined;
+  readonly afterScope?: boolean | undefined;
   /** `Date.now()` when the call began. */
   readonly startedAt: number;
   readonly durationMs: number;
@@ -73,6 +74,7 @@ export class RecordedRequestEvent implements RequestEvent {
   readonly outcome: RequestOutcome;
   readonly effect: MedplumEffect;
   readonly identitySource?: RequestEvent['identitySource'];
+  readonly afterScope?: boolean;
   readonly durationMs: number;
   readonly attempts: readonly RequestAttempt[];
   readonly status?: number;
@@ -102,6 +104,7 @@ export class RecordedRequestEvent implements RequestEvent {
     this.outcome = outcomeOf(facts);
     this.effect = facts.effect;
     this.identitySource = facts.identitySource;
+    this.afterScope = facts.afterScope;
     this.durationMs = facts.durationMs;
     this.attempts = Object.freeze(facts.attempts);
     this.status = facts.status;

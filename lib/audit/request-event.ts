@@ -71,6 +71,8 @@ export interface RequestEvent {
   readonly onBehalfOf: string | undefined;
   /** Why that identity, or none, was used. `undefined` when the call was refused because nobody usable was named. */
   readonly identitySource?: 'call' | 'scope' | 'default' | 'cleared' | 'client-application' | 'lenient';
+  /** `true` when the identity came from a scope that had already ended (option `lateCalls`); absent otherwise. */
+  readonly afterScope?: boolean;
   /** Why the call was made as the client itself, in the words of the code that asked for it: not for logs. */
   readonly reason: string | undefined;
   /** When the call was made, by the wall clock. */

@@ -12,7 +12,8 @@ import type { MedplumConnection } from './connection';
 import { checkRequestOptions, type MedplumRequestOptions } from './request.options';
 
 /** @internal Says who a call acts as, and which inbound request it serves. */
-export type CallIdentitySource = Pick<IdentityResolver, 'pin'> & Partial<Pick<IdentityResolver, 'inbound'>>;
+export type CallIdentitySource = Pick<IdentityResolver, 'pin'> &
+  Partial<Pick<IdentityResolver, 'inbound' | 'isAfterScope'>>;
 
 /** @internal How a method uses its options. */
 export interface OptionUse {
@@ -31,6 +32,8 @@ export class CallContext {
   /** The HTTP request that the caller serves. */
   readonly inbound: InboundRequest | undefined;
   readonly audited: AuditedCall;
+  /** Its identity would come, or comes, from a scope that has ended. */
+  readonly afterScope: boolean;
   /** Why no request of the method is sent. */
   readonly refusal: unknown;
   #identity: Identity | undefined;
@@ -50,6 +53,7 @@ export class CallContext {
     this.inbound = identity.inbound;
     this.#wholeSince = use.timeout === 'whole' ? performance.now() : undefined;
     this.audited = connection.trail.capture();
+    this.afterScope = identity.isAfterScope === true && !('onBehalfOf' in Object(options));
     try {
       checkRequestOptions(options, use.further);
       this.options = { ...options };

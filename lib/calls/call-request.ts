@@ -237,6 +237,7 @@ export class CallRequest {
       onBehalfOf,
       identitySource,
       reason: identity?.reason,
+      afterScope: this.#context.afterScope || undefined,
       startedAt: this.#startedAt,
       durationMs: performance.now() - this.#start,
       attempts: this.#attempts,

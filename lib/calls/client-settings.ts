@@ -6,6 +6,7 @@ import type { ClientSecret } from '../http/client-secret';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import type { MedplumPoolOptions } from '../http/pool';
 import type { MedplumRetryOptions } from '../http/retry.options';
+import type { LateCalls } from '../on-behalf-of/identity-resolver';
 import type { OnBehalfOfReference } from '../on-behalf-of/on-behalf-of.reference';
 import type { OnBehalfOfSource } from '../on-behalf-of/on-behalf-of.source';
 import type { MedplumBeforeRequest } from './before-request';
@@ -19,6 +20,7 @@ export interface ClientSettings {
   readonly requireOnBehalfOf: boolean;
   readonly allowEmptyClear: boolean;
   readonly defaultOnBehalfOf: OnBehalfOfReference | undefined;
+  readonly lateCalls: LateCalls;
   readonly resolveOnBehalfOf: OnBehalfOfSource | undefined;
   readonly isAuthenticated: (context: ExecutionContext) => boolean;
   readonly extended: boolean;

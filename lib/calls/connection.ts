@@ -23,6 +23,9 @@ import { MembershipCheck, type MembershipLookup } from './membership-check';
 /** How long aborted calls may take to settle, in ms: a few turns of the event loop. */
 const SETTLE_TIMEOUT = 1_000;
 
+/** How long the log is silent about late calls after it has warned, in ms. */
+const LATE_WARNING_INTERVAL = 60_000;
+
 /** @internal What one configured client holds open: pool, credentials, audit trail and the calls under way. */
 export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   /** Vets identities before they are used, if the client is configured to. */
@@ -39,6 +42,7 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   readonly #signed: SignedTransport;
   readonly #ownPool: Pool | undefined;
   #hasWarnedOfLenience = false;
+  #nextLateWarning = 0;
 
   /** @param lookUp asks the server for memberships, with calls on this connection. */
   constructor(
@@ -96,12 +100,25 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
     return this.trail.flushTimeout;
   }
 
-  /** Warns once that calls without an identity are let through. */
+  /** Warns of identities that the options let through. */
   sending(identity: Identity): void {
+    if (identity.afterScope && this.#settings.lateCalls === 'warn') {
+      this.#warnOfLateCall();
+    }
     if (identity.source === 'lenient' && !this.#hasWarnedOfLenience) {
       this.#hasWarnedOfLenience = true;
       this.#logger.warn(
         `A call of the client "${this.name}" has no identity and runs with the rights of a project admin, because requireOnBehalfOf is false. Set it to true to refuse such calls. This is logged once.`,
+      );
+    }
+  }
+
+  #warnOfLateCall(): void {
+    const now = performance.now();
+    if (now >= this.#nextLateWarning) {
+      this.#nextLateWarning = now + LATE_WARNING_INTERVAL;
+      this.#logger.warn(
+        `A call of the client "${this.name}" was made under a scope that has ended, and acts as the user of that scope (lateCalls: 'warn'). Await the work inside the scope, or use bind(). This is logged at most once a minute.`,
       );
     }
   }

@@ -82,6 +82,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   requireOnBehalfOf: aBoolean,
   allowEmptyClear: aBoolean,
   defaultOnBehalfOf: () => undefined,
+  lateCalls: is("'refuse', 'warn' or 'allow'", (value) => ['refuse', 'warn', 'allow'].includes(value as string)),
   resolveOnBehalfOf: is('a reference, a function or a resolver class', (value) => isText(value) || isFunction(value)),
   isAuthenticated: is('a function', isFunction),
   extended: aBoolean,

@@ -72,6 +72,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     requireOnBehalfOf: options.requireOnBehalfOf ?? true,
     allowEmptyClear: options.allowEmptyClear ?? true,
     defaultOnBehalfOf,
+    lateCalls: options.lateCalls ?? 'refuse',
     resolveOnBehalfOf: options.resolveOnBehalfOf,
     isAuthenticated: options.isAuthenticated ?? loggedIn,
     extended: options.extended ?? true,

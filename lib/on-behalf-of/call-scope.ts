@@ -2,11 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { ClsService, type ClsStore } from 'nestjs-cls';
 import type { Identity } from './identity';
 import type { InboundRequest } from './inbound-request';
-import { type Enter, keepScope } from './keep-scope';
+import { keepScope } from './keep-scope';
 
 /**
  * What the calls made within a scope share: the identity they act as, and the HTTP request they serve. Both are captured
  * together when the scope is made, and stay together wherever the scope is entered again.
+ *
+ * AsyncLocalStorage is sticky: a connection, a timer or a subscription that is first opened inside a scope keeps it for
+ * ever. That is why a scope has an end.
  *
  * Node keeps the store on each promise, timer and socket that is created inside the scope, as a property that `inspect`
  * shows. That is why its contents stand behind getters.
@@ -15,10 +18,15 @@ export class CallScope implements ClsStore {
   [key: symbol]: unknown;
   readonly #identity: Identity;
   readonly #inbound: InboundRequest | undefined;
+  readonly #lastsForResponse: boolean;
+  /** What keeps the scope open: its function, and whatever lazy value that returned. */
+  #holds = 0;
 
-  constructor(identity: Identity, inbound: InboundRequest | undefined) {
+  /** @param lastsForResponse the scope is that of a handler: it also lasts until the response of `inbound` is closed. */
+  constructor(identity: Identity, inbound: InboundRequest | undefined, lastsForResponse = false) {
     this.#identity = identity;
     this.#inbound = inbound;
+    this.#lastsForResponse = lastsForResponse;
   }
 
   get identity(): Identity {
@@ -27,6 +35,20 @@ export class CallScope implements ClsStore {
 
   get inbound(): InboundRequest | undefined {
     return this.#inbound;
+  }
+
+  /** Whether everything that the scope was opened for is over. */
+  get isEnded(): boolean {
+    return this.#holds === 0 && !(this.#lastsForResponse && this.#inbound?.isOpen);
+  }
+
+  /** Keeps the scope open until {@link CallScope.release} is called as often. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  release(): void {
+    this.#holds--;
   }
 }
 
@@ -43,15 +65,26 @@ export class AmbientScope {
   }
 
   /**
-   * Calls `fn` inside `scope`, which lasts for everything that `fn` starts. When `fn` returns an Observable, a stream or
-   * an AsyncIterable, it is subscribed to, read or pulled inside the scope too, wherever that happens.
+   * Calls `fn` inside `scope`, which lasts until `fn` has settled. When `fn` returns something lazy, that is subscribed
+   * to, read or pulled inside the scope too, wherever that happens, and the scope lasts until it is done.
+   *
+   * @throws OnBehalfOfRequiredError when `fn` returns something lazy that cannot be tied to the scope.
    */
   run<T>(scope: CallScope, fn: () => T): T {
-    const enter: Enter = (callback) => this.enter(scope, callback);
-    return keepScope(enter(fn), enter);
+    scope.hold();
+    try {
+      return keepScope(this.enter(scope, fn), {
+        enter: (callback) => this.enter(scope, callback),
+        hold: () => scope.hold(),
+        release: () => scope.release(),
+      });
+    } catch (error) {
+      scope.release();
+      throw error;
+    }
   }
 
-  /** Calls `fn` inside `scope` and returns its result as it is. The caller takes care of lazy results. */
+  /** Calls `fn` inside `scope` and returns its result as it is. The caller takes care of lazy results and of the end. */
   enter<T>(scope: CallScope, fn: () => T): T {
     return this.#cls.runWith(scope, fn);
   }

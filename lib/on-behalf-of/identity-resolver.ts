@@ -10,7 +10,12 @@ export interface IdentityRules {
   readonly requireOnBehalfOf: boolean;
   readonly allowEmptyClear: boolean;
   readonly defaultOnBehalfOf: OnBehalfOfReference | undefined;
+  /** What becomes of a call made under a scope that has ended. The client's own rights are refused then in any case. */
+  readonly lateCalls: LateCalls;
 }
+
+/** What becomes of calls made under a scope that has ended. */
+export type LateCalls = 'refuse' | 'warn' | 'allow';
 
 /** What a call may say about its identity. Only an absent key means "not said". */
 export interface CallIdentity {
@@ -55,9 +60,18 @@ export class IdentityResolver {
     return this.#run(clientApplicationIdentity(options.reason), fn);
   }
 
-  /** The identity that a call without an option of its own would use here. */
+  /** The identity that a call without an option of its own would use here; `undefined` when it would be refused. */
   get ambient(): Identity | undefined {
-    return this.scope.current?.identity ?? this.#default;
+    const { current } = this.scope;
+    if (current) {
+      return this.#refuses(current) ? undefined : current.identity;
+    }
+    return this.#default;
+  }
+
+  /** Whether the scope around the caller has ended. */
+  get isAfterScope(): boolean {
+    return this.scope.current?.isEnded === true;
   }
 
   /** The HTTP request that the decorated handler around the caller serves, if there is one. */
@@ -75,7 +89,8 @@ export class IdentityResolver {
     if ('onBehalfOf' in call) {
       return this.#fromCall(call.onBehalfOf);
     }
-    const identity = this.ambient;
+    const { current } = this.scope;
+    const identity = current ? this.#ofScope(current) : this.#default;
     if (identity) {
       return identity;
     }
@@ -89,18 +104,35 @@ export class IdentityResolver {
     );
   }
 
-  /** The scope around the caller, to be entered again later. */
-  capture(): CallScope {
+  /** What the scope around the caller shares, for a scope to be opened later. */
+  capture(): Pick<CallScope, 'identity' | 'inbound'> {
     const { current } = this.scope;
-    if (current) {
-      return current;
-    }
-    if (this.#default) {
-      return new CallScope(this.#default, undefined);
+    const identity = current ? this.#ofScope(current) : this.#default;
+    if (identity) {
+      return { identity, inbound: current?.inbound };
     }
     throw new OnBehalfOfRequiredError(
       'bind() keeps the identity of the place where it is called, and there is none here. Call it inside a handler with @OnBehalfOf(), or inside onBehalfOf().',
     );
+  }
+
+  /** @throws OnBehalfOfRequiredError when the scope has ended and late calls are refused. */
+  #ofScope(scope: CallScope): Identity {
+    if (!scope.isEnded) {
+      return scope.identity;
+    }
+    if (this.#refuses(scope)) {
+      throw new OnBehalfOfRequiredError(
+        'The scope that this call to Medplum runs in has ended: its function has settled, and the response of its request is closed. Nothing was sent. ' +
+          'Await the work inside the function. For a callback that runs later, use bind(), pass { onBehalfOf }, or decorate the method with @RunOnBehalfOf(). ' +
+          'A connection, timer or subscription that was first opened inside a scope keeps that scope: open what is shared outside.',
+      );
+    }
+    return Object.freeze({ ...scope.identity, afterScope: true });
+  }
+
+  #refuses(scope: CallScope): boolean {
+    return scope.isEnded && (scope.identity.onBehalfOf === undefined || this.#rules.lateCalls === 'refuse');
   }
 
   #run<T>(identity: Identity, fn: () => T): T {

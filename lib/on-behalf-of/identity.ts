@@ -10,6 +10,8 @@ export interface Identity {
   readonly onBehalfOf: OnBehalfOfReference | undefined;
   /** Why the call is made as the client itself, in the words of who asked for it. */
   readonly reason?: string | undefined;
+  /** The scope that it comes from had ended when the call was made. */
+  readonly afterScope?: true;
 }
 
 /** The identity of a block that is run as the client itself. */

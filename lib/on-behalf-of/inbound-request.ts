@@ -37,6 +37,12 @@ export class InboundRequest {
     return (this.#trace ??= traceHeadersOf(this.#request.headers ?? {}));
   }
 
+  /** Whether the response can still be written. */
+  get isOpen(): boolean {
+    const response = this.#response?.raw ?? this.#response;
+    return response !== undefined && response.destroyed !== true;
+  }
+
   /** Aborted when the client of the request went away before it was answered. */
   get disconnect(): AbortSignal {
     return (this.#disconnect ??= disconnectSignal(this.#response?.raw ?? this.#response));

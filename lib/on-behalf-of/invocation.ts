@@ -27,6 +27,11 @@ export interface HandlerPlan {
   runsWhenLast: number | undefined;
 }
 
+/** The scopes of one run of the handler. */
+export interface InvocationScopes {
+  readonly areAround: boolean;
+}
+
 const INVOCATION = Symbol('nestjs-medplum:invocation');
 
 interface Carrier {
@@ -40,7 +45,7 @@ interface Carrier {
 export class Invocation {
   readonly #plan: HandlerPlan;
   #guardRuns = 0;
-  #opened = false;
+  #scopes: InvocationScopes | undefined;
   #resolution: Resolution | undefined;
 
   constructor(plan: HandlerPlan) {
@@ -57,11 +62,14 @@ export class Invocation {
     return ++this.#guardRuns;
   }
 
-  /** Whether the scopes are still to be opened: by the first interceptor that asks. */
-  open(): boolean {
-    const first = !this.#opened;
-    this.#opened = true;
-    return first;
+  /** Whether the caller is inside the scopes of this invocation already. */
+  get isInside(): boolean {
+    return this.#scopes?.areAround === true;
+  }
+
+  /** Keeps the scopes that were opened last: an outer interceptor may run the handler several times. */
+  opened(scopes: InvocationScopes): void {
+    this.#scopes = scopes;
   }
 
   /** What `resolve` gives, which is asked once: the guard and the interceptor share it. */

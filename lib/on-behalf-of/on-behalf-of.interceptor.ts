@@ -8,9 +8,9 @@ import {
 import { ModuleRef } from '@nestjs/core';
 import { map, Observable } from 'rxjs';
 import { findProvider } from './find-provider';
-import { CallScope } from './call-scope';
-import { type InboundRequest, inboundRequestOf } from './inbound-request';
-import { type Enter, keepScope } from './keep-scope';
+import { HandlerScopes } from './handler-scopes';
+import { inboundRequestOf } from './inbound-request';
+import { keepScope } from './keep-scope';
 import type { ResolvedIdentity } from './invocation';
 import { OnBehalfOfInvocations } from './on-behalf-of.invocations';
 
@@ -36,30 +36,36 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> | Promise<Observable<unknown>> {
     const invocations = (this.#invocations ??= findProvider(this.#moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
-    if (!invocation?.open()) {
+    // Guard and interceptor may stand on the class and on the handler. An outer interceptor may run the handler again.
+    if (!invocation || invocation.isInside) {
       return next.handle();
     }
     if (context.getType() === 'http') {
       forbidCaching(context.getArgByIndex<Reply>(1));
     }
     const inbound = inboundRequestOf(context);
+    const open = (resolved: readonly ResolvedIdentity[]): Observable<unknown> => {
+      const scopes = new HandlerScopes(resolved, inbound);
+      invocation.opened(scopes);
+      return handleInside(scopes, next);
+    };
     const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
-    return resolution instanceof Promise
-      ? resolution.then((resolved) => handleInside(enterAll(resolved, inbound), next))
-      : handleInside(enterAll(resolution, inbound), next);
+    return resolution instanceof Promise ? resolution.then(open) : open(resolution);
   }
 }
 
 /** The handler inside the scopes, and what is lazy in its answers as well. */
-function handleInside(enter: Enter, next: CallHandler): Observable<unknown> {
-  return new Observable((subscriber) =>
-    enter(() =>
+function handleInside(scopes: HandlerScopes, next: CallHandler): Observable<unknown> {
+  return new Observable((subscriber) => {
+    scopes.hold();
+    subscriber.add(() => scopes.release());
+    scopes.enter(() =>
       next
         .handle()
-        .pipe(map((value: unknown) => keepScopeOfAnswer(value, enter)))
+        .pipe(map((value: unknown) => keepScopeOfAnswer(value, scopes)))
         .subscribe(subscriber),
-    ),
-  );
+    );
+  });
 }
 
 /** Caches key by URL, and the answer is the chart of one user. What the handler sets afterwards wins. */
@@ -69,30 +75,11 @@ function forbidCaching(reply: Reply): void {
   }
 }
 
-function enterAll(identities: readonly ResolvedIdentity[], inbound: InboundRequest | undefined): Enter {
-  const [only, ...others] = identities;
-  if (only && others.length === 0) {
-    const { scope: ambient } = only.client.identity;
-    const scope = new CallScope(only.identity, inbound);
-    return (callback) => ambient.enter(scope, callback);
-  }
-  const scopes = identities.map(({ client, identity }) => ({
-    ambient: client.identity.scope,
-    scope: new CallScope(identity, inbound),
-  }));
-  return (callback) =>
-    scopes.reduceRight<typeof callback>(
-      (inner, { ambient, scope }) =>
-        () =>
-          ambient.enter(scope, inner),
-      callback,
-    )();
-}
-
-function keepScopeOfAnswer(value: unknown, enter: Enter): unknown {
+function keepScopeOfAnswer(value: unknown, scopes: HandlerScopes): unknown {
+  scopes.hold();
   if (value instanceof StreamableFile) {
-    keepScope(value.getStream(), enter);
+    keepScope(value.getStream(), scopes);
     return value;
   }
-  return keepScope(value, enter);
+  return keepScope(value, scopes);
 }

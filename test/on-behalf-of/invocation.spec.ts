@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import type { ExecutionContext } from '@nestjs/common';
 import { DEFAULT_CLIENT } from '../../lib/on-behalf-of/on-behalf-of.registry';
+import { HandlerScopes } from '../../lib/on-behalf-of/handler-scopes';
 import { scopeIdentity } from '../../lib/on-behalf-of/identity';
 import { IdentityResolver } from '../../lib/on-behalf-of/identity-resolver';
 import { type HandlerPlan, invocationOf } from '../../lib/on-behalf-of/invocation';
@@ -15,7 +16,13 @@ function contextOf(type: string, args: unknown[]): ExecutionContext {
 }
 
 function resolved() {
-  const rules = { clientId: 'c', requireOnBehalfOf: true, allowEmptyClear: true, defaultOnBehalfOf: undefined };
+  const rules = {
+    clientId: 'c',
+    requireOnBehalfOf: true,
+    allowEmptyClear: true,
+    defaultOnBehalfOf: undefined,
+    lateCalls: 'refuse' as const,
+  };
   const client = {
     name: DEFAULT_CLIENT,
     identity: new IdentityResolver(rules),
@@ -52,10 +59,17 @@ describe('The invocation of a handler', () => {
     expect(Reflect.ownKeys(socket)).toEqual([]);
   });
 
-  it('opens its scopes once, and resolves once', () => {
+  it('resolves once, and knows whether its scopes are open around the caller', () => {
     const invocation = invocationOf(contextOf('http', [{}]), plan);
     const resolve = jest.fn(resolved);
-    expect([invocation.open(), invocation.open()]).toEqual([true, false]);
+    expect(invocation.isInside).toBe(false);
+    const scopes = new HandlerScopes(resolved(), undefined);
+    invocation.opened(scopes);
+    expect([invocation.isInside, scopes.enter(() => invocation.isInside), invocation.isInside]).toEqual([
+      false,
+      true,
+      false,
+    ]);
     expect(invocation.resolveOnce(resolve)).toBe(invocation.resolveOnce(resolve));
     expect(resolve).toHaveBeenCalledTimes(1);
   });
