@@ -1,15 +1,13 @@
-/** Packages that ship only ES modules. Jest cannot require() them below Node 24.9, so it transforms them. */
-const esmOnly = ['@nestjs', 'file-type', 'load-esm', 'strtok3', 'token-types', 'uint8array-extras'];
-
 /** @type {import('jest').Config} */
 module.exports = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/jest/process-realm.environment.cjs',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts', '**/*.e2e-spec.ts'],
   globals: { NEST_MAJOR: 12 },
   // In ms. Long enough for a busy machine: no test takes that long unless it hangs.
   testTimeout: 20_000,
-  setupFiles: ['<rootDir>/jest.setup.cjs'],
+  // By default Jest leaves one core idle, which is half of a small machine.
+  maxWorkers: '100%',
   moduleNameMapper: {
     '^nestjs-medplum$': '<rootDir>/lib/index.ts',
     '^nestjs-medplum/testing$': '<rootDir>/lib/testing/index.ts',
@@ -19,6 +17,7 @@ module.exports = {
   coverageProvider: 'v8',
   coverageThreshold: { global: { statements: 90, branches: 80, functions: 90, lines: 90 } },
   transform: {
+    '/node_modules/.+\\.[cm]?js$': '<rootDir>/test/jest/native-packages.transformer.cjs',
     '^.+\\.(ts|js|mjs)$': [
       '@swc/jest',
       {
@@ -34,5 +33,6 @@ module.exports = {
       },
     ],
   },
-  transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
+  // Jest loads its own parts with these transforms, too.
+  transformIgnorePatterns: ['/node_modules/(@jest/|jest-)'],
 };

@@ -17,7 +17,7 @@ import {
 } from 'rxjs';
 import { MedplumAudit, type RequestEvent } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { troubleIn } from '../support/real-process';
+import { troubleIn } from '../support/trouble';
 
 let app: MedplumApp;
 let warn: jest.SpyInstance;

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { Cancelled, Deadline } from '../../lib/http/deadline';
-import { troubleIn } from '../support/real-process';
+import { troubleIn } from '../support/trouble';
 
 /** Longer than any test runs. */
 const LONG = 600_000;

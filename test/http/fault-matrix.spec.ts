@@ -15,7 +15,6 @@ import {
 } from 'nestjs-medplum';
 import { attemptsOf, CALL_NAMES, type Fault, type ObservedRow, playFault } from '../support/fault-matrix';
 import { asMarkdown, asText, summary } from '../support/fault-table';
-import { realProcess } from '../support/real-process';
 import { BROKEN_CONNECTIONS } from './faults/broken-connections';
 import { FAILURES } from './faults/failures';
 import { SHUTDOWN } from './faults/shutdown';
@@ -62,8 +61,10 @@ afterAll(() => {
   const reports = join(__dirname, '../../reports');
   mkdirSync(reports, { recursive: true });
   writeFileSync(join(reports, 'fault-matrix.md'), asMarkdown(rows));
-  // Not through console: Jest would put a stack trace below it.
-  realProcess.stdout.write(`\nThe fault matrix, as it was observed\n${asText(rows)}`);
+  if (process.env['FAULT_MATRIX'] === 'print') {
+    // Not through console: Jest would put a stack trace below it.
+    process.stdout.write(`\nThe fault matrix, as it was observed\n${asText(rows)}`);
+  }
 });
 
 describe.each(faults)('$name', (fault) => {

@@ -16,7 +16,6 @@ import { failureOf } from '../support/failure-of';
 import { captureLog } from '../support/captured-log';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { MemorySink } from '../support/memory-sink';
-import { realProcess } from '../support/real-process';
 import { FAULTS, hanging } from '../support/wire-faults';
 import { type WireHandler, WireServer } from '../support/wire-server';
 
@@ -29,7 +28,7 @@ const read = (more = {}) => app.medplum.readResource('Patient', '1', { ...option
 const create = () => app.medplum.createResource({ resourceType: 'Patient' }, options);
 
 /** Timers of this process that are running. */
-const timers = (): number => realProcess.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 
 describe('The retry settings of a call', () => {
   it('win over those of the client, one by one', async () => {

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { MedplumModuleOptions } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { troubleIn } from '../support/real-process';
+import { troubleIn } from '../support/trouble';
 import { FAULTS } from '../support/wire-faults';
 import type { WireHandler } from '../support/wire-server';
 

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { MedplumAbortError, MedplumTimeoutError } from 'nestjs-medplum';
 import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { troubleIn } from '../support/real-process';
+import { troubleIn } from '../support/trouble';
 import { FAULTS, hanging } from '../support/wire-faults';
 
 const OK = { body: { resourceType: 'Patient', id: '1' } };

@@ -10,7 +10,7 @@ import {
 import { closeAll } from '../support/close-all';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
-import { troubleIn } from '../support/real-process';
+import { troubleIn } from '../support/trouble';
 import { WireServer } from '../support/wire-server';
 
 const TEXT = { contentType: 'text/plain' };

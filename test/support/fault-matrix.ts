@@ -10,7 +10,7 @@ import {
 } from 'nestjs-medplum';
 import { closeAll } from './close-all';
 import { type MedplumApp, startMedplumApp } from './medplum-app';
-import { realProcess, troubleIn } from './real-process';
+import { troubleIn } from './trouble';
 import { type WireHandler, type WireRequest, WireServer } from './wire-server';
 
 const PATIENT: Patient = {
@@ -174,7 +174,7 @@ async function playCell(fault: Fault, name: CallName, options: Partial<MedplumMo
 /** The resources that keep the process alive, counted by kind. */
 function resources(): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const type of realProcess.getActiveResourcesInfo()) {
+  for (const type of process.getActiveResourcesInfo()) {
     counts.set(type, (counts.get(type) ?? 0) + 1);
   }
   return counts;

@@ -1,15 +1,10 @@
-import { runInThisContext } from 'node:vm';
-
-/** Node's real `process`. Jest gives tests a copy, which emits neither warnings nor rejections. */
-export const realProcess = runInThisContext('process') as NodeJS.Process;
-
 /** Runs `work` and returns the warnings, unhandled rejections and uncaught exceptions during and just after it. */
 export async function troubleIn(work: () => Promise<unknown>): Promise<string[]> {
   const trouble: string[] = [];
   const note = (what: unknown) => void trouble.push(String(what));
   const events = ['uncaughtException', 'unhandledRejection', 'warning'];
   for (const event of events) {
-    realProcess.on(event, note);
+    process.on(event, note);
   }
   try {
     await work();
@@ -17,7 +12,7 @@ export async function troubleIn(work: () => Promise<unknown>): Promise<string[]>
     await new Promise((resolve) => setTimeout(resolve, 5));
   } finally {
     for (const event of events) {
-      realProcess.off(event, note);
+      process.off(event, note);
     }
   }
   return trouble;
