@@ -1,14 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import {
   accessEntry,
+  MedplumAbortError,
+  type MedplumAccessOptions,
   MedplumBadRequestError,
   MedplumConflictError,
+  MedplumConnectionError,
+  type MedplumError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
   type MedplumService,
+  MedplumTimeoutError,
 } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
+import { until } from '../support/memory-sink';
 import { outcome } from '../support/wire-server';
 
 describe('On a Medplum server', () => {
@@ -133,6 +140,46 @@ describe('A change of access', () => {
       MedplumPreconditionFailedError,
     );
     expect(puts().map(({ headers }) => headers['if-match'])).toEqual(['W/"v1"', 'W/"v1"', 'W/"v1"']);
+  });
+
+  describe('that waits before it is applied again', () => {
+    beforeEach(() => {
+      // The wait is random; this makes it 10 s, longer than a test may take.
+      jest.spyOn(Math, 'random').mockReturnValue(200);
+      app.wire.handler = ({ method }) =>
+        method === 'PUT' ? { status: 412, body: outcome('precondition-failed', 'processing', 'x') } : stored({});
+    });
+    afterEach(() => jest.restoreAllMocks());
+
+    /** Starts the change, and resolves when its first attempt has been refused. */
+    async function contended(options: MedplumAccessOptions): Promise<{ readonly ended: Promise<MedplumError> }> {
+      const ended = failureOf(medplum.memberships.addAccess('m1', entry, ['a1'], options));
+      await until(() => app.events.length === 2);
+      return { ended };
+    }
+
+    it('ends with its signal', async () => {
+      const controller = new AbortController();
+      const { ended } = await contended({ signal: controller.signal });
+      controller.abort();
+      expect(await ended).toBeInstanceOf(MedplumAbortError);
+      expect(puts()).toHaveLength(1);
+    });
+
+    it('ends with its timeout, which limits the waits and all requests together', async () => {
+      const { ended } = await contended({ timeout: 500 });
+      expect(await ended).toBeInstanceOf(MedplumTimeoutError);
+      expect((await ended).message).toBe('Retrying the change of access did not end within the timeout of 500 ms.');
+      expect(puts()).toHaveLength(1);
+    });
+
+    it('ends when the app shuts down', async () => {
+      const { ended } = await contended({});
+      await app.module.close();
+      expect(await ended).toBeInstanceOf(MedplumConnectionError);
+      expect(await ended).toMatchObject({ cause: { code: 'SHUTDOWN' } });
+      expect(puts()).toHaveLength(1);
+    });
   });
 
   it('is refused if the server sends no version', async () => {
