@@ -1,15 +1,14 @@
 import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import { brotliDecompress, gunzip } from 'node:zlib';
 
 /** An answer has more bytes than the client reads. */
 export class TooLarge extends Error {}
 
-const DECODERS: Readonly<Record<string, typeof gunzip>> = {
-  gzip: gunzip,
-  'x-gzip': gunzip,
-  deflate: inflate,
-  br: brotliDecompress,
-};
+/** The encodings that the client requests (`Accept-Encoding: gzip, br`). */
+const DECODERS: ReadonlyMap<string, typeof gunzip> = new Map([
+  ['gzip', gunzip],
+  ['br', brotliDecompress],
+]);
 
 /** A body whose bytes are not what its header says. */
 class EncodingError extends Error {
@@ -38,7 +37,7 @@ export function bodyText(
 }
 
 async function unpacked(body: Buffer, encoding: string, maxBytes: number): Promise<string> {
-  const decode = Object.hasOwn(DECODERS, encoding.toLowerCase()) ? DECODERS[encoding.toLowerCase()] : undefined;
+  const decode = DECODERS.get(encoding.toLowerCase());
   if (!decode) {
     throw new EncodingError('An unknown content encoding');
   }

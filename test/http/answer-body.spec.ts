@@ -44,9 +44,8 @@ const create = () => app.medplum.createResource({ resourceType: 'Patient' }, { o
 describe.each(WAYS)('An answer through %s', (_name, options) => {
   it.each([
     ['gzip', gzipSync(TEXT)],
-    ['x-gzip', gzipSync(TEXT)],
+    ['GZip', gzipSync(TEXT)],
     ['br', brotliCompressSync(TEXT)],
-    ['deflate', deflateSync(TEXT)],
     ['identity', Buffer.from(TEXT)],
   ])('is unpacked: %s', async (encoding, body) => {
     app = await startMedplumApp(options(), { handler: bytes(body, { 'content-encoding': encoding }) });
@@ -75,6 +74,8 @@ describe.each(WAYS)('An answer through %s', (_name, options) => {
     ['no gzip at all', 'gzip', TEXT],
     ['cut off', 'gzip', gzipSync(TEXT).subarray(0, 40)],
     ['an encoding that nobody knows', 'zstd-of-tomorrow', TEXT],
+    ['an encoding that was not requested', 'deflate', deflateSync(TEXT)],
+    ['another name of an encoding', 'x-gzip', gzipSync(TEXT)],
     ['a name from the prototype', 'constructor', TEXT],
   ])('that cannot be unpacked is an error with its status: %s', async (_what, encoding, body) => {
     app = await startMedplumApp(
