@@ -17,10 +17,9 @@ import {
 } from '../fhir/jobs';
 import { retryAfter } from '../http/retry-after';
 import type { MedplumRequestOptions } from '../calls/request.options';
-import type { Call } from '../calls/call';
+import type { Call, ClientCalls } from '../calls/call';
 import { downloadOf, type MedplumDownload } from './binaries';
 import type { MedplumDownloadOptions, MedplumPollOptions } from './client.options';
-import type { ClientCalls } from '../calls/client-calls';
 
 const POLL = { further: ['maxWait', 'interval'] };
 const LONGEST_INTERVAL = 30_000;

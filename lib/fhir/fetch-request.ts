@@ -80,7 +80,7 @@ export function fetchRequest(address: unknown, method: unknown, body: unknown, b
     query,
     headers: {},
     ...bodyOf(body),
-    answer: 'stream',
+    responseKind: 'stream',
     notModified: true,
     repeatability: name === 'GET' ? 'safe' : 'unsafe',
   };

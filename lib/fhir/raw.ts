@@ -1,7 +1,7 @@
 import type { Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { type BaseUrl, pathWithin } from '../shared/base-url';
-import { isResourceType } from '../shared/resource-type';
+import { isResourceType } from '../shared/fhir-id';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { json, wipesAccounts } from './interactions';
 
@@ -86,7 +86,7 @@ export function raw(method: RawMethod, address: unknown, body: unknown, base: Ba
       ...(body === undefined || isPlain ? {} : { 'content-type': type }),
     },
     ...(body === undefined ? {} : { body: isPlain ? body : json(body, 'body') }),
-    answer: 'any',
+    responseKind: 'any',
     repeatability: method === 'GET' ? 'safe' : 'unsafe',
     ...(wipes ? { extended: false } : {}),
   };

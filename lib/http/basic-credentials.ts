@@ -1,5 +1,4 @@
-import { askForSecret, type ClientSecret } from './client-secret';
-import type { Credentials } from './credentials';
+import { type ClientSecret, type Credentials, readSecret } from './credentials';
 
 /**
  * HTTP Basic credentials of the ClientApplication (RFC 7617), which Medplum recommends for on-behalf-of.
@@ -41,7 +40,7 @@ export class BasicCredentials implements Credentials {
   }
 
   async #ask(): Promise<string> {
-    this.#value = this.#encode(await askForSecret(this.#secret));
+    this.#value = this.#encode(await readSecret(this.#secret));
     return this.#value;
   }
 

@@ -1,9 +1,9 @@
-import { bodyText, TooLarge } from './answer-body';
+import { bodyText, TooLarge } from './response-body';
 import { Cancelled, type Deadline } from './deadline';
 import type { MedplumDispatcher, MedplumDispatcherResponse } from './medplum-dispatcher';
 import { codeOf } from './pool-wire';
 import { neverSent } from './transport-failure';
-import { type Wire, type WireAnswer, WireFailure, type WireRequest } from './wire';
+import { type Wire, type WireResponse, WireFailure, type WireRequest } from './wire';
 
 /** How a dispatcher is asked. */
 export interface DispatcherWireOptions {
@@ -29,7 +29,7 @@ export class DispatcherWire implements Wire {
     this.#options = options;
   }
 
-  async exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure> {
+  async exchange(request: WireRequest, deadline: Deadline): Promise<WireResponse | WireFailure> {
     const destroyed = this.#dispatcher.destroyed === true;
     let status: number | undefined;
     try {

@@ -80,9 +80,15 @@ export class DownloadStream extends Readable {
     if (!this.#source.destroyed) {
       this.#source.on('error', () => undefined).destroy();
     }
-    const early = () => new MedplumAbortError(`${this.#limits.call}: its content was not read to the end.`);
-    this.#finish(this.#complete ? undefined : isMedplumError(error) ? error : early());
+    this.#finish(this.#complete ? undefined : this.#ended(error));
     callback(error);
+  }
+
+  /** Why the stream ended early: its error, or a reader that gave up. */
+  #ended(error: Error | null): MedplumError {
+    return isMedplumError(error)
+      ? error
+      : new MedplumAbortError(`${this.#limits.call}: the content was not read to its end.`);
   }
 
   #take(chunk: Uint8Array): void {

@@ -7,8 +7,7 @@ import {
 } from '../errors/response.errors';
 import { MedplumConnectionError, MedplumTimeoutError } from '../errors/transport.errors';
 import type { BaseUrl } from '../shared/base-url';
-import { askForSecret, type ClientSecret } from './client-secret';
-import type { Credentials } from './credentials';
+import { type ClientSecret, type Credentials, readSecret } from './credentials';
 import { Cancelled, Deadline } from './deadline';
 import type { MedplumDispatcher } from './medplum-dispatcher';
 import { failureCode } from './transport-failure';
@@ -94,7 +93,7 @@ export class OAuthClientCredentials implements Credentials {
     const { baseUrl, dispatcher, clientId, clientSecret } = this.#options;
     const deadline = new Deadline(TIMEOUT, undefined);
     try {
-      const secret = await deadline.race(askForSecret(clientSecret));
+      const secret = await deadline.race(readSecret(clientSecret));
       const { statusCode, body } = await deadline.race(
         dispatcher.request({
           origin: baseUrl.origin,

@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
-import { bodyText, TooLarge } from './answer-body';
+import { bodyText, TooLarge } from './response-body';
 import { Cancelled, type Deadline } from './deadline';
 import { failureCode } from './transport-failure';
-import { TOO_LARGE, type Wire, type WireAnswer, WireFailure, type WireRequest } from './wire';
+import { TOO_LARGE, type Wire, type WireResponse, WireFailure, type WireRequest } from './wire';
 
 /** What bounds an answer of the library's own pool. */
 export interface PoolWireLimits {
@@ -29,7 +29,7 @@ export class PoolWire implements Wire {
     this.#limits = limits;
   }
 
-  exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure> {
+  exchange(request: WireRequest, deadline: Deadline): Promise<WireResponse | WireFailure> {
     const { method, path, body } = request;
     if (request.stream || !(body === undefined || typeof body === 'string' || body instanceof Uint8Array)) {
       return this.#streaming.exchange(request, deadline);
@@ -47,10 +47,10 @@ export class PoolWire implements Wire {
 }
 
 /** Listens to one request of the pool. */
-class PoolExchange implements Dispatcher.DispatchHandler, WireAnswer {
+class PoolExchange implements Dispatcher.DispatchHandler, WireResponse {
   status = 0;
   text = '';
-  readonly #resolve: (result: WireAnswer | WireFailure) => void;
+  readonly #resolve: (result: WireResponse | WireFailure) => void;
   readonly #deadline: Deadline;
   readonly #maxBytes: number;
   readonly #chunks: Buffer[] = [];
@@ -59,7 +59,7 @@ class PoolExchange implements Dispatcher.DispatchHandler, WireAnswer {
   #abort: ((reason?: Error) => void) | undefined;
   #done = false;
 
-  constructor(resolve: (result: WireAnswer | WireFailure) => void, deadline: Deadline, maxBytes: number) {
+  constructor(resolve: (result: WireResponse | WireFailure) => void, deadline: Deadline, maxBytes: number) {
     this.#resolve = resolve;
     this.#deadline = deadline;
     this.#maxBytes = maxBytes;

@@ -15,6 +15,7 @@ import {
   MedplumUnauthorizedError,
 } from '../errors/response.errors';
 import { objects } from '../shared/objects';
+import { asRequestId } from './read-response';
 
 /** The extension that Medplum adds to the OperationOutcomes of requests that got past the identity. */
 const TRACING_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/tracing';
@@ -31,14 +32,11 @@ function tracingOf(outcome: OperationOutcome | undefined): Extension | undefined
   return objects(outcome?.extension).find((extension) => extension.url === TRACING_EXTENSION);
 }
 
-/** What an id of a request looks like. Anything else would be text of the server in logs. */
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
-
 /** The id under which the server logged the request: header `X-Request-Id` (newer servers) or the tracing extension. */
 export function requestIdOf(header: string | undefined, outcome: OperationOutcome | undefined): string | undefined {
-  const id: unknown =
-    header ?? objects(tracingOf(outcome)?.extension).find((extension) => extension.url === 'requestId')?.valueId;
-  return typeof id === 'string' && REQUEST_ID.test(id) ? id : undefined;
+  return asRequestId(
+    header ?? objects(tracingOf(outcome)?.extension).find((extension) => extension.url === 'requestId')?.valueId,
+  );
 }
 
 /** Whether a 409 is a serialization failure of the database, which the server asks to repeat (SQLSTATE 40001). */

@@ -24,14 +24,17 @@ export interface SignedTransportOptions {
 
 /** Fetches addresses that are credentials themselves: with nothing of the client's, and nothing of whom it is for. */
 export class SignedTransport {
+  readonly #baseUrl: BaseUrl;
+  readonly #dispatcher: MedplumDispatcher;
+  readonly #options: SignedTransportOptions;
   readonly #transports = new Map<string, MedplumTransport>();
   #agent: Agent | undefined;
 
-  constructor(
-    private readonly baseUrl: BaseUrl,
-    private readonly dispatcher: MedplumDispatcher,
-    private readonly options: SignedTransportOptions,
-  ) {}
+  constructor(baseUrl: BaseUrl, dispatcher: MedplumDispatcher, options: SignedTransportOptions) {
+    this.#baseUrl = baseUrl;
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+  }
 
   /** Whoever calls has made sure that the origin is one of the configured ones. */
   send(
@@ -41,7 +44,7 @@ export class SignedTransport {
   ): Promise<TransportResponse> {
     let transport = this.#transports.get(origin);
     if (!transport) {
-      const { retry, maxBytes, own } = this.options;
+      const { retry, maxBytes, own } = this.#options;
       const wire = new DispatcherWire(this.#dispatcherOf(origin), { origin, maxBytes, foreign: !own });
       transport = new MedplumTransport({
         baseUrl: { origin, path: '/' },
@@ -65,10 +68,10 @@ export class SignedTransport {
   }
 
   #dispatcherOf(origin: string): MedplumDispatcher {
-    if (!this.options.own || origin === this.baseUrl.origin) {
-      return this.dispatcher;
+    if (!this.#options.own || origin === this.#baseUrl.origin) {
+      return this.#dispatcher;
     }
-    const { connectTimeout, tracing } = this.options;
+    const { connectTimeout, tracing } = this.#options;
     const connect = { timeout: connectTimeout };
     this.#agent ??= quietAgent({ connect, headersTimeout: 0, bodyTimeout: 0 }, tracing);
     return this.#agent;

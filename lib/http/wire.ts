@@ -15,7 +15,7 @@ export interface WireRequest {
 }
 
 /** An answer that was read to its end, or up to its body when that is to be streamed. */
-export interface WireAnswer {
+export interface WireResponse {
   readonly status: number;
   /** Empty when the body is streamed. */
   readonly text: string;
@@ -40,7 +40,7 @@ export class WireFailure {
 /** Makes single attempts over connections. */
 export interface Wire {
   /** Never rejects: what goes wrong is the result. */
-  exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure>;
+  exchange(request: WireRequest, deadline: Deadline): Promise<WireResponse | WireFailure>;
 }
 
 /** Code of a failure: the answer is larger than the client reads. */

@@ -142,6 +142,19 @@ describe('A change of access', () => {
     expect(puts().map(({ headers }) => headers['if-match'])).toEqual(['W/"v1"', 'W/"v1"', 'W/"v1"']);
   });
 
+  /** The error of the change, which `stop` ends long before the wait is over. */
+  async function stopped(stop: () => unknown, options: MedplumAccessOptions = {}): Promise<MedplumError> {
+    const start = performance.now();
+    const failed = failureOf(medplum.memberships.addAccess('m1', entry, ['a1'], options));
+    // The membership was read, and the first attempt to write it was refused.
+    await until(() => app.events.length === 2);
+    await stop();
+    const error = await failed;
+    expect(performance.now() - start).toBeLessThan(8_000);
+    expect(puts()).toHaveLength(1);
+    return error;
+  }
+
   describe('that waits before it is applied again', () => {
     beforeEach(() => {
       // The wait is random; this makes it 10 s.
@@ -150,19 +163,6 @@ describe('A change of access', () => {
         method === 'PUT' ? { status: 412, body: outcome('precondition-failed', 'processing', 'x') } : stored({});
     });
     afterEach(() => jest.restoreAllMocks());
-
-    /** The error of the change, which `stop` ends long before the wait is over. */
-    async function stopped(stop: () => unknown, options: MedplumAccessOptions = {}): Promise<MedplumError> {
-      const start = performance.now();
-      const failed = failureOf(medplum.memberships.addAccess('m1', entry, ['a1'], options));
-      // The membership was read, and the first attempt to write it was refused.
-      await until(() => app.events.length === 2);
-      await stop();
-      const error = await failed;
-      expect(performance.now() - start).toBeLessThan(8_000);
-      expect(puts()).toHaveLength(1);
-      return error;
-    }
 
     it('ends with its signal', async () => {
       const controller = new AbortController();
