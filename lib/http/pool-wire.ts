@@ -4,16 +4,16 @@ import { Cancelled, type Deadline } from './deadline';
 import { failureCode } from './transport-failure';
 import { TOO_LARGE, type Wire, type WireResponse, WireFailure, type WireRequest } from './wire';
 
-/** What bounds an answer of the library's own pool. */
+/** What limits the responses of the pool. */
 export interface PoolWireLimits {
-  /** Most bytes of one answer. */
+  /** Most bytes of one response, also after unpacking. */
   readonly maxBytes: number;
 }
 
 /**
- * Attempts over a pool of our own, one layer below `request()` of undici: without its stream, its promise and its
- * `AsyncResource`, none of which an answer needs that is read as a whole. undici tells here when a request gets its
- * connection, so it is known of each failure whether the request may have left.
+ * Makes attempts over the library's own pool, one layer below `request()` of undici. A response that is read as a whole
+ * needs neither the stream nor the promise nor the `AsyncResource` that `request()` makes. On this layer, undici also tells
+ * when a request gets its connection, so each failure knows whether the request may have been sent.
  */
 export class PoolWire implements Wire {
   readonly #pool: Dispatcher;
@@ -21,7 +21,7 @@ export class PoolWire implements Wire {
   readonly #streaming: Wire;
   readonly #limits: PoolWireLimits;
 
-  /** @param streaming takes the requests whose body or answer is a stream. */
+  /** @param streaming takes the requests whose own body or response body is a stream. */
   constructor(pool: Dispatcher, origin: string, streaming: Wire, limits: PoolWireLimits) {
     this.#pool = pool;
     this.#origin = origin;
@@ -46,7 +46,7 @@ export class PoolWire implements Wire {
   }
 }
 
-/** Listens to one request of the pool. */
+/** Listens to one request of the pool, and is its response. */
 class PoolExchange implements Dispatcher.DispatchHandler, WireResponse {
   status = 0;
   text = '';
@@ -66,7 +66,7 @@ class PoolExchange implements Dispatcher.DispatchHandler, WireResponse {
     deadline.watch(this);
   }
 
-  /** Called by the deadline when the call is given up. */
+  /** Called by the deadline when the call is cancelled. */
   cancel(reason: Cancelled): void {
     this.#fail(reason);
     this.#abort?.(reason as unknown as Error);
@@ -82,7 +82,7 @@ class PoolExchange implements Dispatcher.DispatchHandler, WireResponse {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[]): boolean {
-    // 1xx (RFC 9110 section 15.2) announce an answer and are none.
+    // 1xx (RFC 9110 section 15.2) only announce the response.
     if (status >= 200) {
       this.status = status;
       this.#rawHeaders = rawHeaders;
@@ -172,7 +172,7 @@ function latin1(raw: Buffer | string | undefined): string {
 
 const CANCELLED = { timeout: 'TIMEOUT', abort: 'ABORTED', disconnect: 'DISCONNECTED', shutdown: 'SHUTDOWN' } as const;
 
-/** How an attempt names what ended it. */
+/** The code under which an attempt records what ended it. */
 export function codeOf(cause: unknown): string {
   if (cause instanceof Cancelled) {
     return CANCELLED[cause.reason];
