@@ -3,28 +3,29 @@ import type { MedplumHeaders } from './caller-headers';
 import type { MedplumCallRetryOptions } from '../http/retry.options';
 import type { OnBehalfOfInput } from '../on-behalf-of/on-behalf-of.reference';
 
-/** Options that every call takes as its last argument. An unknown key is an error: it may be a misspelt `onBehalfOf`. */
+/** The last argument of every call. An unknown key is an error, because it may be a misspelt `onBehalfOf`. */
 export interface MedplumRequestOptions {
   /**
-   * Whom this one call is made for; it wins over everything ambient. The empty string clears: the call is made as the
-   * client itself. A key that is present with `undefined` or `null` is an error; leave it out to use what is ambient.
+   * The identity that this one call acts as. It wins over the scope and the default. The empty string makes the call as
+   * the client itself. `undefined` and `null` are errors; leave the key out to use the scope or the default.
    */
   readonly onBehalfOf?: OnBehalfOfInput;
   /** Ends the call with `MedplumAbortError`. */
   readonly signal?: AbortSignal;
-  /** For the whole call, retries included, in ms. Default: the module's `timeout`. */
+  /** Time limit of the whole call, retries included, in ms. Default: the `timeout` of the client. */
   readonly timeout?: number;
-  /** How often and how patiently this call is repeated. Default: the module's `retry`. `{ maxRetries: 0 }`: not at all. */
+  /** How this call is retried; `{ maxRetries: 0 }` switches retries off. Default: the `retry` option of the client. */
   readonly retry?: MedplumCallRetryOptions;
-  /** Further headers. Those that the library owns are an error in any spelling. */
+  /** Further headers. A header that the library owns is an error, in any spelling. Default: none. */
   readonly headers?: MedplumHeaders;
 }
 
 /** Options of `updateResource`. */
 export interface MedplumUpdateOptions extends MedplumRequestOptions {
   /**
-   * Default `true`: sends `If-Match` with the `meta.versionId` of the resource, if it has one, so that a concurrent
-   * change is a `MedplumPreconditionFailedError` instead of being overwritten. `false` sends none; text names the version.
+   * `true` sends `If-Match` with the `meta.versionId` of the resource, if it has one: after a concurrent change, the update
+   * fails with `MedplumPreconditionFailedError` instead of overwriting it. `false` sends no `If-Match`. A text is the version
+   * to send. Default `true`.
    */
   readonly ifMatch?: IfMatch;
 }
