@@ -106,7 +106,7 @@ export type {
 } from './fhir/search-query';
 export { and, dateRange, literal, quantity, referenceTo, SearchAnd, SearchTerm, token } from './fhir/search-values';
 export type { DateBounds, SearchInput, SearchPrefix, SearchValue, TokenLike } from './fhir/search-values';
-export type { ClientSecret } from './http/client-secret';
+export type { ClientSecret } from './http/credentials';
 export type { MedplumHeaders } from './calls/caller-headers';
 export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';
 export type { MedplumPoolOptions } from './http/pool';

@@ -2,44 +2,53 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { MedplumAuditContextResolver } from './audit/audit-context';
 import type { MedplumAuditOptions } from './audit/audit-sink';
 import type { MedplumBeforeRequest } from './calls/before-request';
-import type { ClientSecret } from './http/client-secret';
+import type { MembershipCheckOptions } from './calls/membership-check';
+import type { ClientSecret } from './http/credentials';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import type { MedplumPoolOptions } from './http/pool';
 import type { MedplumRetryOptions } from './http/retry.options';
-import type { MembershipCheckOptions } from './calls/membership-check';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
 import type { OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
 
-/** Options of one client. All problems of a set of options are reported in one error at start-up. */
+/** Options of one client. If any are wrong, start-up fails with one error that lists all problems. */
 export interface MedplumModuleOptions {
   /**
-   * Address of the Medplum server. Default `https://api.medplum.com/`. It may carry a path (`/projects/<id>/`). Plain
-   * `http:` is accepted for loopback only, unless `allowInsecureHttp` is set.
+   * Address of the Medplum server. It may have a path (`/projects/<id>/`). Plain `http:` is accepted for loopback only,
+   * unless you set `allowInsecureHttp`. Default `https://api.medplum.com/`.
    */
   readonly baseUrl?: string;
   /**
-   * Address that the server writes into its answers (its own `baseUrl` setting), when the app reaches it under another
-   * one, behind a proxy or in a container network: links to next pages and jobs then lead to `baseUrl`. Nothing is ever
-   * sent to it. Default: `baseUrl`.
+   * Address that the server writes into its responses (its own `baseUrl` setting), if the app reaches it under another one:
+   * behind a proxy, or in a container network. Links to next pages and to jobs are then followed on `baseUrl`. Nothing is
+   * ever sent to `publicUrl` itself. Default: `baseUrl`.
    */
   readonly publicUrl?: string;
-  /** Id of the ClientApplication, whose membership is a project admin. */
+  /** Id of the ClientApplication. Its membership must be a project admin. Required. */
   readonly clientId: string;
-  /** Its secret, or a function that gives it; the function is asked again when the server refuses the last answer. */
+  /**
+   * Secret of the ClientApplication, or a function that returns it. The function is called again when the server refuses
+   * the secret that it returned last. Required.
+   */
   readonly clientSecret: ClientSecret;
   /**
-   * How the client authenticates. Default `basic`, which Medplum recommends for on-behalf-of;
-   * `client-credentials` gets an access token first (RFC 6749 section 4.4).
+   * How the client authenticates. `basic` sends id and secret with each request; Medplum recommends it for on-behalf-of.
+   * `client-credentials` gets an access token first (RFC 6749 section 4.4). Default `basic`.
    */
   readonly auth?: 'basic' | 'client-credentials';
   /**
-   * Default `true`: a call that names nobody is refused. `false` sends it as the client, a project admin, and says so
-   * once in the log.
+   * Refuses calls without an identity. `false` sends them as the client, a project admin, and logs one warning. Default
+   * `true`.
    */
   readonly requireOnBehalfOf?: boolean;
-  /** Default `true`: `{ onBehalfOf: '' }` makes one call as the client. `false`: only `asClientApplication()` does. */
+  /**
+   * Lets `{ onBehalfOf: '' }` make one call as the client itself. With `false`, only `asClientApplication()` does that.
+   * Default `true`.
+   */
   readonly allowEmptyClear?: boolean;
-  /** For a client that exists to act as one membership. Used where neither the call nor a scope names anybody. */
+  /**
+   * Identity of calls that have none of their own and run in no scope, for a client that always acts as one membership.
+   * Default: none.
+   */
   readonly defaultOnBehalfOf?: OnBehalfOfInput;
   /**
    * What becomes of a call made under a user's scope that has ended: its function has settled and, for a handler, the
@@ -48,80 +57,89 @@ export interface MedplumModuleOptions {
    * minute, `allow` says nothing. Its events say `afterScope`. Scopes with the client's own rights always refuse.
    */
   readonly lateCalls?: 'refuse' | 'warn' | 'allow';
-  /** What a bare `@OnBehalfOf()` uses. */
+  /** Where `@OnBehalfOf()` without arguments gets the identity from. Default: none, so each decorator must name a source. */
   readonly resolveOnBehalfOf?: OnBehalfOfSource;
-  /** Whether somebody is logged in: a source that names nobody answers 403 then, else 401. Default: `request.user` is there. */
+  /**
+   * Whether a user is logged in. If a source finds no identity, the app responds with 403 to a user who is logged in, and
+   * with 401 to anyone else. Default: whether `request.user` is set.
+   */
   readonly isAuthenticated?: (context: ExecutionContext) => boolean;
-  /** Sends `X-Medplum: extended`, which shows `meta.author`, `project` and `compartment`. Default `true`. */
+  /** Sends `X-Medplum: extended`, so that resources show `meta.author`, `project` and `compartment`. Default `true`. */
   readonly extended?: boolean;
   /**
-   * Sees each request before it is sent, and may change its body, its path below the base URL and its further headers; it
-   * sees neither credentials nor identity. Not called for retries, tokens and signed addresses. Default: none.
+   * Runs just before a request is sent, and may change its body, its path below the base URL and its headers. It sees
+   * neither the credentials nor the identity. It does not run for retries, token requests and signed addresses. Default:
+   * none.
    */
   readonly beforeRequest?: MedplumBeforeRequest;
   /**
-   * Ends reads and searches with `MedplumAbortError` when the client of the HTTP request, whose decorated handler makes
-   * them, goes away. Writes are finished, and audited as ever. Default `false`: a handler may have more to do.
+   * Aborts the reads and searches of a decorated handler, with `MedplumAbortError`, when the client of its HTTP request
+   * hangs up. Writes are finished and recorded all the same. Default `false`, because a handler may have more to do.
    */
   readonly abortOnDisconnect?: boolean;
   /**
-   * Asks for compressed answers (`Accept-Encoding: gzip, br`), but to downloads. Default `false`: on a fast network,
-   * unpacking takes longer than the bytes that it saves.
+   * Requests compressed responses (`Accept-Encoding: gzip, br`), except for downloads. Default `false`: on a fast network,
+   * unpacking takes longer than the saved bytes.
    */
   readonly compression?: boolean;
   /**
-   * Medplum writes it into its log lines of the client's requests (`X-Medplum-Log-Tag`): 1 to 128 characters of ASCII,
-   * and nothing of a record. A call may send another in `headers`. Default: none.
+   * Text that Medplum writes into its log lines for the requests of this client (`X-Medplum-Log-Tag`): 1 to 128 characters
+   * of printable ASCII. Put nothing of a record in it. A call can send another one in its `headers`. Default: none.
    */
   readonly logTag?: string;
-  /** For a whole call, retries and waiting included, in ms. Default 30,000. */
+  /** Time limit of a whole call, with its retries and waits, in ms. Default 30,000. */
   readonly timeout?: number;
-  /** For opening a connection, in ms. Default 5,000. */
+  /** Time limit for opening a connection, in ms. Default 5,000. */
   readonly connectTimeout?: number;
   /**
-   * Most bytes of one answer, unpacked, that is read as a whole; longer ones end with `MedplumContentTooLargeError`.
-   * Default 67,108,864 (64 MiB). Downloads have the `maxBytes` of their own.
+   * Longest response that is read as a whole, in bytes after unpacking. A longer one is a `MedplumContentTooLargeError`.
+   * Downloads have a `maxBytes` of their own. Default 67,108,864 (64 MiB).
    */
   readonly maxResponseBytes?: number;
   /**
-   * For the begin of the answer to one attempt, in ms, as undici measures it (within a second or so). Default: none but
-   * `timeout`. Such an attempt is repeated where that is safe; else, or in the end, it is a `MedplumTimeoutError`.
+   * Time limit for receiving the response headers of one attempt, in ms. undici checks it about once a second. The
+   * request is then retried if that is safe; otherwise the call fails with `MedplumTimeoutError`. Default: only `timeout`
+   * applies.
    */
   readonly headersTimeout?: number;
-  /** For the wait between two pieces of a body, in ms, likewise. Default: none but `timeout`. */
+  /**
+   * Time limit for the wait between two pieces of a response body, in ms. It works like `headersTimeout`. Default: only
+   * `timeout` applies.
+   */
   readonly bodyTimeout?: number;
-  /** How long calls in flight may take to finish when the app shuts down, in ms; then they are aborted. Default 10,000. */
+  /** How long shutdown waits for running calls, in ms; then it aborts them. Default 10,000. */
   readonly shutdownTimeout?: number;
-  /** How often and how patiently calls are repeated. */
+  /** How often calls are retried, and how long they wait in between. Default: see {@link MedplumRetryOptions}. */
   readonly retry?: MedplumRetryOptions;
-  /** Size of the pool that the library opens and closes. */
+  /** Size of the connection pool, which the library opens and closes. Default: see {@link MedplumPoolOptions}. */
   readonly pool?: MedplumPoolOptions;
   /**
-   * An undici dispatcher to use instead of a pool; it is never closed. It must neither follow redirects nor retry nor
-   * cache. Excludes `pool`, `connectTimeout`, `headersTimeout` and `bodyTimeout`.
+   * An undici dispatcher to use instead of a pool. You close it. It must not follow redirects, retry or cache. You cannot
+   * combine it with `pool`, `connectTimeout`, `headersTimeout` and `bodyTimeout`. Default: a pool of the library's own.
    */
   readonly dispatcher?: MedplumDispatcher;
-  /** Where the records of calls are kept, and whether a call may do without them. */
+  /** Where the events of calls are kept, and whether a call may go on when they are not. Default: nowhere, and it may. */
   readonly audit?: MedplumAuditOptions;
-  /** Says, for the audit trail, who the end user of a call is and why the data is used. */
+  /** Tells the audit trail who the end user of a call is, and why the data is used. Default: none. */
   readonly auditContext?: MedplumAuditContextResolver;
   /**
-   * Reads the membership of each identity before it is acted for, as the client itself, and refuses inactive ones, which
-   * Medplum accepts, the client's own, project admins, and profiles that several memberships have. Answers are kept for a
-   * minute. Default `false`; recommended.
+   * Reads the membership of each identity, as the client itself, before a call acts as it. Refuses memberships that are
+   * inactive (Medplum accepts these), project admins, the client's own membership, and profiles that have several
+   * memberships. The result is kept for 60,000 ms. Default `false`; `true` is recommended.
    */
   readonly membershipCheck?: boolean | MembershipCheckOptions;
   /**
-   * Origins to which signed addresses of files may lead besides the server's own, e.g. `https://storage.example.com`. They
-   * are fetched without credentials. Default: `https://storage.medplum.com` for Medplum's own server, else none.
+   * Origins besides the server's own from which signed addresses of files may be fetched, e.g.
+   * `https://storage.example.com`. They get no credentials. Default: `https://storage.medplum.com` if `baseUrl` is on
+   * Medplum's own server, else none.
    */
   readonly storageOrigins?: readonly string[];
-  /** Accepts an `http:` baseUrl outside loopback. Default `false`: Basic credentials would travel in clear. */
+  /** Accepts a `baseUrl` with `http:` outside loopback. The client secret then travels in clear text. Default `false`. */
   readonly allowInsecureHttp?: boolean;
 }
 
-/** Makes options, for `forRootAsync({ useClass })` and `useExisting`. */
+/** A class that makes the options, for `useClass` and `useExisting` of `forRootAsync`. */
 export interface MedplumOptionsFactory {
-  /** The options of the client; called once, at start-up. */
+  /** Returns the options of the client. Called once, at start-up. */
   createMedplumOptions(): Promise<MedplumModuleOptions> | MedplumModuleOptions;
 }

@@ -2,7 +2,7 @@ import type { Bundle, BundleEntry, Identifier, Reference, Resource, ResourceType
   'resolution-mode': 'import',
 };
 import { fetchHeaders } from './calls/caller-headers';
-import { ClientCalls } from './calls/client-calls';
+import { ClientCalls } from './calls/call';
 import type { MedplumConnection } from './calls/connection';
 import type { MedplumRequestOptions, MedplumUpdateOptions } from './calls/request.options';
 import { MedplumBinaries } from './client/binaries';

@@ -1,5 +1,4 @@
-import { isFhirId } from '../shared/fhir-id';
-import { isResourceType, RESOURCE_TYPE } from '../shared/resource-type';
+import { RESOURCE_TYPE, resourceKey } from '../shared/fhir-id';
 
 /** Entries of a batch or transaction that are alike. */
 export interface RequestEventEntries {
@@ -46,25 +45,6 @@ interface Entry {
   readonly request?: { readonly method?: unknown; readonly url?: unknown };
   readonly response?: { readonly status?: unknown; readonly location?: unknown };
   readonly resource?: unknown;
-}
-
-/** The type, id and version of a resource, as far as they are well-formed. */
-export interface ResourceKey {
-  readonly type: string | undefined;
-  readonly id: string | undefined;
-  readonly version: string | undefined;
-}
-
-/**
- * What `value` is as a resource. An id without a type names nothing. It is asked for each entry of a bundle, which is why
- * nothing is spread here.
- */
-export function resourceKey(value: unknown): ResourceKey {
-  const resource = Object(value) as { resourceType?: unknown; id?: unknown; meta?: { versionId?: unknown } };
-  const type = isResourceType(resource.resourceType) ? resource.resourceType : undefined;
-  const id = type !== undefined && isFhirId(resource.id) ? resource.id : undefined;
-  const version = resource.meta?.versionId;
-  return { type, id, version: isFhirId(version) ? version : undefined };
 }
 
 /** What the entries of a bundle ask for; bodies are not kept. */

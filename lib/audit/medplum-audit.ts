@@ -98,7 +98,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   /** @internal What the app says of a call that is being made. A resolver that throws harms no call. */
   contextOf(resolver: MedplumAuditContextResolver | undefined): MedplumAuditContext | undefined {
     try {
-      return readAuditContext(resolver?.());
+      return resolver && readAuditContext(resolver());
     } catch (error) {
       this.#logger.warn(`The auditContext of the Medplum options failed: ${shownError(error).name}.`);
       return undefined;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
+import { type ResourceKey, resourceKey } from '../shared/fhir-id';
 import type { RequestAttempt } from '../shared/request-attempt';
 import type { MedplumAuditContext } from './audit-context';
 import {
@@ -9,8 +10,6 @@ import {
   type RequestedEntry,
   type RequestEventEntries,
   type RequestEventReturned,
-  type ResourceKey,
-  resourceKey,
   returnedResources,
 } from './bundle-summary';
 import type { RequestEvent, RequestEventError, RequestOutcome } from './request-event';
@@ -113,10 +112,10 @@ export class RecordedRequestEvent implements RequestEvent {
     this.inboundRequestId = facts.inboundRequestId;
     this.traceId = facts.traceId ?? facts.context?.traceId;
     const { entries } = facts;
-    const found = entries ? undefined : returnedResources(answer);
+    const resource = resourceKey(answer);
+    const found = entries || resource.type !== 'Bundle' ? undefined : returnedResources(answer);
     this.entries = entries && groupedEntries(entries, answer);
     this.returned = found?.returned;
-    const resource = resourceKey(answer);
     this.#facts = facts;
     this.#resource = resource.type !== undefined && resource.type === facts.resourceType ? resource : undefined;
     this.#references = entries ? entryReferences(entries, answer) : (found?.references ?? []);

@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditedCall } from '../audit/audit-trail';
+import { MedplumBadRequestError } from '../errors/response.errors';
+import { shownName } from '../errors/shown';
 import type { FhirRequest } from '../fhir/fhir-request';
 import { Cancelled, Deadline, type RunningCalls } from '../http/deadline';
 import { cancelledError } from '../http/failure-error';
 import type { Identity } from '../on-behalf-of/identity';
 import type { IdentityResolver } from '../on-behalf-of/identity-resolver';
 import type { InboundRequest } from '../on-behalf-of/inbound-request';
-import { MAX_MILLISECONDS } from '../shared/milliseconds';
+import { isMilliseconds, MAX_MILLISECONDS } from '../shared/milliseconds';
 import { callerHeaders } from './caller-headers';
 import type { MedplumConnection } from './connection';
-import { checkRequestOptions, type MedplumRequestOptions } from './request.options';
+import type { MedplumRequestOptions } from './request.options';
+
+const KEYS = ['onBehalfOf', 'signal', 'timeout', 'retry', 'headers'];
+
+const RETRY_KEYS = ['maxRetries', 'minTimeout', 'maxTimeout'];
 
 /** @internal Says who a call acts as, and which inbound request it serves. */
 export type CallIdentitySource = Pick<IdentityResolver, 'pin'> &
@@ -72,6 +78,13 @@ export class CallContext {
   /** All requests of one method share it. */
   get operationId(): string {
     return (this.#operationId ??= randomUUID());
+  }
+
+  /** Whether requests get headers besides their own: the caller's, those of the client or of the inbound request. */
+  get addsHeaders(): boolean {
+    return (
+      this.headers !== undefined || this.connection.settings.logTag !== undefined || this.inbound?.trace !== undefined
+    );
   }
 
   /** Keeps the membership that the membership check found, for this request and all that follow. */
@@ -153,5 +166,47 @@ async function guarded<T>(deadline: Deadline, work: Promise<T>, what: string, la
     throw cancelledError(cause.reason, what, late, { retryable });
   } finally {
     deadline.dispose();
+  }
+}
+
+/**
+ * @param further names of the options that the method takes besides those of every call.
+ * @throws MedplumBadRequestError for an unknown key, and for a value of the wrong type.
+ */
+function checkRequestOptions(options: MedplumRequestOptions, further: readonly string[] = []): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new MedplumBadRequestError('The last argument of a call must be an object of options.');
+  }
+  for (const key in options) {
+    if (!KEYS.includes(key) && !further.includes(key)) {
+      throw new MedplumBadRequestError(
+        `${shownName(key)} is not an option of this call (known: ${[...KEYS, ...further].join(', ')}).`,
+      );
+    }
+  }
+  const { timeout, signal } = options;
+  if (timeout !== undefined && !isMilliseconds(timeout)) {
+    throw new MedplumBadRequestError('The timeout option must be a number of milliseconds between 1 and 2147483647.');
+  }
+  checkRetry(options.retry);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new MedplumBadRequestError('The signal option must be an AbortSignal.');
+  }
+}
+
+function checkRetry(retry: unknown): void {
+  if (retry === undefined) {
+    return;
+  }
+  const entries =
+    typeof retry === 'object' && retry !== null && !Array.isArray(retry) ? Object.entries(retry) : [['', 0]];
+  for (const [key, value] of entries as [string, unknown][]) {
+    const least = key === 'maxRetries' ? 0 : 1;
+    const isNumber = typeof value === 'number' && value >= least && value <= MAX_MILLISECONDS;
+    if (!RETRY_KEYS.includes(key) || !isNumber || (least === 0 && !Number.isInteger(value))) {
+      throw new MedplumBadRequestError(
+        'The retry option must be an object with maxRetries (a whole number, 0 or more), minTimeout and maxTimeout (milliseconds).',
+      );
+    }
   }
 }

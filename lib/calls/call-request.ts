@@ -4,8 +4,8 @@ import type { RequestFacts } from '../audit/recorded-request-event';
 import { isMedplumError, type MedplumError } from '../errors/medplum.error';
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import type { FhirInteraction, FhirRequest } from '../fhir/fhir-request';
+import { responseProblem } from '../fhir/interactions';
 import { checkPrefer } from '../fhir/prefer';
-import { responseProblem } from '../fhir/response-check';
 import type { CallSpan } from '../http/call-tracing';
 import { DownloadStream } from '../http/download-stream';
 import type { RequestAttempt } from '../shared/request-attempt';
@@ -68,7 +68,8 @@ export class CallRequest {
       // When the arguments are wrong as well, a call without an identity still says that.
       refuse(this.#identity, this.#context.refusal);
     }
-    return withHeaders(this.#request as FhirRequest, this.#context, this.#span);
+    const request = this.#request as FhirRequest;
+    return this.#span || this.#context.addsHeaders ? withHeaders(request, this.#context, this.#span) : request;
   }
 
   /** Keeps what the event says of the request. */
@@ -95,7 +96,9 @@ export class CallRequest {
       this.#keep(request);
       this.#isComplete = true;
       refuse(this.#identity, undefined);
-      checkPrefer(request, this.#identity.onBehalfOf);
+      if ('prefer' in request.headers) {
+        checkPrefer(request, this.#identity.onBehalfOf);
+      }
       connection.sending(this.#identity);
       const vetted = connection.vet(this.#identity);
       return vetted
@@ -121,8 +124,19 @@ export class CallRequest {
   }
 
   #transported(request: FhirRequest, { onBehalfOf }: Identity): TransportRequest {
-    const { method, path, query, pathTemplate, headers, body, repeatability, once, answer, notModified, maxBytes } =
-      request;
+    const {
+      method,
+      path,
+      query,
+      pathTemplate,
+      headers,
+      body,
+      repeatability,
+      once,
+      responseKind,
+      notModified,
+      maxBytes,
+    } = request;
     const context = this.#context;
     const { signal, retry } = context.options;
     return {
@@ -133,7 +147,7 @@ export class CallRequest {
       body,
       repeatability,
       once,
-      answer,
+      responseKind,
       notModified,
       maxBytes,
       onBehalfOf,
@@ -246,17 +260,19 @@ export class CallRequest {
       effect: error?.effect ?? (request?.repeatability === 'safe' ? 'none' : 'happened'),
       error,
       inboundRequestId: inbound?.trace?.['x-request-id'],
-      traceId: traceIdOf(this.#headers()),
+      traceId: this.#traceId(),
       context: audited.context,
       entries: this.#entries,
     };
   }
 
-  /** The headers of the request; those known so far when it was refused before it had all of them. */
-  #headers(): Readonly<Record<string, string>> {
-    return this.#isComplete && this.#request
-      ? this.#request.headers
-      : { ...traceHeaders(this.#context, this.#span), ...this.#context.headers };
+  /** The trace that the request belongs to. A request refused before it had all of its headers has those known so far. */
+  #traceId(): string | undefined {
+    if (!this.#isComplete || !this.#request) {
+      return traceIdOf({ ...traceHeaders(this.#context, this.#span), ...this.#context.headers });
+    }
+    const { headers } = this.#request;
+    return 'traceparent' in headers || 'x-trace-id' in headers ? traceIdOf(headers) : undefined;
   }
 }
 

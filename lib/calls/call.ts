@@ -1,6 +1,7 @@
 import type { FhirInteraction, FhirRequest } from '../fhir/fhir-request';
 import type { CallSpanStart } from '../http/call-tracing';
 import type { TransportResponse } from '../http/transport.types';
+import type { IdentityResolver } from '../on-behalf-of/identity-resolver';
 import { CallContext, type CallIdentitySource, type OptionUse } from './call-context';
 import { CallRequest } from './call-request';
 import type { MedplumConnection } from './connection';
@@ -47,5 +48,28 @@ export class Call {
     return start
       ? traced(start, this.#context, interaction, describe)
       : new CallRequest(this.#context, interaction).run(describe);
+  }
+}
+
+/** @internal A connection and the identity rules that apply on it: what a service and its groups share. */
+export class ClientCalls {
+  constructor(
+    readonly connection: MedplumConnection,
+    readonly identity: IdentityResolver,
+  ) {}
+
+  /** Fixes who a method acts as. Call it first, before anything is awaited. */
+  begin(options: MedplumRequestOptions, use?: OptionUse, identity: CallIdentitySource = this.identity): Call {
+    return new Call(this.connection, identity, options, use);
+  }
+
+  /** For a method that sends one request: the body of the response, as the type that the method promises. */
+  body<T>(
+    interaction: FhirInteraction,
+    describe: () => FhirRequest,
+    options: MedplumRequestOptions,
+    use?: OptionUse,
+  ): Promise<T> {
+    return this.begin(options, use).body(interaction, describe) as Promise<T>;
   }
 }

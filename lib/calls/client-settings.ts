@@ -2,7 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { MedplumAuditContextResolver } from '../audit/audit-context';
 import type { MedplumAuditOptions } from '../audit/audit-sink';
 import type { BaseUrl } from '../shared/base-url';
-import type { ClientSecret } from '../http/client-secret';
+import type { ClientSecret } from '../http/credentials';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import type { MedplumPoolOptions } from '../http/pool';
 import type { MedplumRetryOptions } from '../http/retry.options';

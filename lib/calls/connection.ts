@@ -173,7 +173,7 @@ function warnOfEnvironment(logger: Logger): void {
   const { NODE_TLS_REJECT_UNAUTHORIZED, NODE_DEBUG = '' } = process.env;
   if (NODE_TLS_REJECT_UNAUTHORIZED === '0') {
     logger.warn(
-      'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: whoever sits between this app and Medplum can read the client secret and all records. Unset it, and use NODE_EXTRA_CA_CERTS for a CA of your own.',
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: anyone between this app and Medplum can read the client secret and all records. Unset it, and use NODE_EXTRA_CA_CERTS for a CA of your own.',
     );
   }
   if (/(?:^|[,\s])(?:undici|fetch|http|net|tls|\*)(?:$|[,\s*])/i.test(NODE_DEBUG)) {

@@ -3,15 +3,15 @@ import { OnBehalfOfRejectedError } from '../errors/on-behalf-of.errors';
 import type { WithId } from '../fhir/resource.types';
 import { isFhirId } from '../shared/fhir-id';
 
-/** Which memberships may be acted for, beside what the server checks. Inactive ones and the client's own never may. */
+/** Which memberships calls may act as. Inactive memberships and the client's own are always refused. */
 export interface MembershipCheckOptions {
-  /** Lets calls be made for project admins. Default `false`. */
+  /** Allows calls to act as project admins. Default `false`. */
   readonly allowAdminIdentity?: boolean;
   /** Refuses memberships without any access policy, which may do everything in the project. Default `false`. */
   readonly requirePolicy?: boolean;
-  /** How long an answer is believed, in ms. Default 60,000; at most 300,000. */
+  /** How long the result of a check is kept, in ms; at most 300,000. Default 60,000. */
   readonly ttl?: number;
-  /** Most identities that are remembered. Default 1,000. */
+  /** Most results to keep. Default 1,000. */
   readonly maxEntries?: number;
 }
 
@@ -32,8 +32,8 @@ function refused(why: string): OnBehalfOfRejectedError {
 }
 
 /**
- * @internal Vets the identities of one client. What is known is kept for a while; what went wrong is not kept at all, and
- * nothing is believed longer because the server cannot be asked.
+ * @internal Vets the identities of one client. It keeps results for a while, but no errors. An expired result is not used
+ * even if the server cannot be reached.
  */
 export class MembershipCheck {
   readonly #entries = new Map<string, Entry>();
@@ -47,7 +47,7 @@ export class MembershipCheck {
     this.#lookup = lookup;
   }
 
-  /** The membership that a reference means; everybody who asks at once shares one look-up. */
+  /** The membership that a reference means. Concurrent calls share one look-up. */
   resolve(reference: string): Promise<MembershipReference> {
     const known = this.#entries.get(reference);
     if (known && known.expires > performance.now()) {
@@ -70,7 +70,7 @@ export class MembershipCheck {
     return answer;
   }
 
-  /** Forgets what is known of a membership or profile, and what is being asked just now: it may be about it. */
+  /** Forgets the results for a membership or profile, and all look-ups under way, because they may be about it. */
   invalidate(reference: string): void {
     const bare = isFhirId(reference) ? `ProjectMembership/${reference}` : reference;
     const membership = this.#entries.get(bare)?.membership ?? bare;

@@ -13,15 +13,11 @@ import { callerHeaders } from './caller-headers';
 export function withHeaders(request: FhirRequest, context: CallContext, span: CallSpan | undefined): FhirRequest {
   const { logTag } = context.connection.settings;
   const { headers } = context;
-  const trace = traceHeaders(context, span);
-  if (logTag === undefined && !trace && !headers) {
-    return request;
-  }
   return {
     ...request,
     headers: {
       ...(logTag === undefined ? undefined : { 'x-medplum-log-tag': logTag }),
-      ...trace,
+      ...traceHeaders(context, span),
       ...request.headers,
       ...(headers && callerHeaders(headers, request.headers)),
     },

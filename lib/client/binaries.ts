@@ -18,9 +18,8 @@ import type { Stored, WithId } from '../fhir/resource.types';
 import { readReference } from '../fhir/versions';
 import type { TransportResponse } from '../http/transport.types';
 import type { MedplumRequestOptions } from '../calls/request.options';
-import type { Call } from '../calls/call';
+import type { Call, ClientCalls } from '../calls/call';
 import type { MedplumDownloadOptions } from './client.options';
-import type { ClientCalls } from '../calls/client-calls';
 
 /** Content that is being downloaded. */
 export interface MedplumDownload {

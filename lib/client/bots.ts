@@ -3,7 +3,7 @@ import { CREATE_BOT, createBot, deployBot, type NewBot } from '../fhir/bots';
 import { OPERATION } from '../fhir/operations';
 import type { WithId } from '../fhir/resource.types';
 import type { MedplumRequestOptions } from '../calls/request.options';
-import type { ClientCalls } from '../calls/client-calls';
+import type { ClientCalls } from '../calls/call';
 
 /** Making of bots: `medplum.bots`. They are run with `medplum.executeBot()`, read and changed like other resources. */
 export class MedplumBots {

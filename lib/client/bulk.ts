@@ -3,6 +3,7 @@ import type { AsyncJob } from '@medplum/fhirtypes' with { 'resolution-mode': 'im
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { MedplumTimeoutError } from '../errors/transport.errors';
 import { contentRequest, SIGNED } from '../fhir/attachments';
+import type { FhirRequest } from '../fhir/fhir-request';
 import {
   cancelJob,
   type ExportInput,
@@ -14,11 +15,11 @@ import {
   startedJob,
   startExport,
 } from '../fhir/jobs';
+import { retryAfter } from '../http/retry-after';
 import type { MedplumRequestOptions } from '../calls/request.options';
-import type { Call } from '../calls/call';
+import type { Call, ClientCalls } from '../calls/call';
 import { downloadOf, type MedplumDownload } from './binaries';
 import type { MedplumDownloadOptions, MedplumPollOptions } from './client.options';
-import type { ClientCalls } from '../calls/client-calls';
 
 const POLL = { further: ['maxWait', 'interval'] };
 const LONGEST_INTERVAL = 30_000;
@@ -44,7 +45,7 @@ export class MedplumBulk {
       return startExport(input);
     });
     const path = startedJob(header('content-location'), body, this.#calls.connection.settings.baseUrl);
-    const manifest = (await poll(call, path, options)) as Partial<ExportManifest>;
+    const manifest = (await poll(call, () => jobStatus(path), options)) as Partial<ExportManifest>;
     if (!Array.isArray(manifest.output)) {
       throw new MedplumProtocolError('The export ended without a list of its files.');
     }
@@ -66,13 +67,11 @@ export class MedplumBulk {
    */
   async waitForJob(job: string, options: MedplumPollOptions = {}): Promise<AsyncJob> {
     const call = this.#calls.begin(options, POLL);
-    let path = '';
     const describe = () => {
       checkPoll(options);
-      return jobStatus((path = jobPath(job, this.#calls.connection.settings.baseUrl)));
+      return jobStatus(jobPath(job, this.#calls.connection.settings.baseUrl));
     };
-    const first = await call.send(JOB.status, describe);
-    return (isDone(first) ? first.body : await poll(call, path, options)) as AsyncJob;
+    return (await poll(call, describe, options)) as AsyncJob;
   }
 
   /** Ends a job that has not ended by itself. */
@@ -96,21 +95,27 @@ function isDone({ status, body }: { readonly status: number; readonly body: unkn
   return status !== 202 && (resourceType !== 'AsyncJob' || isFinished(body as AsyncJob));
 }
 
-/** Asks for the state of a job, less and less often, until it has ended. */
-async function poll(call: Call, path: string, options: MedplumPollOptions): Promise<unknown> {
-  const { maxWait = 600_000, interval = 1_000 } = options;
-  const end = performance.now() + maxWait;
-  for (let wait = interval; ; wait = Math.min(wait * 1.5, Math.max(interval, LONGEST_INTERVAL))) {
-    const response = await call.send(JOB.status, () => jobStatus(path));
+/**
+ * Requests the state of a job until the job has ended. It waits as long as the server asks, else longer each time.
+ *
+ * @throws MedplumTimeoutError when the job has not ended within `maxWait`.
+ */
+async function poll(call: Call, describe: () => FhirRequest, options: MedplumPollOptions): Promise<unknown> {
+  const start = performance.now();
+  for (let polls = 0; ; polls++) {
+    const response = await call.send(JOB.status, describe);
     if (isDone(response)) {
       return response.body;
     }
-    const asked = Number(response.header('retry-after')) * 1000;
-    const pause = asked > 0 ? Math.max(asked, interval) : wait;
-    if (performance.now() + pause > end) {
-      throw new MedplumTimeoutError(`The job has not ended within ${maxWait} ms (maxWait). It goes on.`, {
-        retryable: true,
-      });
+    const { maxWait = 600_000, interval = 1_000 } = options;
+    const growing = Math.min(interval * 1.5 ** polls, Math.max(interval, LONGEST_INTERVAL));
+    const asked = retryAfter(response.header, undefined);
+    const pause = asked ? Math.max(asked, interval) : growing;
+    if (performance.now() - start + pause > maxWait) {
+      throw new MedplumTimeoutError(
+        `The job has not ended within ${maxWait} ms (maxWait), and goes on. Wait for it again with waitForJob().`,
+        { retryable: true },
+      );
     }
     await call.pause(pause, 'Waiting for the job, which goes on,');
   }

@@ -4,21 +4,21 @@ import type { MedplumRequestOptions } from '../calls/request.options';
 /** Options of searches. */
 export interface MedplumSearchOptions extends MedplumRequestOptions {
   /**
-   * `true` sends the query as a form (`POST [type]/_search`), so that it stands in no access log. Default: only when it
-   * is longer than 4,000 characters, which a URL cannot carry safely.
+   * `true` sends the query as a form (`POST [type]/_search`), which keeps it out of access logs. Default: `true` if the
+   * query is longer than 4,000 characters, because a URL cannot carry that safely.
    */
   readonly post?: boolean;
 }
 
-/** Options of `searchResourcePages`. `timeout` is for each page. */
+/** Options of `searchResourcePages`. `timeout` applies to each page. */
 export interface MedplumPageOptions extends MedplumSearchOptions {
-  /** Most pages that are read; one more is an error, because it may be a loop. Default 1,000. */
+  /** Most pages to read. One more is an error, because it may be a loop. Default 1,000. */
   readonly maxPages?: number;
 }
 
-/** Options of `iterateResources`. `timeout` is for each page. */
+/** Options of `iterateResources`. `timeout` applies to each page. */
 export interface MedplumIterateOptions extends MedplumPageOptions {
-  /** The iteration ends after so many resources. Default: all. */
+  /** Ends the iteration after this many resources. Default: all. */
   readonly maxResources?: number;
 }
 
@@ -29,7 +29,7 @@ export interface MedplumHistoryOptions extends MedplumRequestOptions, HistoryPag
 export interface MedplumGraphqlOptions extends MedplumRequestOptions {
   /** Values of the variables that the document declares. Put what users typed here, never into the document. */
   readonly variables?: Readonly<Record<string, unknown>>;
-  /** Which operation of the document is run, when it has several. */
+  /** The operation of the document to run, if it has several. */
   readonly operationName?: string;
 }
 
@@ -41,28 +41,31 @@ export interface MedplumBotOptions extends MedplumRequestOptions {
 
 /** Options of downloads. */
 export interface MedplumDownloadOptions extends MedplumRequestOptions {
-  /** Most bytes that are read; more of them end the stream with an error. Default 100 MiB. */
+  /** Most bytes to read. A longer stream ends with `MedplumContentTooLargeError`. Default 104,857,600 (100 MiB). */
   readonly maxBytes?: number;
 }
 
-/** Options of calls that wait for a job. `timeout` is for each request. */
+/** Options of calls that wait for a job. `timeout` applies to each request. */
 export interface MedplumPollOptions extends MedplumRequestOptions {
-  /** For how long the job is waited for, in ms. Default 600,000. */
+  /** How long to wait for the job, in ms. Default 600,000. */
   readonly maxWait?: number;
-  /** How long to wait between two questions at first, in ms; it grows to 30 s. Default 1,000. `Retry-After` wins. */
+  /**
+   * Wait before the second request for the state of the job, in ms. It grows with each request, to 30,000 at most. If the
+   * server sends `Retry-After`, that applies, unless it is shorter than `interval`. Default 1,000.
+   */
   readonly interval?: number;
 }
 
-/** Options of calls that are made as the client itself. */
+/** Options of calls that act as the client itself. */
 export type MedplumAdminOptions = Omit<MedplumRequestOptions, 'onBehalfOf'>;
 
-/** Options of changes of access. `timeout` is for all requests of the change together. */
+/** Options of changes of access. `timeout` applies to all requests of the change together. */
 export interface MedplumAccessOptions extends MedplumAdminOptions {
-  /** Writes the membership although nothing changes. Default `false`. */
+  /** Writes the membership even if nothing changes. Default `false`. */
   readonly force?: boolean;
-  /** How often the change is applied again after somebody else changed the membership. Default 3. */
+  /** How often to apply the change again after another client changed the membership. Default 3. */
   readonly maxRetries?: number;
-  /** Lets the change leave a membership without any policy, which may then do everything. Default `false`. */
+  /** Allows the change to leave a membership without any policy; it may then do everything. Default `false`. */
   readonly allowUnrestricted?: boolean;
 }
 
@@ -72,6 +75,6 @@ export interface MedplumFetchInit extends Omit<MedplumRequestOptions, 'signal'> 
   readonly method?: string;
   /** Text, bytes, `URLSearchParams`, a `Blob` or a `ReadableStream`. */
   readonly body?: unknown;
-  /** Ends the call. */
+  /** Ends the call with `MedplumAbortError`. */
   readonly signal?: AbortSignal | null;
 }

@@ -26,10 +26,9 @@ import { clientApplicationIdentity } from '../on-behalf-of/identity';
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
 import type { WithId } from '../fhir/resource.types';
 import { splitBundle } from '../fhir/search';
-import type { Call } from '../calls/call';
+import type { Call, ClientCalls } from '../calls/call';
 import type { MedplumAccessOptions, MedplumAdminOptions } from './client.options';
 import type { CallIdentitySource, OptionUse } from '../calls/call-context';
-import type { ClientCalls } from '../calls/client-calls';
 
 /** What became of a change of access. */
 export interface AccessResult {

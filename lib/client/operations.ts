@@ -19,7 +19,7 @@ import {
   type ValidateCodeInput,
 } from '../fhir/terminology';
 import type { MedplumRequestOptions } from '../calls/request.options';
-import type { ClientCalls } from '../calls/client-calls';
+import type { ClientCalls } from '../calls/call';
 
 /** FHIR operations: `medplum.operations`. */
 export class MedplumOperations {

@@ -82,7 +82,7 @@ export function contentRequest(
     signedUrl: url,
     headers: { accept: '*/*' },
     repeatability: 'safe',
-    answer: 'stream',
+    responseKind: 'stream',
     maxBytes: checkMaxBytes(maxBytes),
   };
 }

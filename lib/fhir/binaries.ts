@@ -98,7 +98,7 @@ export function downloadBinary(id: string, maxBytes: number | undefined): FhirRe
     ...onInstance(BINARY.download, 'Binary', id),
     headers: { accept: '*/*' },
     repeatability: 'safe',
-    answer: 'stream',
+    responseKind: 'stream',
     maxBytes: checkMaxBytes(maxBytes),
   };
 }

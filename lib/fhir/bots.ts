@@ -41,7 +41,7 @@ export function executeBot(bot: string | Identifier, input: unknown, contentType
     operation: '$execute',
     headers: { accept: 'application/fhir+json, application/json, */*;q=0.5', 'content-type': type },
     body: isBinary ? input : json(input ?? {}, 'input of the bot'),
-    answer: 'any',
+    responseKind: 'any',
     repeatability: 'unsafe',
   };
 }

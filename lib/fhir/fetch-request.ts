@@ -67,7 +67,7 @@ export function fetchRequest(address: unknown, method: unknown, body: unknown, b
     ...target,
     headers: {},
     ...bodyOf(body),
-    answer: 'stream',
+    responseKind: 'stream',
     notModified: true,
     repeatability: name === 'GET' ? 'safe' : 'unsafe',
   };

@@ -46,7 +46,7 @@ export interface FhirRequest extends FhirInteraction {
   /** The body can be read only once, so the request is never retried. */
   readonly once?: true;
   /** How the response is read. Default: as a JSON object. */
-  readonly answer?: ResponseKind;
+  readonly responseKind?: ResponseKind;
   /** The caller gets a 304 as a response, not as an error. */
   readonly notModified?: true;
   /** Returns the error that the body of a 2xx response amounts to, or `undefined` if it is fine. */

@@ -85,7 +85,7 @@ export function operation(call: OperationCall): FhirRequest {
     path: `${on.path}/${name}`,
     pathTemplate: `${on.pathTemplate}/${name}`,
     operation: name,
-    answer: 'any',
+    responseKind: 'any',
     repeatability: readOnly ? 'safe' : 'unsafe',
   } as const;
   if (method === 'GET') {

@@ -1,6 +1,5 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
-import { isFhirId } from '../shared/fhir-id';
-import { isResourceType } from '../shared/resource-type';
+import { isFhirId, isResourceType } from '../shared/fhir-id';
 
 /** Whether `value` refers to one resource as `Type/id`. */
 export function isTypedReference(value: unknown): value is string {

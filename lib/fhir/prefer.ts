@@ -14,10 +14,7 @@ import type { FhirRequest } from './fhir-request';
  * @throws MedplumBadRequestError
  */
 export function checkPrefer(request: FhirRequest, onBehalfOf: string | undefined): void {
-  const { prefer } = request.headers;
-  if (prefer === undefined) {
-    return;
-  }
+  const { prefer = '' } = request.headers;
   if (onBehalfOf !== undefined && request.respondAsync !== true && /respond-async/i.test(prefer)) {
     throw new MedplumBadRequestError(
       'The request has the header Prefer: respond-async and an identity. Medplum runs an asynchronous bundle with the rights of the client instead of those of the user. Nothing was sent. ' +

@@ -50,7 +50,7 @@ export function raw(method: RawMethod, address: unknown, body: unknown, base: Ba
       ...(body === undefined || isPlain ? {} : { 'content-type': type }),
     },
     ...(body === undefined ? {} : { body: isPlain ? body : json(body, 'body') }),
-    answer: 'any',
+    responseKind: 'any',
     repeatability: method === 'GET' ? 'safe' : 'unsafe',
     ...(wipes ? { extended: false } : {}),
   };

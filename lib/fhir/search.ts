@@ -2,7 +2,7 @@ import type { Bundle, BundleEntry, Resource } from '@medplum/fhirtypes' with { '
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import { type BaseUrl, pathWithin } from '../shared/base-url';
 import { objects } from '../shared/objects';
-import { RESOURCE_TYPE } from '../shared/resource-type';
+import { RESOURCE_TYPE } from '../shared/fhir-id';
 import type { FhirRequest } from './fhir-request';
 import { ACCEPT, INTERACTIONS, onType, ROOT } from './interactions';
 import { checkResourceType, checkResourceTypes } from './path-segments';

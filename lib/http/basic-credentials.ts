@@ -1,10 +1,9 @@
-import { askForSecret, type ClientSecret } from './client-secret';
-import type { Credentials } from './credentials';
+import { type ClientSecret, type Credentials, readSecret } from './credentials';
 
 /**
- * HTTP Basic credentials of the ClientApplication (RFC 7617), which Medplum recommends for on-behalf-of.
+ * HTTP Basic credentials of the ClientApplication (RFC 7617). Medplum recommends them for on-behalf-of.
  *
- * A secret that comes from a function is asked for once and kept until the server refuses it.
+ * If the secret comes from a function, the function is called once, and again when the server refuses the secret.
  */
 export class BasicCredentials implements Credentials {
   readonly #clientId: string;
@@ -28,7 +27,7 @@ export class BasicCredentials implements Credentials {
     if (typeof this.#secret === 'string') {
       return false;
     }
-    // Another call may have renewed it already: a late 401 does not ask again.
+    // Another call may have renewed it already, so a late 401 does not call the function again.
     if (this.#value === rejected) {
       this.#value = undefined;
     }
@@ -41,7 +40,7 @@ export class BasicCredentials implements Credentials {
   }
 
   async #ask(): Promise<string> {
-    this.#value = this.#encode(await askForSecret(this.#secret));
+    this.#value = this.#encode(await readSecret(this.#secret));
     return this.#value;
   }
 

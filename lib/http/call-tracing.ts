@@ -1,7 +1,7 @@
 import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
 import type { RequestAttempt } from '../shared/request-attempt';
 
-/** What a trace may say of a call: nothing in it names a record, a person or a value. */
+/** What a trace may say about a call. Nothing in it names a record, a person or a value. */
 export interface TracedCall {
   /** Name of the client. */
   readonly client: string;
@@ -14,44 +14,44 @@ export interface TracedCall {
   readonly resourceType: string | undefined;
   /** Name of the FHIR operation, with its `$`. */
   readonly operation: string | undefined;
-  /** Why the identity, or none, is used; never whose it is. */
+  /** Where the identity of the call comes from, never the identity itself. */
   readonly identitySource: string | undefined;
 }
 
 /** How a call ended. */
 export interface TracedEnd {
-  /** HTTP status of the last answer, if there was one. */
+  /** HTTP status of the last response, if there was one. */
   readonly status: number | undefined;
   readonly effect: MedplumEffect;
-  /** The code of what the caller got instead of a result: `MEDPLUM_…`. */
+  /** Code of the error that the caller got: `MEDPLUM_…`. */
   readonly error: MedplumError['code'] | undefined;
 }
 
-/** One call as it is traced, from the calling of a method to its result. */
+/** The span of one call, from the call of a method to its result. */
 export interface CallSpan {
-  /** What tells the server which trace the call belongs to (lower-case names); empty when there is none. */
+  /** Headers that tell the server which trace the call belongs to (lower-case names); empty when there is none. */
   readonly headers: Readonly<Record<string, string>>;
-  /** One request of the call was answered, or failed. */
+  /** One attempt of the call ended, with a response or with an error. */
   attempted(attempt: Pick<RequestAttempt, 'attempt' | 'status' | 'error'>): void;
   /** The call is about to be tried again. @param reason a status, or the code of an error. */
   retrying(reason: string): void;
-  /** The last thing that is heard of a call; for content that is streamed, when the stream has ended. */
+  /** The call ended. For streamed content: the stream ended. Nothing follows. */
   ended(end: TracedEnd): void;
 }
 
-/** Begins the span of a call. */
+/** Starts the span of a call. */
 export type CallSpanStart = (call: TracedCall) => CallSpan;
 
-/** Watches calls. What it learns of them is in its arguments; what it throws, the caller of a method gets. */
+/** Traces calls. It learns about them only from its arguments. The caller of a method gets what it throws. */
 export interface CallTracer {
-  /** To be called synchronously when a method is called: its spans are then part of the trace of its caller. */
+  /** Call it synchronously when a method is called, so that its spans belong to the trace of the caller. */
   pin(): CallSpanStart;
-  /** Calls `fn`, which hands a request over to undici, so that instrumentations make no span of it and add no header. */
+  /** Calls `fn`, which passes a request to undici, in a way that instrumentations make no span for it and add no header. */
   quietly<T>(fn: () => T): T;
 }
 
-/** Whether, and by whom, the calls of an app are traced. There is one in an app, shared by all clients. */
+/** Holds the tracer of an app. All clients of the app share it. */
 export class CallTracing {
-  /** Set while the app starts, by the integration that traces; unset in an app that imports none. */
+  /** The tracing integration sets it while the app starts. `undefined` if the app imports none. */
   tracer: CallTracer | undefined;
 }

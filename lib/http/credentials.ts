@@ -1,15 +1,44 @@
+import { MedplumUnauthorizedError } from '../errors/response.errors';
+
+/** The secret of the ClientApplication, or a function that returns it, so that you can rotate it without a restart. */
+export type ClientSecret = string | (() => string | Promise<string>);
+
 /** Where the value of the `Authorization` header comes from. */
 export interface Credentials {
-  /** The value to send now, `undefined` for none. Rejects with a `MedplumError` when it cannot be had. */
+  /** The value to send now; `undefined` sends no header. Rejects with a `MedplumError` when there is no value. */
   authorization(): string | Promise<string> | undefined;
   /**
-   * Called once per call when the server answered 401 to `rejected`. Resolves to whether there is another value to try.
+   * Called once per call, when the server responded to `rejected` with 401. Resolves to whether there is another value
+   * to try.
    */
   renew(rejected: string): Promise<boolean>;
 }
 
-/** For addresses that are credentials themselves: nothing is sent along. */
+/** For addresses that are credentials themselves: sends no header. */
 export const NO_CREDENTIALS: Credentials = {
   authorization: () => undefined,
   renew: () => Promise.resolve(false),
 };
+
+/**
+ * The secret itself.
+ *
+ * @throws MedplumUnauthorizedError when the function throws, or returns anything but text.
+ */
+export async function readSecret(secret: ClientSecret): Promise<string> {
+  let given: unknown;
+  try {
+    given = typeof secret === 'string' ? secret : await secret();
+  } catch (cause) {
+    throw new MedplumUnauthorizedError(
+      'There are no credentials: the function in the option clientSecret threw; cause has its name.',
+      { cause, retryable: true },
+    );
+  }
+  if (typeof given !== 'string' || given === '') {
+    throw new MedplumUnauthorizedError(
+      'There are no credentials: the function in the option clientSecret returned no secret. It must return text.',
+    );
+  }
+  return given;
+}

@@ -1,30 +1,30 @@
 import { EventEmitter, getMaxListeners, setMaxListeners } from 'node:events';
 
-/** Why a call was given up on our side; `disconnect`: the client of the inbound request hung up. */
+/** Why a call was cancelled. `disconnect`: the client of the inbound request hung up. */
 export type CancelReason = 'timeout' | 'abort' | 'disconnect' | 'shutdown';
 
 /** How many calls may listen to one signal before Node warns of a leak. */
 const CALLS_PER_SIGNAL = 1_000;
 
-/** Thrown out of a wait that was given up. It never reaches a caller. */
+/** Ends a wait of a cancelled call. Callers get a `MedplumError` instead. */
 export class Cancelled {
   constructor(readonly reason: CancelReason) {}
 }
 
-/** Work that ends itself when it is given up. */
+/** Work that ends itself when the call is cancelled. */
 export interface DeadlineWatcher {
   cancel(reason: Cancelled): void;
 }
 
 /**
- * One time limit and one abort for a whole call: attempts, waiting and reading included.
+ * The time limit and the abort of a whole call: its attempts, its waits, and reading the response.
  *
  * undici accepts an emitter as a signal. An `AbortController` per call would cost more than all other bookkeeping.
  */
 export class Deadline extends EventEmitter {
-  /** Read by undici: a request that is handed over afterwards is not sent. */
+  /** undici reads it, and does not send a request that it gets afterwards. */
   aborted = false;
-  /** What undici rejects with. Without it, undici creates an error of its own. */
+  /** undici rejects with it. Without it, undici creates an error of its own. */
   reason: Cancelled | undefined;
 
   readonly #endsAt: number;
@@ -38,6 +38,7 @@ export class Deadline extends EventEmitter {
   #watcher: DeadlineWatcher | undefined;
 
   /**
+   * @param timeout in ms.
    * @param disconnect aborts when the client of the inbound request hangs up.
    * @param running holds the deadline until `dispose()`.
    */
@@ -63,8 +64,8 @@ export class Deadline extends EventEmitter {
   }
 
   /**
-   * Settles as `work` does, or rejects with {@link Cancelled} as soon as the call is given up. undici notices an abort
-   * only once it has a connection, so its own promise may stay pending while the pool is exhausted.
+   * Settles as `work` does, or rejects with {@link Cancelled} as soon as the call is cancelled. undici notices an abort
+   * only once the request has a connection, so its own promise may stay pending while the pool is exhausted.
    */
   race<T>(work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -78,7 +79,7 @@ export class Deadline extends EventEmitter {
     });
   }
 
-  /** Tells `work` when the call is given up. This is cheaper than {@link Deadline.race} for work without a promise. */
+  /** Tells `work` when the call is cancelled. For work without a promise, this is cheaper than {@link Deadline.race}. */
   watch(work: DeadlineWatcher): void {
     this.#watcher = work;
   }
@@ -88,7 +89,7 @@ export class Deadline extends EventEmitter {
     this.#watcher = undefined;
   }
 
-  /** Waits `delay` ms, or until the call is given up. Resolves to `false` when the app shuts down. */
+  /** Waits `delay` ms. Resolves to `false` when the app shuts down; rejects when the call is cancelled otherwise. */
   async sleep(delay: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     try {
@@ -104,7 +105,7 @@ export class Deadline extends EventEmitter {
     }
   }
 
-  /** Gives the call up because the app shuts down. */
+  /** Cancels the call because the app shuts down. */
   shutDown(): void {
     this.#cancel('shutdown');
   }
@@ -137,7 +138,7 @@ export class RunningCalls {
 
   add(deadline: Deadline): void {
     this.#deadlines.add(deadline);
-    // A poll or the next page may begin after the others have been ended.
+    // A poll or the next page may begin after `end()`.
     if (this.#isEnded) {
       deadline.shutDown();
     }
@@ -147,7 +148,7 @@ export class RunningCalls {
     this.#deadlines.delete(deadline);
   }
 
-  /** Ends all of them, and every one that begins later. */
+  /** Ends all running calls, and every call that begins later. */
   end(): void {
     this.#isEnded = true;
     this.#deadlines.forEach((deadline) => deadline.shutDown());
@@ -159,7 +160,7 @@ function listen(signal: AbortSignal, onAbort: () => void): void {
     onAbort();
     return;
   }
-  // All calls of a request share its signal, and each releases it: more than the usual 10 listeners are no leak.
+  // All calls of an inbound request share its signal, and each call releases it, so more than 10 listeners are no leak.
   const most = getMaxListeners(signal);
   if (most > 0 && most < CALLS_PER_SIGNAL) {
     setMaxListeners(CALLS_PER_SIGNAL, signal);

@@ -1,25 +1,25 @@
-import { bodyText, TooLarge } from './answer-body';
+import { bodyText, TooLarge } from './response-body';
 import { Cancelled, type Deadline } from './deadline';
 import type { MedplumDispatcher, MedplumDispatcherResponse } from './medplum-dispatcher';
 import { codeOf } from './pool-wire';
 import { neverSent } from './transport-failure';
-import { type Wire, type WireAnswer, WireFailure, type WireRequest } from './wire';
+import { type Wire, type WireResponse, WireFailure, type WireRequest } from './wire';
 
-/** How a dispatcher is asked. */
+/** How a dispatcher is used. */
 export interface DispatcherWireOptions {
   readonly origin: string;
-  /** Most bytes of one answer; streams have limits of their own. */
+  /** Most bytes of one response, also after unpacking; streams have limits of their own. */
   readonly maxBytes: number;
-  /** The dispatcher is not ours: what interceptors of undici it may be composed with is switched off. */
+  /** The dispatcher belongs to the app. It may have interceptors of undici, which each request switches off. */
   readonly foreign: boolean;
 }
 
-/** A dispatcher followed a redirect: credentials and identity went where it led. */
+/** The dispatcher followed a redirect, and sent credentials and identity to where it led. */
 class RedirectFollowed extends Error {
   readonly code = 'REDIRECT_FOLLOWED';
 }
 
-/** Attempts through the `request()` of a dispatcher: one that was given, or our own where bodies are streams. */
+/** Makes attempts with `request()` of a dispatcher: that of the app, or the library's own pool if a body is a stream. */
 export class DispatcherWire implements Wire {
   readonly #dispatcher: MedplumDispatcher;
   readonly #options: DispatcherWireOptions;
@@ -29,7 +29,7 @@ export class DispatcherWire implements Wire {
     this.#options = options;
   }
 
-  async exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure> {
+  async exchange(request: WireRequest, deadline: Deadline): Promise<WireResponse | WireFailure> {
     const destroyed = this.#dispatcher.destroyed === true;
     let status: number | undefined;
     try {
@@ -54,7 +54,7 @@ export class DispatcherWire implements Wire {
     }
     const { origin, foreign } = this.#options;
     if (foreign) {
-      // A cache of undici's keys by URL, and would show what one user may see to the next.
+      // The cache of undici keys by URL, so it would show one user what another one may see.
       named['cache-control'] ??= 'no-store';
     }
     return this.#dispatcher.request({
@@ -71,14 +71,14 @@ export class DispatcherWire implements Wire {
   async #text({ body }: MedplumDispatcherResponse, header: (name: string) => string | undefined): Promise<string> {
     const { maxBytes } = this.#options;
     const encoding = header('content-encoding');
-    // What its length is known of needs no counting; and a mock may have no more than text().
+    // A body of known length needs no counting, and the body of a mock may have text() only.
     const short = encoding === undefined && Number(header('content-length') ?? Number.NaN) <= maxBytes;
     if (short || typeof body[Symbol.asyncIterator] !== 'function') {
       return body.text();
     }
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    // Leaving the loop destroys the body, and with it lets go of the connection.
+    // Leaving the loop destroys the body, which releases the connection.
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
       bytes += chunk.byteLength;
       if (bytes > maxBytes) {
@@ -90,7 +90,7 @@ export class DispatcherWire implements Wire {
   }
 }
 
-/** @throws RedirectFollowed when undici's redirect interceptor has been at work. */
+/** @throws RedirectFollowed when undici's redirect interceptor followed a redirect. */
 function refuseHistory({ context, body }: MedplumDispatcherResponse): void {
   const history = Object(context).history as unknown;
   if (Array.isArray(history) && history.length > 0) {
@@ -99,7 +99,7 @@ function refuseHistory({ context, body }: MedplumDispatcherResponse): void {
   }
 }
 
-/** Two `RateLimit` lines arrive as an array; everything reads them joined, as RFC 9110 section 5.3 has it. */
+/** Two `RateLimit` lines arrive as an array. They are read joined by a comma (RFC 9110 section 5.3). */
 function joined(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }

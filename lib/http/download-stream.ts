@@ -7,7 +7,7 @@ import { cancelledError } from './failure-error';
 import { Cancelled, type Deadline } from './deadline';
 import { failureCode } from './transport-failure';
 
-/** What bounds a download. */
+/** The limits of a download. */
 export interface DownloadLimits {
   /** `GET /fhir/R4/Binary/{id}`: how error texts name the request. */
   readonly call: string;
@@ -18,14 +18,14 @@ export interface DownloadLimits {
 }
 
 /**
- * The content of an answer. It ends with a `MedplumError` when it is too long, too slow, aborted or cut off, and lets go
- * of its connection then; a reader that gives up early (`destroy()`, `break`) does so too.
+ * The content of a response. It fails with a `MedplumError` when it is too long, too slow, aborted or cut off, and then
+ * releases its connection. A reader that stops early (`destroy()`, `break`) releases the connection too.
  *
- * undici emits what it reads in the async context of whoever opened the connection. Here everything is emitted in the
- * context of the call, so that a listener acts for its own user.
+ * undici emits data in the async context of the call that opened the connection. This stream emits everything in the
+ * context of its own call, so that a listener acts for the right user.
  */
 export class DownloadStream extends Readable {
-  /** Resolves when the stream is closed: to `undefined` when it was read to its end, else to why it was not. */
+  /** Resolves when the stream is closed: to `undefined` if it was read to its end, else to the error. */
   readonly finished: Promise<MedplumError | undefined>;
   readonly #source: Readable;
   readonly #deadline: Deadline;
@@ -35,7 +35,7 @@ export class DownloadStream extends Readable {
   #read = 0;
   #complete = false;
 
-  /** @throws MedplumContentTooLargeError when the answer declares more than is allowed; nothing is read then. */
+  /** @throws MedplumContentTooLargeError when the response declares more than `maxBytes`. Nothing is read then. */
   constructor(source: Readable, declared: string | undefined, deadline: Deadline, limits: DownloadLimits) {
     super();
     this.#source = source;
@@ -46,7 +46,7 @@ export class DownloadStream extends Readable {
       source.on('error', () => undefined).destroy();
       throw this.#tooLarge();
     }
-    // A stream that nobody reads ends with the deadline; that must not be an uncaught exception.
+    // When nobody reads the stream, the deadline ends it. That must not become an uncaught exception.
     this.on('error', () => undefined);
     const context = new AsyncResource('MedplumDownload');
     this.#onAbort = context.bind(() => this.destroy(this.#failure(deadline.reason)));
@@ -80,9 +80,15 @@ export class DownloadStream extends Readable {
     if (!this.#source.destroyed) {
       this.#source.on('error', () => undefined).destroy();
     }
-    const early = () => new MedplumAbortError(`${this.#limits.call}: its content was not read to the end.`);
-    this.#finish(this.#complete ? undefined : isMedplumError(error) ? error : early());
+    this.#finish(this.#complete ? undefined : this.#ended(error));
     callback(error);
+  }
+
+  /** Why the stream ended early: its error, or a reader that gave up. */
+  #ended(error: Error | null): MedplumError {
+    return isMedplumError(error)
+      ? error
+      : new MedplumAbortError(`${this.#limits.call}: the content was not read to its end.`);
   }
 
   #take(chunk: Uint8Array): void {

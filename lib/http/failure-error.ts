@@ -16,17 +16,17 @@ export function isInherent(code: string): boolean {
   return code === TOO_LARGE || code === 'REDIRECT_FOLLOWED' || tlsRefused(code);
 }
 
-/** Whether the next attempt would fail alike. */
+/** Whether the next attempt would fail in the same way. */
 export function isFinal(code: string): boolean {
   return poolClosed(code) || isInherent(code);
 }
 
-/** The typed error for an attempt that ended without an answer, or in the midst of one. */
+/** The typed error for an attempt that ended before or during its response. */
 export function failureError(call: string, failure: WireFailure, details: MedplumErrorDetails): MedplumError {
   const { code, sent, status } = failure;
   if (code === TOO_LARGE) {
     return new MedplumContentTooLargeError(
-      `${call}: the answer is larger than the client reads (option maxResponseBytes).`,
+      `${call}: the response is larger than the client reads. Raise the option maxResponseBytes, or request less.`,
       details,
     );
   }
@@ -44,12 +44,16 @@ export function failureError(call: string, failure: WireFailure, details: Medplu
   }
   const phase = slowPhase(code);
   if (phase) {
-    const what = phase === 'headers' ? 'the answer did not begin' : 'the body of the answer stood still';
-    return new MedplumTimeoutError(`${call}: ${what} within its time (option ${phase}Timeout).`, { ...details, phase });
+    const what =
+      phase === 'headers' ? 'the response did not begin in time' : 'the response body stood still for too long';
+    return new MedplumTimeoutError(`${call}: ${what} (option ${phase}Timeout).`, { ...details, phase });
   }
   if (status !== undefined) {
     return code === 'CONTENT_ENCODING'
-      ? new MedplumProtocolError(`${call} was answered with ${status}, but the body cannot be unpacked.`, details)
+      ? new MedplumProtocolError(
+          `${call} was answered with ${status}, but the body cannot be unpacked as its Content-Encoding says. A server or proxy must send gzip, br or no encoding.`,
+          details,
+        )
       : new MedplumProtocolError(`${call} was answered with ${status}, but the body was cut off (${code}).`, details);
   }
   return new MedplumConnectionError(
@@ -61,7 +65,7 @@ export function failureError(call: string, failure: WireFailure, details: Medplu
 }
 
 /**
- * The typed error for a call that was given up on our side.
+ * The typed error for a call that was cancelled.
  *
  * @param call names the call in error messages.
  * @param late what did not happen in time.

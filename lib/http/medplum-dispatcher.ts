@@ -2,19 +2,19 @@ import type { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { HttpBody, HttpMethod } from '../shared/request.types';
 
-/** What the library asks of a dispatcher's answer. */
+/** The part of a dispatcher's response that the library uses. */
 export interface MedplumDispatcherResponse {
   /** HTTP status. */
   readonly statusCode: number;
-  /** By lower-case name; an array when a header came several times. */
+  /** By lower-case name; an array if a header came several times. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Of undici: what interceptors have noted, `history` for redirects that were followed. */
+  /** What interceptors of undici noted: `history` lists redirects that were followed. */
   readonly context?: object;
-  /** The body, to be read once or dumped. */
+  /** The body, which is read once. */
   readonly body: Readable & { text(): Promise<string>; dump(): Promise<void> };
 }
 
-/** One request as it is handed to the dispatcher. */
+/** One request as the dispatcher gets it. */
 export interface MedplumDispatcherRequest {
   /** Scheme, host and port of the server. */
   readonly origin: string;
@@ -26,9 +26,9 @@ export interface MedplumDispatcherRequest {
   readonly headers: Record<string, string>;
   /** The request body, if there is one. */
   readonly body?: HttpBody | null;
-  /** Emits `abort` when the call is given up. */
+  /** Emits `abort` when the call is cancelled. */
   readonly signal?: EventEmitter;
-  /** 0: switches off a redirect interceptor of undici. */
+  /** 0 switches off a redirect interceptor of undici. */
   readonly maxRedirections?: number;
   /** Switches off a retry interceptor of undici. */
   readonly retryOptions?: { maxRetries: number; statusCodes: number[]; throwOnError: boolean };
@@ -39,8 +39,8 @@ export interface MedplumDispatcherRequest {
  * are not assignable to each other; an `Agent`, `Pool` or `MockAgent` of either fits.
  */
 export interface MedplumDispatcher {
-  /** Whether it was destroyed, if it says so: a request that is handed over then is surely not sent. */
+  /** Whether the dispatcher was destroyed, if it tells. It does not send requests that it gets afterwards. */
   readonly destroyed?: boolean;
-  /** Sends one request: the instance method, which undici 7 and 8 share. */
+  /** Sends one request. undici 7 and 8 share this method. */
   request(options: MedplumDispatcherRequest): Promise<MedplumDispatcherResponse>;
 }

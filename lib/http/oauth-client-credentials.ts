@@ -7,17 +7,16 @@ import {
 } from '../errors/response.errors';
 import { MedplumConnectionError, MedplumTimeoutError } from '../errors/transport.errors';
 import type { BaseUrl } from '../shared/base-url';
-import { askForSecret, type ClientSecret } from './client-secret';
-import type { Credentials } from './credentials';
+import { type ClientSecret, type Credentials, readSecret } from './credentials';
 import { Cancelled, Deadline } from './deadline';
 import type { MedplumDispatcher } from './medplum-dispatcher';
 import { failureCode } from './transport-failure';
 
-/** How long one token request may take, in ms. It is shared by all calls that wait for it, so none of them may end it. */
+/** Time limit of a token request, in ms. All waiting calls share the request, so the limit of one call does not end it. */
 const TIMEOUT = 10_000;
-/** How long calls fail at once after a token request has failed, in ms. */
+/** For how long calls fail at once after a failed token request, in ms. */
 const COOL_DOWN = 1_000;
-/** When the server does not say how long a token lives (RFC 6749 section 5.1 only recommends it), in seconds. */
+/** Lifetime of a token if the server does not state it (RFC 6749 section 5.1 only recommends it), in seconds. */
 const UNKNOWN_LIFETIME = 300;
 
 interface Token {
@@ -27,7 +26,7 @@ interface Token {
   readonly expiresAt: number;
 }
 
-/** What the token endpoint is asked with. */
+/** What a token request is made of. */
 export interface OAuthClientCredentialsOptions {
   readonly baseUrl: BaseUrl;
   readonly dispatcher: MedplumDispatcher;
@@ -36,8 +35,8 @@ export interface OAuthClientCredentialsOptions {
 }
 
 /**
- * Access tokens of the ClientApplication (RFC 6749 section 4.4): got when the first call needs one, renewed ahead of
- * expiry, one request at a time however many calls wait. Token requests never carry an identity.
+ * Access tokens of the ClientApplication (RFC 6749 section 4.4). The first call requests a token, and it is renewed before
+ * it expires. There is one token request at a time, however many calls wait for it. It never carries an identity.
  */
 export class OAuthClientCredentials implements Credentials {
   readonly #options: OAuthClientCredentialsOptions;
@@ -85,7 +84,7 @@ export class OAuthClientCredentials implements Credentials {
     }
   }
 
-  /** The token that was to be renewed, while it lasts. */
+  /** The token that is due for renewal, until it expires. */
   #usable(now: number): string | undefined {
     return this.#token && now < this.#token.expiresAt ? this.#token.authorization : undefined;
   }
@@ -94,7 +93,7 @@ export class OAuthClientCredentials implements Credentials {
     const { baseUrl, dispatcher, clientId, clientSecret } = this.#options;
     const deadline = new Deadline(TIMEOUT, undefined);
     try {
-      const secret = await deadline.race(askForSecret(clientSecret));
+      const secret = await deadline.race(readSecret(clientSecret));
       const { statusCode, body } = await deadline.race(
         dispatcher.request({
           origin: baseUrl.origin,
@@ -121,27 +120,33 @@ export class OAuthClientCredentials implements Credentials {
 function readToken(status: number, text: string): Token {
   const details = { status, retryable: status === 429 || status >= 500 };
   if (status === 429) {
-    throw new MedplumRateLimitError('The token endpoint was asked too often.', details);
-  }
-  if (status >= 500) {
-    throw new MedplumServerError(`The token endpoint failed with ${status}.`, details);
-  }
-  if (status !== 200) {
-    throw new MedplumUnauthorizedError(
-      `The token endpoint answered ${status}: check clientId and clientSecret.`,
+    throw new MedplumRateLimitError(
+      'The token endpoint refused the request because the quota of the client is used up. Try again later.',
       details,
     );
   }
-  let answer: { access_token?: unknown; token_type?: unknown; expires_in?: unknown } | null;
-  try {
-    answer = JSON.parse(text) as typeof answer;
-  } catch {
-    answer = null;
+  if (status >= 500) {
+    throw new MedplumServerError(
+      `The token endpoint failed with ${status}. The server or a proxy in front of it has a problem; try again later.`,
+      details,
+    );
   }
-  const { access_token: token, token_type: type, expires_in: lifetime } = answer ?? {};
+  if (status !== 200) {
+    throw new MedplumUnauthorizedError(
+      `The token endpoint refused the credentials of the client with ${status}. Check clientId and clientSecret.`,
+      details,
+    );
+  }
+  let response: { access_token?: unknown; token_type?: unknown; expires_in?: unknown } | null;
+  try {
+    response = JSON.parse(text) as typeof response;
+  } catch {
+    response = null;
+  }
+  const { access_token: token, token_type: type, expires_in: lifetime } = response ?? {};
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || !/^bearer$/i.test(String(type))) {
     throw new MedplumProtocolError(
-      'The token endpoint answered with no bearer token: is baseUrl the Medplum server?',
+      'The token endpoint sent no bearer token. Check that baseUrl is the Medplum server.',
       details,
     );
   }
@@ -159,8 +164,11 @@ function tokenError(cause: unknown): MedplumError {
   if (isMedplumError(cause)) {
     return cause;
   }
-  return new MedplumConnectionError(`The token endpoint could not be reached (${failureCode(cause)}).`, {
-    retryable: true,
-    cause,
-  });
+  return new MedplumConnectionError(
+    `The token endpoint could not be reached (${failureCode(cause)}). Check baseUrl and the network.`,
+    {
+      retryable: true,
+      cause,
+    },
+  );
 }

@@ -1,19 +1,19 @@
 import type { Dispatcher } from 'undici';
-import { bodyText, TooLarge } from './answer-body';
+import { bodyText, TooLarge } from './response-body';
 import { Cancelled, type Deadline } from './deadline';
 import { failureCode } from './transport-failure';
-import { TOO_LARGE, type Wire, type WireAnswer, WireFailure, type WireRequest } from './wire';
+import { TOO_LARGE, type Wire, type WireResponse, WireFailure, type WireRequest } from './wire';
 
-/** What bounds an answer of the library's own pool. */
+/** What limits the responses of the pool. */
 export interface PoolWireLimits {
-  /** Most bytes of one answer. */
+  /** Most bytes of one response, also after unpacking. */
   readonly maxBytes: number;
 }
 
 /**
- * Attempts over a pool of our own, one layer below `request()` of undici: without its stream, its promise and its
- * `AsyncResource`, none of which an answer needs that is read as a whole. undici tells here when a request gets its
- * connection, so it is known of each failure whether the request may have left.
+ * Makes attempts over the library's own pool, one layer below `request()` of undici. A response that is read as a whole
+ * needs neither the stream nor the promise nor the `AsyncResource` that `request()` makes. On this layer, undici also tells
+ * when a request gets its connection, so each failure knows whether the request may have been sent.
  */
 export class PoolWire implements Wire {
   readonly #pool: Dispatcher;
@@ -21,7 +21,7 @@ export class PoolWire implements Wire {
   readonly #streaming: Wire;
   readonly #limits: PoolWireLimits;
 
-  /** @param streaming takes the requests whose body or answer is a stream. */
+  /** @param streaming takes the requests whose own body or response body is a stream. */
   constructor(pool: Dispatcher, origin: string, streaming: Wire, limits: PoolWireLimits) {
     this.#pool = pool;
     this.#origin = origin;
@@ -29,7 +29,7 @@ export class PoolWire implements Wire {
     this.#limits = limits;
   }
 
-  exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure> {
+  exchange(request: WireRequest, deadline: Deadline): Promise<WireResponse | WireFailure> {
     const { method, path, body } = request;
     if (request.stream || !(body === undefined || typeof body === 'string' || body instanceof Uint8Array)) {
       return this.#streaming.exchange(request, deadline);
@@ -46,11 +46,11 @@ export class PoolWire implements Wire {
   }
 }
 
-/** Listens to one request of the pool. */
-class PoolExchange implements Dispatcher.DispatchHandler, WireAnswer {
+/** Listens to one request of the pool, and is its response. */
+class PoolExchange implements Dispatcher.DispatchHandler, WireResponse {
   status = 0;
   text = '';
-  readonly #resolve: (result: WireAnswer | WireFailure) => void;
+  readonly #resolve: (result: WireResponse | WireFailure) => void;
   readonly #deadline: Deadline;
   readonly #maxBytes: number;
   readonly #chunks: Buffer[] = [];
@@ -59,14 +59,14 @@ class PoolExchange implements Dispatcher.DispatchHandler, WireAnswer {
   #abort: ((reason?: Error) => void) | undefined;
   #done = false;
 
-  constructor(resolve: (result: WireAnswer | WireFailure) => void, deadline: Deadline, maxBytes: number) {
+  constructor(resolve: (result: WireResponse | WireFailure) => void, deadline: Deadline, maxBytes: number) {
     this.#resolve = resolve;
     this.#deadline = deadline;
     this.#maxBytes = maxBytes;
     deadline.watch(this);
   }
 
-  /** Called by the deadline when the call is given up. */
+  /** Called by the deadline when the call is cancelled. */
   cancel(reason: Cancelled): void {
     this.#fail(reason);
     this.#abort?.(reason as unknown as Error);
@@ -82,7 +82,7 @@ class PoolExchange implements Dispatcher.DispatchHandler, WireAnswer {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[]): boolean {
-    // 1xx (RFC 9110 section 15.2) announce an answer and are none.
+    // 1xx (RFC 9110 section 15.2) only announce the response.
     if (status >= 200) {
       this.status = status;
       this.#rawHeaders = rawHeaders;
@@ -172,7 +172,7 @@ function latin1(raw: Buffer | string | undefined): string {
 
 const CANCELLED = { timeout: 'TIMEOUT', abort: 'ABORTED', disconnect: 'DISCONNECTED', shutdown: 'SHUTDOWN' } as const;
 
-/** How an attempt names what ended it. */
+/** The code under which an attempt records what ended it. */
 export function codeOf(cause: unknown): string {
   if (cause instanceof Cancelled) {
     return CANCELLED[cause.reason];

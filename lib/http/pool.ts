@@ -4,16 +4,16 @@ import type { MedplumDispatcher } from './medplum-dispatcher';
 
 /** Size of the connection pool of one client. */
 export interface MedplumPoolOptions {
-  /** The most connections that are open at once; further requests wait. Default 64. */
+  /** Most connections that are open at once; further requests wait. Default 64. */
   readonly connections?: number;
-  /** How long an idle connection is kept, in ms. Default 10,000. The server's own `Keep-Alive` hint wins. */
+  /** How long an idle connection stays open, in ms. A `Keep-Alive` header of the server wins. Default 10,000. */
   readonly keepAliveTimeout?: number;
 }
 
 /**
- * Instrumentations see a request when a connection takes it, in the async context of that moment. A busy pool hands a
- * waiting request on when somebody else's request ends, and so in that one's context. That is why the connection
- * suppresses instrumentation, and not the code that asks the pool.
+ * A connection that hides its requests from instrumentations while calls are traced. An instrumentation sees a request
+ * when a connection takes it, in the async context of that moment. In a busy pool, that is the context of another request
+ * that has just ended. So the connection has to hide it, not the code that calls the pool.
  */
 class QuietClient extends Client {
   readonly #tracing: CallTracing;
@@ -29,17 +29,17 @@ class QuietClient extends Client {
   }
 }
 
-/** A pool of our own. While calls are traced, no instrumentation sees its requests. */
+/** Opens a pool. While calls are traced, no instrumentation sees its requests. */
 export function quietPool(origin: string | URL, options: Pool.Options, tracing: CallTracing): Pool {
   return new Pool(origin, { ...options, factory: (to, given) => new QuietClient(to, given, tracing) });
 }
 
-/** A {@link quietPool} for several origins. */
+/** Opens a {@link quietPool} for several origins. */
 export function quietAgent(options: Agent.Options, tracing: CallTracing): Agent {
   return new Agent({ ...options, factory: (origin, given) => quietPool(origin, given, tracing) });
 }
 
-/** Wraps a dispatcher that was given. It hides requests that start at once, but not those that the dispatcher queues. */
+/** Wraps the dispatcher of the app. It hides requests that start at once, but not those that the dispatcher queues. */
 export function quietDispatcher(dispatcher: MedplumDispatcher, tracing: CallTracing): MedplumDispatcher {
   return {
     get destroyed() {

@@ -15,6 +15,7 @@ import {
   MedplumUnauthorizedError,
 } from '../errors/response.errors';
 import { objects } from '../shared/objects';
+import { asRequestId } from './read-response';
 
 /** The extension that Medplum adds to the OperationOutcomes of requests that got past the identity. */
 const TRACING_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/tracing';
@@ -31,14 +32,11 @@ function tracingOf(outcome: OperationOutcome | undefined): Extension | undefined
   return objects(outcome?.extension).find((extension) => extension.url === TRACING_EXTENSION);
 }
 
-/** What an id of a request looks like. Anything else would be text of the server in logs. */
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
-
 /** The id under which the server logged the request: header `X-Request-Id` (newer servers) or the tracing extension. */
 export function requestIdOf(header: string | undefined, outcome: OperationOutcome | undefined): string | undefined {
-  const id: unknown =
-    header ?? objects(tracingOf(outcome)?.extension).find((extension) => extension.url === 'requestId')?.valueId;
-  return typeof id === 'string' && REQUEST_ID.test(id) ? id : undefined;
+  return asRequestId(
+    header ?? objects(tracingOf(outcome)?.extension).find((extension) => extension.url === 'requestId')?.valueId,
+  );
 }
 
 /** Whether a 409 is a serialization failure of the database, which the server asks to repeat (SQLSTATE 40001). */
@@ -49,8 +47,8 @@ export function isSerializationConflict(outcome: OperationOutcome | undefined): 
 }
 
 /**
- * Whether the refusal is about the identity, not about the resource. Servers up to 5.0 use 403, 404, 410 and 400 for
- * both and leave the tracing extension out of the first kind; newer ones say "Authentication error".
+ * Whether the server refused the identity, not the resource. Servers up to 5.0 use 403, 404, 410 and 400 for both, and
+ * leave the tracing extension out when they refuse the identity. Newer servers say "Authentication error".
  */
 export function isIdentityRefusal(status: number, outcome: OperationOutcome | undefined): boolean {
   if (!outcome || ![400, 403, 404, 410].includes(status)) {
@@ -60,21 +58,21 @@ export function isIdentityRefusal(status: number, outcome: OperationOutcome | un
   return saysSo || !tracingOf(outcome);
 }
 
-/** What is known about an answer that is not a success. */
+/** What is known about a response that is not a success. */
 export interface ErrorResponse {
   readonly status: number;
   /** `GET /fhir/R4/Patient/{id}`. */
   readonly call: string;
   readonly outcome: OperationOutcome | undefined;
-  /** Whether the answer had a body at all. */
+  /** Whether the response had no body. */
   readonly empty: boolean;
-  /** Whether the caller asked for an answer only if it has changed. */
+  /** Whether the request asked for the resource only if it has changed. */
   readonly conditional?: boolean;
   readonly onBehalfOf: boolean;
   readonly retryAfter: number | undefined;
 }
 
-/** The classes of errors that come of an attempt. */
+/** The constructor of a typed error. */
 export type ErrorClass = new (message: string, details?: MedplumErrorDetails) => MedplumError;
 
 const BY_STATUS: Readonly<Record<number, readonly [ErrorClass, string]>> = {
@@ -92,7 +90,7 @@ const BY_STATUS: Readonly<Record<number, readonly [ErrorClass, string]>> = {
   ],
 };
 
-/** The typed error for an answer of 3xx, 4xx or 5xx. Its texts are ours: the server's may quote stored values. */
+/** The typed error for a response of 3xx, 4xx or 5xx. The library words it, because the server's text may quote values. */
 export function responseError(response: ErrorResponse, details: MedplumErrorDetails): MedplumError {
   const { status, call, outcome } = response;
   const answered = `${call} was answered with ${status}.`;
@@ -114,7 +112,7 @@ export function responseError(response: ErrorResponse, details: MedplumErrorDeta
     return new MedplumRateLimitError(`${answered} The quota of the client, shared by all its users, is used up.`, wait);
   }
   if (status >= 500) {
-    return new MedplumServerError(`${answered} The server or a proxy before it failed.`, given);
+    return new MedplumServerError(`${answered} The server or a proxy in front of it failed.`, given);
   }
   const [type, text] = BY_STATUS[status] ?? [];
   if (type === MedplumUnauthorizedError) {
@@ -122,11 +120,11 @@ export function responseError(response: ErrorResponse, details: MedplumErrorDeta
   }
   if (!outcome && !response.empty) {
     return new MedplumProtocolError(
-      `${answered} The body is no OperationOutcome: is baseUrl the Medplum server?`,
+      `${answered} The body is not an OperationOutcome. Check that baseUrl is the Medplum server.`,
       given,
     );
   }
   return type
     ? new type(`${answered} ${text}`, given)
-    : new MedplumBadRequestError(`${answered} The server found the request invalid; error.outcome tells where.`, given);
+    : new MedplumBadRequestError(`${answered} The server found the request invalid; error.outcome says why.`, given);
 }

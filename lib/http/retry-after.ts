@@ -3,7 +3,7 @@ import { objects } from '../shared/objects';
 
 const RESET_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/rate-limit-reset';
 
-/** `"fhirInteractions";r=0;t=60`, several of them joined by a comma: the longest `t` of those with nothing left. */
+/** The longest `t` (seconds) of the quotas that are used up (`r=0`), as in `"fhirInteractions";r=0;t=60`, joined by commas. */
 function fromRateLimit(header: string | undefined): number | undefined {
   let seconds: number | undefined;
   for (const part of header?.split(',') ?? []) {
@@ -30,7 +30,7 @@ function fromExtension(outcome: OperationOutcome | undefined): number | undefine
   return typeof seconds === 'number' && seconds >= 0 ? seconds * 1000 : undefined;
 }
 
-/** RFC 9110 section 5.6.7. `Date.parse` alone takes nearly anything for a date, `-5` as well. */
+/** RFC 9110 section 5.6.7. `Date.parse` alone accepts nearly anything as a date, even `-5`. */
 const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, .* \d\d:\d\d:\d\d GMT$/;
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */
@@ -46,8 +46,8 @@ function fromRetryAfter(header: string | undefined): number | undefined {
 }
 
 /**
- * How long the server asks to wait before the next try, in ms; `undefined` when it does not say. Medplum sends no
- * `Retry-After` (proxies before it may); it tells by `RateLimit` headers and by its OperationOutcome.
+ * How long the server asks the client to wait before the next request, in ms; `undefined` when it does not ask. Medplum
+ * uses `RateLimit` headers and its OperationOutcome. `Retry-After` comes from proxies in front of it.
  */
 export function retryAfter(
   header: (name: string) => string | undefined,

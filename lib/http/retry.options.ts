@@ -1,21 +1,22 @@
-/** How often and how patiently one call is repeated. Only what is safe is repeated at all, whatever is set here. */
+/** How often one call is retried, and how long it waits in between. Only what is safe is retried, whatever you set. */
 export interface MedplumCallRetryOptions {
-  /** Repetitions after the first attempt. Default 3; 0 switches them off. */
+  /** Retries after the first attempt; 0 switches them off. Default 3. */
   readonly maxRetries?: number;
-  /** First step of the exponential back-off, in ms, drawn with full jitter. Default 200. */
+  /** Longest wait before the first retry, in ms. It doubles with each retry, and is drawn with full jitter. Default 200. */
   readonly minTimeout?: number;
   /**
-   * Longest single wait, in ms. Default 10,000. When the server asks for more (a used-up quota resets once a minute),
-   * the call fails at once with `MedplumRateLimitError` and its `retryAfter`.
+   * Longest single wait, in ms. If the server asks for a longer one (a used-up quota resets once a minute), the call fails
+   * at once with `MedplumRateLimitError` and its `retryAfter`. Default 10,000.
    */
   readonly maxTimeout?: number;
 }
 
-/** How often and how patiently the calls of a client are repeated. */
+/** How often the calls of a client are retried, and how long they wait in between. */
 export interface MedplumRetryOptions extends MedplumCallRetryOptions {
   /**
-   * Repetitions that all calls together may make in a row. Default 100; it fills up within 10 seconds, and by a fifth of
-   * a repetition with each call. When it is empty calls fail without being repeated, so that an outage is not made worse.
+   * Retries that all calls of the client may make in a row. The budget fills up within 10,000 ms, and by a fifth of a
+   * retry with each call. While it is empty, calls fail without a retry, so that retries do not make an outage worse.
+   * Default 100.
    */
   readonly budget?: number;
 }

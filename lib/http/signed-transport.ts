@@ -10,30 +10,33 @@ import type { TransportRequest, TransportResponse } from './transport.types';
 import type { RequestAttempt } from '../shared/request-attempt';
 import type { MedplumRetryOptions } from './retry.options';
 
-/** What the fetching of signed addresses has in common with other requests. */
+/** The settings of the client that also apply to signed addresses. */
 export interface SignedTransportOptions {
   readonly retry: Required<MedplumRetryOptions>;
-  /** In ms. */
+  /** Time limit for opening a connection, in ms. */
   readonly connectTimeout: number;
-  /** Most bytes of an answer that is no stream. */
+  /** Most bytes of a response that is not streamed. */
   readonly maxBytes: number;
-  /** The dispatcher is a pool of ours, which reaches the server of the client and nothing else. */
+  /** The dispatcher is the library's own pool, which connects to the server of the client only. */
   readonly own: boolean;
   readonly tracing: CallTracing;
 }
 
-/** Fetches addresses that are credentials themselves: with nothing of the client's, and nothing of whom it is for. */
+/** Fetches signed addresses. They are credentials themselves, so neither the client's credentials nor an identity are sent. */
 export class SignedTransport {
+  readonly #baseUrl: BaseUrl;
+  readonly #dispatcher: MedplumDispatcher;
+  readonly #options: SignedTransportOptions;
   readonly #transports = new Map<string, MedplumTransport>();
   #agent: Agent | undefined;
 
-  constructor(
-    private readonly baseUrl: BaseUrl,
-    private readonly dispatcher: MedplumDispatcher,
-    private readonly options: SignedTransportOptions,
-  ) {}
+  constructor(baseUrl: BaseUrl, dispatcher: MedplumDispatcher, options: SignedTransportOptions) {
+    this.#baseUrl = baseUrl;
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+  }
 
-  /** Whoever calls has made sure that the origin is one of the configured ones. */
+  /** Fetches the address. The caller has checked that its origin is allowed. */
   send(
     { origin, pathname, search }: URL,
     request: TransportRequest,
@@ -41,7 +44,7 @@ export class SignedTransport {
   ): Promise<TransportResponse> {
     let transport = this.#transports.get(origin);
     if (!transport) {
-      const { retry, maxBytes, own } = this.options;
+      const { retry, maxBytes, own } = this.#options;
       const wire = new DispatcherWire(this.#dispatcherOf(origin), { origin, maxBytes, foreign: !own });
       transport = new MedplumTransport({
         baseUrl: { origin, path: '/' },
@@ -52,12 +55,12 @@ export class SignedTransport {
       this.#transports.set(origin, transport);
     }
     const path = pathname.slice(1) + search;
-    // The caller's further headers are for the FHIR server.
+    // The other headers of the caller are for the FHIR server.
     const { accept = '*/*' } = request.headers;
     return transport.send({ ...request, path, headers: { accept }, onBehalfOf: undefined, extended: false }, attempts);
   }
 
-  /** Closes what was opened for other servers. */
+  /** Closes the connections to other servers. */
   async close(): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
@@ -65,10 +68,10 @@ export class SignedTransport {
   }
 
   #dispatcherOf(origin: string): MedplumDispatcher {
-    if (!this.options.own || origin === this.baseUrl.origin) {
-      return this.dispatcher;
+    if (!this.#options.own || origin === this.#baseUrl.origin) {
+      return this.#dispatcher;
     }
-    const { connectTimeout, tracing } = this.options;
+    const { connectTimeout, tracing } = this.#options;
     const connect = { timeout: connectTimeout };
     this.#agent ??= quietAgent({ connect, headersTimeout: 0, bodyTimeout: 0 }, tracing);
     return this.#agent;

@@ -1,4 +1,4 @@
-/** Codes of failures before the first byte: the request surely never left. */
+/** Codes of failures before the first byte: the request was certainly not sent. */
 const NEVER_SENT = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -9,7 +9,7 @@ const NEVER_SENT = new Set([
   'UND_ERR_INVALID_ARG',
 ]);
 
-/** Codes of Node's `tls` for certificates that are not trusted: the handshake failed, so nothing was sent. */
+/** Codes of Node's `tls` for untrusted certificates: the handshake failed, so nothing was sent. */
 const TLS = new Set([
   'CERT_HAS_EXPIRED',
   'CERT_NOT_YET_VALID',
@@ -26,10 +26,10 @@ const TLS = new Set([
 /** Codes of a pool that was shut down: waiting does not bring it back. */
 const CLOSED = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED']);
 
-/** What a code looks like. Anything else might be a text that quotes something. */
+/** What a code looks like. Anything else may be a text that quotes a value. */
 const CODE = /^\w{1,64}$/;
 
-/** The parts of Node's and undici's errors that are looked at. */
+/** The parts of Node's and undici's errors that the library reads. */
 interface FailureParts {
   readonly code?: unknown;
   readonly syscall?: unknown;
@@ -42,7 +42,7 @@ function partsOf(failure: unknown): { readonly code: unknown; readonly syscall: 
   return { code, syscall, errors: Array.isArray(errors) ? errors : [] };
 }
 
-/** The code of a failure underneath, as it may be shown. */
+/** The code of a failure, safe to show. */
 export function failureCode(failure: unknown): string {
   const { code, errors } = partsOf(failure);
   if (typeof code === 'string') {
@@ -52,8 +52,8 @@ export function failureCode(failure: unknown): string {
 }
 
 /**
- * Whether the request of this failure surely never left. Some codes (`EHOSTUNREACH`, `ETIMEDOUT`) come while connecting
- * and in the midst of a connection; the system call tells which.
+ * Whether the request of this failure was certainly not sent. Some codes (`EHOSTUNREACH`, `ETIMEDOUT`) occur while
+ * connecting and also later; the system call tells which.
  */
 export function neverSent(failure: unknown): boolean {
   const { syscall, errors } = partsOf(failure);
@@ -65,17 +65,17 @@ export function neverSent(failure: unknown): boolean {
   );
 }
 
-/** Whether the connection pool was closed. A destroyed one fails requests that were under way as well. */
+/** Whether the connection pool was closed. A destroyed pool also fails the requests that were under way. */
 export function poolClosed(code: string): boolean {
   return CLOSED.has(code);
 }
 
-/** Whether the other side could not prove who it is. The next attempt fails alike. */
+/** Whether the server's certificate is not trusted. The next attempt would fail in the same way. */
 export function tlsRefused(code: string): boolean {
   return TLS.has(code);
 }
 
-/** Which limit of the pool an attempt has run into, if it has. */
+/** The limit of the pool that ended the attempt, if one did. */
 export function slowPhase(code: string): 'headers' | 'body' | undefined {
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     return 'headers';

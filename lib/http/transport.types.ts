@@ -1,9 +1,22 @@
-import type { CallSpan } from './call-tracing';
-import type { RunningCalls } from './deadline';
+import type { BaseUrl } from '../shared/base-url';
 import type { HttpBody, HttpMethod, Repeatability, ResponseKind } from '../shared/request.types';
-import type { MedplumCallRetryOptions } from './retry.options';
+import type { CallSpan } from './call-tracing';
+import type { Credentials } from './credentials';
+import type { RunningCalls } from './deadline';
+import type { MedplumCallRetryOptions, MedplumRetryOptions } from './retry.options';
+import type { Wire } from './wire';
 
-/** One logical request. The identity is an argument like any other: nothing below the service looks one up. */
+/** What a transport is made of. */
+export interface TransportOptions {
+  readonly baseUrl: BaseUrl;
+  readonly wire: Wire;
+  readonly credentials: Credentials;
+  readonly retry: Required<MedplumRetryOptions>;
+  /** Requests compressed responses, except for streams, which are passed on as they arrive. Default `false`. */
+  readonly compression?: boolean;
+}
+
+/** The request of one call. The identity is an argument like any other: nothing below the service looks one up. */
 export interface TransportRequest {
   readonly method: HttpMethod;
   /** Relative to the base URL, without a leading slash, already encoded, with query. */
@@ -14,39 +27,39 @@ export interface TransportRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: HttpBody | undefined;
   readonly repeatability: Repeatability;
-  /** The body can be read once only, so no attempt follows the first, whatever became of it. */
+  /** The body can be read only once, so the request is never retried. */
   readonly once?: boolean | undefined;
-  /** What is expected: a JSON object (default), JSON or text as the content type says, or content to be streamed. */
-  readonly answer?: ResponseKind | undefined;
-  /** A 304 is an answer to be handed on, not an error. */
+  /** How the response is read. Default: as a JSON object. */
+  readonly responseKind?: ResponseKind | undefined;
+  /** The caller gets a 304 as a response, not as an error. */
   readonly notModified?: boolean | undefined;
-  /** For streams: the most bytes that are read. */
+  /** For streamed responses: most bytes to read. Default: no limit. */
   readonly maxBytes?: number | undefined;
   /** Value of `X-Medplum-On-Behalf-Of`, validated; `undefined` sends no header. */
   readonly onBehalfOf: string | undefined;
   /** Sends `X-Medplum: extended`. */
   readonly extended: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Ends the call as well: whom it is made for has gone away. */
+  /** Ends the call as well: aborts when the client of the inbound request hangs up. */
   readonly disconnect?: AbortSignal | undefined;
-  /** Calls that are to end when the app shuts down: those of sinks are not among them. */
+  /** Where the call registers, so that shutdown ends it. The calls of sinks do not register. */
   readonly running?: RunningCalls | undefined;
-  /** In place of the client's settings, where set. */
+  /** Overrides the retry options of the client, where set. */
   readonly retry?: MedplumCallRetryOptions | undefined;
-  /** For the whole call, in ms. */
+  /** Time limit of the whole call, in ms. */
   readonly timeout: number;
-  /** What is left of it when the request is handed over, in ms. Default: all of it. */
+  /** How much of `timeout` is left when the transport gets the request, in ms. Default: all of it. */
   readonly timeLeft?: number;
-  /** Hears of attempts and retries, when the call is traced. */
+  /** Is told of attempts and retries when the call is traced. */
   readonly span?: CallSpan | undefined;
 }
 
-/** A successful answer. */
+/** A successful response. */
 export interface TransportResponse {
   readonly status: number;
-  /** Parsed JSON, text or a `DownloadStream`, as was asked for; `undefined` when there was no body. */
+  /** Parsed JSON, text or a `DownloadStream`, as `responseKind` says; `undefined` when there was no body. */
   readonly body: unknown;
   readonly requestId: string | undefined;
-  /** A header of the answer by its lower-case name; several lines are joined by commas. */
+  /** The header with this lower-case name; several lines are joined by commas. */
   readonly header: (name: string) => string | undefined;
 }

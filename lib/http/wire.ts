@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { HttpBody, HttpMethod } from '../shared/request.types';
 import type { Deadline } from './deadline';
 
-/** One attempt, as it goes to the connections. */
+/** One attempt, as it goes to the connection pool. */
 export interface WireRequest {
   readonly method: HttpMethod;
   /** With a leading slash and the query. */
@@ -10,21 +10,21 @@ export interface WireRequest {
   /** Names and values in turn: name, value, name, value. */
   readonly headers: readonly string[];
   readonly body: HttpBody | undefined;
-  /** Hands out the body of a 2xx as it comes, instead of reading it. */
+  /** Passes the body of a 2xx response on as it arrives, instead of reading it. */
   readonly stream: boolean;
 }
 
-/** An answer that was read to its end, or up to its body when that is to be streamed. */
-export interface WireAnswer {
+/** A response that was read to its end, or up to its body if that is streamed. */
+export interface WireResponse {
   readonly status: number;
   /** Empty when the body is streamed. */
   readonly text: string;
   readonly stream?: Readable;
-  /** A header by its lower-case name; several lines are joined by commas (RFC 9110 section 5.3). */
+  /** The header with this lower-case name; several lines are joined by commas (RFC 9110 section 5.3). */
   header(name: string): string | undefined;
 }
 
-/** An attempt without a usable answer. */
+/** An attempt without a usable response. */
 export class WireFailure {
   constructor(
     readonly code: string,
@@ -32,16 +32,16 @@ export class WireFailure {
     readonly sent: boolean,
     /** The status line had been read: the server has decided. */
     readonly status: number | undefined,
-    /** `Cancelled` when the attempt was given up from our side. */
+    /** `Cancelled` when the client gave the attempt up. */
     readonly cause: unknown,
   ) {}
 }
 
-/** Makes single attempts over connections. */
+/** Makes single attempts. */
 export interface Wire {
-  /** Never rejects: what goes wrong is the result. */
-  exchange(request: WireRequest, deadline: Deadline): Promise<WireAnswer | WireFailure>;
+  /** Never rejects: a failure is a result too. */
+  exchange(request: WireRequest, deadline: Deadline): Promise<WireResponse | WireFailure>;
 }
 
-/** Code of a failure: the answer is larger than the client reads. */
+/** Code of a failure: the response is larger than the client reads. */
 export const TOO_LARGE = 'CONTENT_TOO_LARGE';

@@ -91,6 +91,25 @@ describe('A job', () => {
     });
   });
 
+  it.each([
+    ['in seconds', () => '60'],
+    ['as a date', () => new Date(Date.now() + 60_000).toUTCString()],
+  ])('is not polled before the time that Retry-After gives %s', async (_form, retryAfter) => {
+    app.wire.handler = () =>
+      app.wire.requests.length < 2 ? { ...running, headers: { 'retry-after': retryAfter() } } : ended;
+    // The wait does not fit into maxWait, so the call ends at once. With a wait of `interval` it would poll again.
+    await expect(medplum.bulk.waitForJob('j1', { interval: 1, maxWait: 10_000 })).rejects.toThrow(MedplumTimeoutError);
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('is polled again after the wait that Retry-After asks for, and not before', async () => {
+    app.wire.handler = () => (app.wire.requests.length < 2 ? { ...running, headers: { 'retry-after': '1' } } : ended);
+    const start = performance.now();
+    await medplum.bulk.waitForJob('j1', { interval: 1 });
+    expect(performance.now() - start).toBeGreaterThanOrEqual(990);
+    expect(app.wire.requests).toHaveLength(2);
+  });
+
   it('is no longer polled when the app shuts down', async () => {
     const other = await startMedplumApp({}, { handler: () => running });
     try {

@@ -1,14 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import {
   accessEntry,
+  MedplumAbortError,
+  type MedplumAccessOptions,
   MedplumBadRequestError,
   MedplumConflictError,
+  MedplumConnectionError,
+  type MedplumError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
   type MedplumService,
+  MedplumTimeoutError,
 } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
+import { until } from '../support/memory-sink';
 import { outcome } from '../support/wire-server';
 
 describe('On a Medplum server', () => {
@@ -133,6 +140,47 @@ describe('A change of access', () => {
       MedplumPreconditionFailedError,
     );
     expect(puts().map(({ headers }) => headers['if-match'])).toEqual(['W/"v1"', 'W/"v1"', 'W/"v1"']);
+  });
+
+  /** The error of the change, which `stop` ends long before the wait is over. */
+  async function stopped(stop: () => unknown, options: MedplumAccessOptions = {}): Promise<MedplumError> {
+    const start = performance.now();
+    const failed = failureOf(medplum.memberships.addAccess('m1', entry, ['a1'], options));
+    // The membership was read, and the first attempt to write it was refused.
+    await until(() => app.events.length === 2);
+    await stop();
+    const error = await failed;
+    expect(performance.now() - start).toBeLessThan(8_000);
+    expect(puts()).toHaveLength(1);
+    return error;
+  }
+
+  describe('that waits before it is applied again', () => {
+    beforeEach(() => {
+      // The wait is random; this makes it 10 s.
+      jest.spyOn(Math, 'random').mockReturnValue(200);
+      app.wire.handler = ({ method }) =>
+        method === 'PUT' ? { status: 412, body: outcome('precondition-failed', 'processing', 'x') } : stored({});
+    });
+    afterEach(() => jest.restoreAllMocks());
+
+    it('ends with its signal', async () => {
+      const controller = new AbortController();
+      const error = await stopped(() => controller.abort(), { signal: controller.signal });
+      expect(error).toBeInstanceOf(MedplumAbortError);
+    });
+
+    it('ends with its timeout, which limits the waits and all requests together', async () => {
+      const error = await stopped(() => undefined, { timeout: 500 });
+      expect(error).toBeInstanceOf(MedplumTimeoutError);
+      expect(error.message).toBe('Retrying the change of access did not end within the timeout of 500 ms.');
+    });
+
+    it('ends when the app shuts down', async () => {
+      const error = await stopped(() => app.module.close());
+      expect(error).toBeInstanceOf(MedplumConnectionError);
+      expect(error).toMatchObject({ cause: { code: 'SHUTDOWN' } });
+    });
   });
 
   it('is refused if the server sends no version', async () => {

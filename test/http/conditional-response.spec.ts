@@ -29,7 +29,7 @@ describe('A 304', () => {
     expect(error).toBeInstanceOf(MedplumNotModifiedError);
   });
 
-  it('is an answer for fetch', async () => {
+  it('is a response for fetch', async () => {
     const answer = await app.medplum.fetch('fhir/R4/Patient/1', { onBehalfOf, headers: { 'if-none-match': 'W/"7"' } });
     expect(answer.status).toBe(304);
     expect(answer.headers.get('etag')).toBe('W/"7"');
@@ -44,7 +44,7 @@ describe('A 304', () => {
 });
 
 describe('If-None-Match', () => {
-  it('changes nothing about other answers', async () => {
+  it('does not change other responses', async () => {
     const headers = { 'if-none-match': 'W/"7"' };
     app.wire.handler = () => ({ body: { resourceType: 'Patient', id: '1' } });
     await expect(app.medplum.readResource('Patient', '1', { onBehalfOf, headers })).resolves.toMatchObject({ id: '1' });

@@ -1,26 +1,25 @@
 import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import { brotliDecompress, gunzip } from 'node:zlib';
 
-/** An answer has more bytes than the client reads. */
+/** The response has more bytes than the client reads. */
 export class TooLarge extends Error {}
 
-const DECODERS: Readonly<Record<string, typeof gunzip>> = {
-  gzip: gunzip,
-  'x-gzip': gunzip,
-  deflate: inflate,
-  br: brotliDecompress,
-};
+/** The encodings that the client requests (`Accept-Encoding: gzip, br`). */
+const DECODERS: ReadonlyMap<string, typeof gunzip> = new Map([
+  ['gzip', gunzip],
+  ['br', brotliDecompress],
+]);
 
-/** A body whose bytes are not what its header says. */
+/** The bytes of the body are not what its `Content-Encoding` says. */
 class EncodingError extends Error {
   readonly code = 'CONTENT_ENCODING';
 }
 
 /**
- * The text of a body that was read: at once when it came as it is, later when it has to be unpacked (RFC 9110 section
- * 8.4.1).
+ * The text of a body, in UTF-8. Synchronous unless the body has to be unpacked (RFC 9110 section 8.4.1).
  *
- * @param maxBytes holds for the unpacked text as well: a few bytes can unpack to many.
+ * @param maxBytes also limits the unpacked text, because a few bytes can unpack to many.
+ * @throws TooLarge and EncodingError, as rejections.
  */
 export function bodyText(
   chunks: readonly Uint8Array[],
@@ -38,9 +37,9 @@ export function bodyText(
 }
 
 async function unpacked(body: Buffer, encoding: string, maxBytes: number): Promise<string> {
-  const decode = Object.hasOwn(DECODERS, encoding.toLowerCase()) ? DECODERS[encoding.toLowerCase()] : undefined;
+  const decode = DECODERS.get(encoding.toLowerCase());
   if (!decode) {
-    throw new EncodingError('An unknown content encoding');
+    throw new EncodingError();
   }
   try {
     return utf8(await promisify<Buffer, object, Buffer>(decode)(body, { maxOutputLength: maxBytes }));
@@ -49,7 +48,7 @@ async function unpacked(body: Buffer, encoding: string, maxBytes: number): Promi
   }
 }
 
-/** Without a byte order mark, as every JSON parser wants it (RFC 8259 section 8.1). */
+/** Leaves out a byte order mark, which JSON parsers refuse (RFC 8259 section 8.1). */
 function utf8(body: Buffer): string {
   const marked = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
   return body.toString('utf8', marked ? 3 : 0);
