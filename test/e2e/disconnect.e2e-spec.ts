@@ -58,7 +58,7 @@ class ChartController {
 
   @Get('late/:id')
   late(@Param('id') id: string): string {
-    void watch(afterwards.opened.then(() => this.medplum.readResource('Patient', id)));
+    void watch(this.medplum.readResource('Patient', id));
     return 'answered';
   }
 

@@ -15,7 +15,7 @@ import { fromUser, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medp
 import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
 import { TestUserGuard } from '../support/test-user.guard';
-import { WireServer } from '../support/wire-server';
+import { WireServer, resourceAsked, type WireRequest } from '../support/wire-server';
 
 @Controller()
 @UseGuards(TestUserGuard)
@@ -72,7 +72,7 @@ describe.each(PLATFORMS)('Answers on %s', (platform) => {
 
   beforeAll(async () => {
     wire = await WireServer.start();
-    wire.handler = () => ({ delay: Math.random() * 5, body: { resourceType: 'Patient', id: '1' } });
+    wire.handler = (request: WireRequest) => ({ delay: Math.random() * 5, body: resourceAsked(request) });
     const module = await Test.createTestingModule({
       imports: [MedplumModule.forRoot(wire.options())],
       controllers: [AnswersController],

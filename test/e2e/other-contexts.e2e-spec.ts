@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { defer, from, firstValueFrom, type Observable } from 'rxjs';
 import { CurrentOnBehalfOf, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
-import { WireServer } from '../support/wire-server';
+import { WireServer, resourceAsked, type WireRequest } from '../support/wire-server';
 
 interface Message {
   readonly membership?: string;
@@ -54,7 +54,7 @@ describe('Messages over TCP, in a hybrid app that inherits nothing', () => {
     jest.spyOn(Logger.prototype, 'warn').mockImplementation();
     jest.spyOn(Logger.prototype, 'error').mockImplementation();
     wire = await WireServer.start();
-    wire.handler = () => ({ delay: Math.random() * 5, body: { resourceType: 'Patient', id: '1' } });
+    wire.handler = (request: WireRequest) => ({ delay: Math.random() * 5, body: resourceAsked(request) });
     const module = await Test.createTestingModule({
       imports: [MedplumModule.forRoot(wire.options())],
       controllers: [MessagesController],

@@ -7,7 +7,7 @@ import { from, mergeMap, type Observable, of } from 'rxjs';
 import { CurrentOnBehalfOf, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { WebSocket } from 'ws';
 import { closeAll } from '../support/close-all';
-import { WireServer } from '../support/wire-server';
+import { WireServer, resourceAsked, type WireRequest } from '../support/wire-server';
 
 interface Message {
   readonly membership?: string;
@@ -43,7 +43,7 @@ describe('A gateway, whose one socket serves many messages', () => {
     jest.spyOn(Logger.prototype, 'warn').mockImplementation();
     jest.spyOn(Logger.prototype, 'error').mockImplementation();
     wire = await WireServer.start();
-    wire.handler = () => ({ delay: Math.random() * 5, body: { resourceType: 'Patient', id: '1' } });
+    wire.handler = (request: WireRequest) => ({ delay: Math.random() * 5, body: resourceAsked(request) });
     const module = await Test.createTestingModule({
       imports: [MedplumModule.forRoot(wire.options())],
       providers: [ChartGateway],

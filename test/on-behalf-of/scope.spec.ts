@@ -19,6 +19,7 @@ import {
 } from 'rxjs';
 import { type MedplumService, OnBehalfOfReferenceError, OnBehalfOfRequiredError } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { resourceAsked, type WireRequest } from '../support/wire-server';
 
 let app: MedplumApp;
 let medplum: MedplumService;
@@ -68,7 +69,7 @@ describe('Scopes', () => {
 
   it('keep two concurrent callers apart, and what they start after they returned', async () => {
     const names = Array.from({ length: 40 }, (_, i) => `m${i}`);
-    app.wire.handler = () => ({ delay: Math.random() * 10, body: { resourceType: 'Patient', id: '1' } });
+    app.wire.handler = (request: WireRequest) => ({ delay: Math.random() * 10, body: resourceAsked(request) });
     await Promise.all(
       names.map((name) =>
         medplum.onBehalfOf(name, async () => {

@@ -46,14 +46,25 @@ export function outcome(id: string, code: string, text: string, tracing = true):
   };
 }
 
+/** What a server would return: the resource that the path names, one of its type, or a bundle. */
+export function resourceAsked({ method, path }: Pick<WireRequest, 'method' | 'path'>): object {
+  const [, address = '', query] = /^\/(?:.*?\/)?fhir\/R4\/?([^?]*)(\?.*)?$/.exec(path) ?? [];
+  const [type = '', id = ''] = address.split('/');
+  const isBundle = type === '' || id === '_search' || address.endsWith('/_history') || (method === 'GET' && id === '');
+  if (isBundle && query?.includes('_type=') !== true && method === 'POST' && type === '') {
+    return { resourceType: 'Bundle', type: 'batch-response', entry: [{ response: { status: '200' } }] };
+  }
+  return isBundle ? { resourceType: 'Bundle', type: 'searchset' } : { resourceType: type, id: id === '' ? '1' : id };
+}
+
 /** A server on loopback that records what arrives and answers what a test says. It knows nothing of FHIR. */
 export class WireServer {
   readonly requests: WireRequest[] = [];
   readonly #sockets = new Set<Socket>();
   #waiting: (() => void)[] = [];
   #unanswered = 0;
-  /** Answers; replace it within a test. The default echoes who is asking. */
-  handler: WireHandler = (request) => ({ body: { resourceType: 'Patient', id: request.path.split('/').pop() } });
+  /** Answers; replace it within a test. The default returns what is asked for. */
+  handler: WireHandler = (request) => ({ body: resourceAsked(request) });
 
   /** Resets the connection of a request whose head has arrived, instead of reading its body. */
   resetsAtHead = false;
