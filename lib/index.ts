@@ -39,7 +39,7 @@ export type { LoggerAuditSinkOptions } from './audit/sinks/logger-audit.sink';
 export { MedplumAuditEventSink } from './audit/sinks/medplum-audit-event.sink';
 export type { MedplumAuditEventSinkOptions, MedplumAuditTarget } from './audit/sinks/medplum-audit-event.sink';
 export { verifyAuditFiles } from './audit/sinks/verify-audit-files';
-export type { AuditVerification } from './audit/sinks/verify-audit-files';
+export type { AuditVerification } from './audit/sinks/chain-check';
 export { AuditSinkError } from './errors/audit-sink.error';
 export type { AuditSinkErrorDetails } from './errors/audit-sink.error';
 export { AUDIT_EVENT_TAG_SYSTEM, toFhirAuditEvent } from './audit/fhir-audit-event/fhir-audit-event';

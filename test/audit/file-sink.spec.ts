@@ -166,14 +166,27 @@ describe('A chained file', () => {
     ],
     ['left out', (text) => text.toSpliced(4, 1), /line 5: records 5 to 5 are missing before it/],
     ['left out at the beginning', (text) => text.slice(2), /line 1: the chain has no beginning/],
-    ['exchanged', (text) => [...text.slice(0, 4), text[5] ?? '', text[4] ?? '', ...text.slice(6)], /line 5/],
+    [
+      'exchanged',
+      (text) => [...text.slice(0, 4), text[5] ?? '', text[4] ?? '', ...text.slice(6)],
+      /line 5: records 5 to 5 are missing before it/,
+    ],
     ['repeated', (text) => text.toSpliced(4, 0, text[3] ?? ''), /line 5: record 4 is not as it was written/],
     ['added', (text) => text.toSpliced(4, 0, '{"resourceId":"x"}'), /line 5: this line is not part of the chain/],
-    ['cut', (text) => text.with(4, (text[4] ?? '').slice(0, 30)), /records 5 to 5 are missing|not part of the chain/],
+    ['cut', (text) => text.with(4, (text[4] ?? '').slice(0, 30)), /line 6: records 5 to 5 are missing before it/],
+    ['added at the end', (text) => [...text.slice(0, -1), '{"a":1}', '{"b":2}', ''], /line 11: this line is not part/],
   ])('shows the first line that was %s', async (_how, change, problem) => {
     await tenRecords();
     await edit(change);
     expect((await verify()).problem).toMatch(problem);
+  });
+
+  it('shows an unfinished line at the end of a file that others follow', async () => {
+    await tenRecords();
+    const first = join(directory, 'audit.log.000001');
+    await writeFile(first, `${(await readFile(path, 'utf8')).slice(0, -10)}`);
+    expect((await verify([], [first])).torn).toBe(1);
+    expect((await verify([], [first, path])).problem).toBe(`${first}, line 10: this line is not part of the chain`);
   });
 
   it('shows that lines are missing at the end, when its head was published', async () => {
