@@ -33,7 +33,7 @@ export { ClientProxyAuditSink } from './audit/sinks/client-proxy-audit.sink';
 export type { ClientProxyAuditSinkOptions, MedplumAuditEmitter } from './audit/sinks/client-proxy-audit.sink';
 export { FileAuditSink } from './audit/sinks/file-audit.sink';
 export type { FileAuditChainOptions, FileAuditSinkOptions } from './audit/sinks/file-audit.sink';
-export type { AuditChainHead } from './audit/sinks/hash-chain';
+export type { AuditChainHead, AuditChainKey } from './audit/sinks/hash-chain';
 export { LoggerAuditSink } from './audit/sinks/logger-audit.sink';
 export type { LoggerAuditSinkOptions } from './audit/sinks/logger-audit.sink';
 export { MedplumAuditEventSink } from './audit/sinks/medplum-audit-event.sink';

@@ -105,11 +105,11 @@ describe('An app that is killed again and again', () => {
     const traces = writes.map(({ headers }) => String(headers['x-trace-id']));
     expect(traces.filter((traceId) => !intents.has(traceId))).toEqual([]);
 
-    expect(await verifyAuditFiles(files, Buffer.from(KEY))).toMatchObject({
+    expect(await verifyAuditFiles(files, KEY)).toMatchObject({
       records: whole.length,
       torn: lines.length - whole.length,
     });
-    expect((await verifyAuditFiles(files, Buffer.from(KEY))).problem).toBeUndefined();
+    expect((await verifyAuditFiles(files, KEY)).problem).toBeUndefined();
     expect(files.length).toBeGreaterThan(1);
   }, 120_000);
 });

@@ -1,7 +1,14 @@
 import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AuditChainHead, FileAuditSink, type FileAuditSinkOptions, verifyAuditFiles } from 'nestjs-medplum';
+import {
+  type AuditChainHead,
+  type AuditChainKey,
+  FileAuditSink,
+  type FileAuditSinkOptions,
+  MedplumConfigError,
+  verifyAuditFiles,
+} from 'nestjs-medplum';
 import { RecordedRequestEvent } from '../../lib/audit/recorded-request-event';
 import { auditCommand } from '../../lib/cli/audit.command';
 
@@ -61,7 +68,7 @@ const edit = async (change: (text: string[]) => string[]) =>
   writeFile(path, change((await readFile(path, 'utf8')).split('\n')).join('\n'));
 const stdout = () => jest.spyOn(process.stdout, 'write').mockImplementation(() => true);
 
-const verify = (heads?: readonly AuditChainHead[], files = [path]) => verifyAuditFiles(files, Buffer.from(KEY), heads);
+const verify = (heads?: readonly AuditChainHead[], files = [path]) => verifyAuditFiles(files, KEY, heads);
 /** Ten records, written by one process. */
 async function tenRecords(): Promise<AuditChainHead> {
   const heads: AuditChainHead[] = [];
@@ -208,8 +215,41 @@ describe('A chained file', () => {
 
   it('cannot be checked, or forged, with another key', async () => {
     await tenRecords();
-    const result = await verifyAuditFiles([path], Buffer.from('another key of 32 bytes, or of more'));
+    const result = await verifyAuditFiles([path], 'another key of 32 bytes, or of more');
     expect(result.problem).toMatch(/line 1: record 1 is not as it was written/);
+  });
+
+  it.each<readonly [string, AuditChainKey]>([
+    ['text', 'é'.repeat(16)],
+    ['bytes', new Uint8Array(32).fill(7)],
+    ['a Buffer', Buffer.alloc(32, 7)],
+  ])('takes a key of 32 bytes that is %s, and is checked with the same one', async (_what, key) => {
+    const sink = open({ chain: { key, onHead: () => undefined } });
+    await sink.write([event('a')]);
+    expect(await verifyAuditFiles([path], key)).toMatchObject({ records: 2 });
+    expect(await verifyAuditFiles([path], typeof key === 'string' ? Buffer.from(key) : key)).not.toHaveProperty(
+      'problem',
+    );
+  });
+
+  it.each<readonly [string, AuditChainKey]>([
+    ['text', 'secret'.padEnd(31)],
+    ['bytes', new Uint8Array(31)],
+  ])('is neither written nor checked with a key of 31 bytes that is %s', async (_what, key) => {
+    const message =
+      'The key of the audit chain is too short, so it could be guessed and the files forged. Use at least 32';
+    expect(() => open({ chain: { key } })).toThrow(message);
+    await expect(verifyAuditFiles([path], key)).rejects.toThrow(message);
+    await expect(verifyAuditFiles([path], key)).rejects.toBeInstanceOf(MedplumConfigError);
+    await expect(verifyAuditFiles([path], key)).rejects.not.toThrow('secret');
+  });
+
+  it('is not changed by what is done to the bytes of its key later', async () => {
+    const key = Buffer.from(KEY);
+    const sink = open({ chain: { key, onHead: () => undefined } });
+    key.fill(0);
+    await sink.write([event('a')]);
+    expect((await verify()).problem).toBeUndefined();
   });
 
   it('publishes its head at each rotation and at an interval', async () => {

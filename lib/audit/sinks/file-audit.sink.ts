@@ -2,17 +2,16 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { MedplumConfigError } from '../../errors/medplum-config.error';
 import { type AuditFileTail, readTail } from './audit-file-tail';
 import { inForm, type MedplumAuditForm } from './audit-form';
 import type { MedplumAuditSink } from '../audit-sink';
-import { type AuditChainHead, CHAIN_START, chainLine } from './hash-chain';
+import { type AuditChainHead, type AuditChainKey, CHAIN_START, chainKeyBytes, chainLine } from './hash-chain';
 import type { RequestEvent } from '../request-event';
 
 /** Makes a file tamper-evident: `npx nestjs-medplum audit verify` names the first line that was changed or is missing. */
 export interface FileAuditChainOptions {
-  /** Secret of at least 32 bytes. Who has it can forge the file: keep it away from who can write the file. */
-  readonly key: string | Uint8Array;
+  /** The secret that signs the chain: at least 32 bytes. */
+  readonly key: AuditChainKey;
   /**
    * Gets the head of the chain at each rotation, interval and end. Keep heads where the file's owner cannot change them:
    * only they show that lines are missing at the end. Default: Nest's logger.
@@ -48,7 +47,6 @@ interface OpenFile {
 
 const MAX_BYTES = 100 * 1024 * 1024;
 const HEAD_INTERVAL = 60_000;
-const SHORTEST_KEY = 32;
 
 /**
  * Appends each event as one line of JSON to a file that only the owner may read. A line that a killed process left
@@ -63,14 +61,11 @@ export class FileAuditSink implements MedplumAuditSink {
   #head: AuditChainHead | undefined;
   #published = 0;
 
-  /** @throws MedplumConfigError for a key that is too short. */
+  /** @throws MedplumConfigError when the key of the chain is shorter than 32 bytes. */
   constructor(options: FileAuditSinkOptions) {
     this.#options = options;
     const { chain, fsync } = options;
-    this.#key = chain && Buffer.from(chain.key as Uint8Array);
-    if (this.#key && this.#key.length < SHORTEST_KEY) {
-      throw new MedplumConfigError(`The key of an audit chain must have at least ${SHORTEST_KEY} bytes.`);
-    }
+    this.#key = chain && chainKeyBytes(chain.key);
     if (typeof fsync === 'number') {
       this.#every(fsync, () => void this.#file?.handle.datasync().catch(() => undefined));
     }

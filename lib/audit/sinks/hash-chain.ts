@@ -1,4 +1,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { MedplumConfigError } from '../../errors/medplum-config.error';
+
+/**
+ * The secret that signs a chain, at least 32 bytes; a string counts as UTF-8. Whoever has it can forge the files: keep it
+ * away from whoever can write them.
+ */
+export type AuditChainKey = string | Uint8Array;
 
 /** A place in a chain of records: everything up to there can be checked against it. */
 export interface AuditChainHead {
@@ -11,12 +18,30 @@ export interface AuditChainHead {
 /** Where a chain begins. */
 export const CHAIN_START: AuditChainHead = Object.freeze({ n: 0, mac: '0'.repeat(64) });
 
+/** In bytes. A key shorter than the hash weakens an HMAC (RFC 2104, section 3). */
+const SHORTEST_KEY = 32;
+
 const LINE = /^(\{.+),"chain":\{"n":(\d{1,15}),"mac":"([\da-f]{64})"\}\}$/s;
 
 /** A line of a chained file, taken apart. */
 export interface ChainedLine extends AuditChainHead {
   /** JSON of the record. */
   readonly record: string;
+}
+
+/**
+ * The bytes of a key, copied: what is done to the caller's array later does not change the chain.
+ *
+ * @throws MedplumConfigError when the key is shorter than 32 bytes.
+ */
+export function chainKeyBytes(key: AuditChainKey): Buffer {
+  const bytes = typeof key === 'string' ? Buffer.from(key, 'utf8') : Buffer.from(key);
+  if (bytes.length < SHORTEST_KEY) {
+    throw new MedplumConfigError(
+      `The key of the audit chain is too short, so it could be guessed and the files forged. Use at least ${SHORTEST_KEY} random bytes.`,
+    );
+  }
+  return bytes;
 }
 
 /** `record` as the line that follows `previous`, and the head that it makes. */

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { type AuditFileLine, type AuditVerification, ChainCheck, ChainProblem } from './chain-check';
-import type { AuditChainHead } from './hash-chain';
+import { type AuditChainHead, type AuditChainKey, chainKeyBytes } from './hash-chain';
 
 const NEWLINE = 0x0a;
 
@@ -8,15 +8,16 @@ const NEWLINE = 0x0a;
  * Checks the files of one chain. A change that it finds is the `problem` of its result, not an error.
  *
  * @param files paths, the oldest file first.
+ * @param key the key that the files were written with.
  * @param heads heads that were published: the files must contain them.
- * @throws the error of `node:fs` when a file cannot be read.
+ * @throws MedplumConfigError when the key is shorter than 32 bytes; the error of `node:fs` when a file cannot be read.
  */
 export async function verifyAuditFiles(
   files: readonly string[],
-  key: Buffer,
+  key: AuditChainKey,
   heads: readonly AuditChainHead[] = [],
 ): Promise<AuditVerification> {
-  const check = new ChainCheck(key, heads);
+  const check = new ChainCheck(chainKeyBytes(key), heads);
   try {
     for (const file of files) {
       check.beginFile(file);
