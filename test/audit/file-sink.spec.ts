@@ -252,6 +252,26 @@ describe('A chained file', () => {
     expect((await verify()).problem).toBeUndefined();
   });
 
+  it('publishes no head before its record is in the file', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+    try {
+      const heads: number[] = [];
+      const sink = open({ chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 1 } });
+      let isWriting = true;
+      const written = sink.write([event('a')]).finally(() => (isWriting = false));
+      while (isWriting) {
+        jest.advanceTimersByTime(1);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await written;
+      expect(heads).toEqual([]);
+      jest.advanceTimersByTime(1);
+      expect(heads).toEqual([2]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('publishes its head at each rotation and at an interval', async () => {
     const heads: number[] = [];
     const sink = open({ maxBytes: 1_500, chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 5 } });

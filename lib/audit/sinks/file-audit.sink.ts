@@ -41,8 +41,10 @@ export interface FileAuditSinkOptions {
 interface OpenFile {
   readonly handle: FileHandle;
   size: number;
-  /** What has to be written before the next record: the end of a torn line, and the records that explain it. */
+  /** What has to be written before the next record: the end of a torn line, and the record that accounts for it. */
   prefix: string;
+  /** Where the chain ends once the prefix is written. */
+  head: AuditChainHead;
 }
 
 const MAX_BYTES = 100 * 1024 * 1024;
@@ -58,7 +60,8 @@ export class FileAuditSink implements MedplumAuditSink {
   readonly #logger = new Logger('FileAuditSink');
   readonly #timers: NodeJS.Timeout[] = [];
   #file: OpenFile | undefined;
-  #head: AuditChainHead | undefined;
+  /** Where the chain ends in the file. A head is published only when its record is there. */
+  #head = CHAIN_START;
   #published = 0;
 
   /** @throws MedplumConfigError when the key of the chain is shorter than 32 bytes. */
@@ -92,7 +95,7 @@ export class FileAuditSink implements MedplumAuditSink {
       }
       file.size += Buffer.byteLength(lines.text);
       file.prefix = '';
-      this.#head = lines.head;
+      file.head = this.#head = lines.head;
     } catch (error) {
       // Nobody knows how much was written: the next attempt looks at the file.
       this.#file = undefined;
@@ -115,14 +118,14 @@ export class FileAuditSink implements MedplumAuditSink {
     this.#timers.push(setInterval(what, ms).unref());
   }
 
-  #lines(records: readonly object[], file: OpenFile): { text: string; head: AuditChainHead | undefined } {
+  #lines(records: readonly object[], file: OpenFile): { text: string; head: AuditChainHead } {
     const key = this.#key;
-    let head = this.#head;
+    let { head } = file;
     const lines = records.map((record) => {
       if (!key) {
         return JSON.stringify(record);
       }
-      const chained = chainLine(record, head ?? CHAIN_START, key);
+      const chained = chainLine(record, head, key);
       head = chained.head;
       return chained.line;
     });
@@ -135,22 +138,23 @@ export class FileAuditSink implements MedplumAuditSink {
     const handle = await open(path, 'a+', 0o600);
     try {
       const tail = await readTail(handle, this.#key !== undefined);
-      return { handle, size: tail.size, prefix: (tail.isTorn ? '\n' : '') + (await this.#beginning(tail)) };
+      const { text, head } = await this.#beginning(tail);
+      return { handle, size: tail.size, prefix: (tail.isTorn ? '\n' : '') + text, head };
     } catch (error) {
       await handle.close();
       throw error;
     }
   }
 
-  /** The record that joins the chain to what is there: where it comes from, and what lies between. */
-  async #beginning({ head, unchained, size }: AuditFileTail): Promise<string> {
+  /** The record that joins the chain to what is in the file: which head it follows, and which lines lie between. */
+  async #beginning({ head, unchained, size }: AuditFileTail): Promise<{ text: string; head: AuditChainHead }> {
     if (!this.#key) {
-      return '';
+      return { text: '', head: CHAIN_START };
     }
     const previous = head ?? (await this.#lastRotatedHead()) ?? CHAIN_START;
     this.#head = previous;
     if (head && unchained.length === 0) {
-      return '';
+      return { text: '', head };
     }
     const type = head ? 'restart' : 'start';
     const between =
@@ -159,15 +163,15 @@ export class FileAuditSink implements MedplumAuditSink {
         : {};
     const record = { type, at: new Date().toISOString(), ...(head ? {} : { previous }), ...between };
     const { line, head: joined } = chainLine(record, previous, this.#key);
-    this.#head = joined;
-    return `${line}\n`;
+    return { text: `${line}\n`, head: joined };
   }
 
-  async #rotate({ handle, prefix }: OpenFile): Promise<void> {
+  async #rotate({ handle, prefix, head }: OpenFile): Promise<void> {
     const { path } = this.#options;
-    // What explains the end of this file belongs into it.
+    // The record that accounts for the end of this file belongs in it.
     await handle.appendFile(prefix);
     await handle.datasync();
+    this.#head = head;
     await handle.close();
     this.#file = undefined;
     const last = Number((await this.#rotated()).at(-1)?.slice(-6) ?? 0);
@@ -198,7 +202,7 @@ export class FileAuditSink implements MedplumAuditSink {
 
   #publishHead(): void {
     const head = this.#head;
-    if (!this.#options.chain || !head || head.n === this.#published || head.n === 0) {
+    if (!this.#options.chain || head.n === this.#published || head.n === 0) {
       return;
     }
     this.#published = head.n;
