@@ -1,10 +1,29 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { Controller, Get, type INestApplication, Param, Patch, Put, Res } from '@nestjs/common';
+import {
+  type ArgumentsHost,
+  Catch,
+  Controller,
+  Get,
+  type INestApplication,
+  Param,
+  Patch,
+  Put,
+  Res,
+} from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import express from 'express';
-import { AsClientApplication, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import {
+  AsClientApplication,
+  MedplumError,
+  type MedplumExceptionAnswer,
+  MedplumExceptionFilter,
+  MedplumModule,
+  MedplumService,
+  OnBehalfOf,
+} from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
 import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
@@ -187,6 +206,97 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     wire.handler = () => refused(404, 'not-found', 'not-found');
     const response = await fetch(`${url}/charts/late`);
     expect([response.status, await response.text()]).toEqual([200, 'begun']);
+  });
+});
+
+/** What an app may change: the answer for one status, and the log line. */
+@Catch(MedplumError)
+class ChartsExceptionFilter extends MedplumExceptionFilter {
+  readonly lines: string[] = [];
+
+  protected override answer(error: MedplumError, host: ArgumentsHost): MedplumExceptionAnswer {
+    const answer = super.answer(error, host);
+    const { method } = host.switchToHttp().getRequest<{ method: string }>();
+    if (answer.status === 404) {
+      return { ...answer, status: 410, error: 'Gone', text: `This chart is closed to ${method}.`, issue: 'deleted' };
+    }
+    return answer.status === 502 ? { ...answer, status: 503, retryAfter: 1_500 } : answer;
+  }
+
+  protected override log(error: MedplumError, answer: MedplumExceptionAnswer, place: string): void {
+    this.lines.push(`${answer.status} ${error.code} ${place}`);
+  }
+}
+
+describe.each(PLATFORMS)('A subclass of MedplumExceptionFilter on %s', (platform) => {
+  let wire: WireServer;
+  let app: INestApplication;
+  let url: string;
+  let log: CapturedLog;
+  let filter: ChartsExceptionFilter;
+
+  beforeAll(async () => {
+    wire = await WireServer.start();
+    const options = wire.options({ retry: { maxRetries: 0 } });
+    const module = await Test.createTestingModule({
+      imports: [MedplumModule.forRoot({ ...options, exceptionFilter: false })],
+      controllers: [ChartsController],
+      providers: [ChartsExceptionFilter, { provide: APP_FILTER, useExisting: ChartsExceptionFilter }],
+    }).compile();
+    filter = module.get(ChartsExceptionFilter);
+    ({ app, url } = await listen(module, platform));
+  });
+
+  afterAll(async () => {
+    await closeAll(app, wire);
+  });
+
+  beforeEach(() => {
+    filter.lines.length = 0;
+    log = captureLog();
+  });
+
+  afterEach(() => {
+    log.restore();
+  });
+
+  it('answers with its own status and text, and logs no line for it', async () => {
+    wire.handler = () => refused(404, 'not-found', 'not-found');
+    const response = await fetch(`${url}/charts/1`);
+    expect([response.status, await response.json()]).toEqual([
+      410,
+      { statusCode: 410, error: 'Gone', message: 'This chart is closed to GET.' },
+    ]);
+    expect([filter.lines, log.given]).toEqual([[], []]);
+  });
+
+  it('answers callers of FHIR with its own text and issue', async () => {
+    wire.handler = () => refused(404, 'not-found', 'not-found');
+    const response = await fetch(`${url}/charts/1`, { headers: { accept: 'application/fhir+json' } });
+    expect([response.status, await response.json()]).toEqual([
+      410,
+      {
+        resourceType: 'OperationOutcome',
+        issue: [{ severity: 'error', code: 'deleted', details: { text: 'This chart is closed to GET.' } }],
+      },
+    ]);
+  });
+
+  it('logs its own line in place of the line of the library, with the status that it answers', async () => {
+    wire.handler = () => ({ destroy: true });
+    const response = await fetch(`${url}/charts/42`);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2']);
+    expect(filter.lines).toEqual([expect.stringMatching(/^503 MEDPLUM_CONNECTION GET \/charts\/:id\b/)]);
+    expect(log.text('warn') + log.text('error')).toBe('');
+  });
+
+  it('keeps what it does not change', async () => {
+    wire.handler = () => refused(403, 'forbidden', 'forbidden');
+    const response = await fetch(`${url}/charts/1`);
+    expect([response.status, await response.json()]).toEqual([
+      403,
+      { statusCode: 403, error: 'Forbidden', message: 'You may not do this.' },
+    ]);
   });
 });
 
