@@ -64,8 +64,8 @@ export class Invocation {
     return first;
   }
 
-  /** What `resolve` gives, which is asked once: the guard and the interceptor share it. */
-  resolveOnce(resolve: () => Resolution): Resolution {
+  /** The result of `resolve`, which runs only the first time: the guard and the interceptor share the result. */
+  sharedResolution(resolve: () => Resolution): Resolution {
     return (this.#resolution ??= resolve());
   }
 }

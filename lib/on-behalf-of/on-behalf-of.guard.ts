@@ -37,7 +37,7 @@ export class OnBehalfOfGuard implements CanActivate {
     if (invocation.guardRan() !== plan.runsWhenLast) {
       return true;
     }
-    const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
+    const resolution = invocations.identitiesOf(invocation, context, this.#moduleRef);
     return resolution instanceof Promise ? resolution.then(() => true) : true;
   }
 

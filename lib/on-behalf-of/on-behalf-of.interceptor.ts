@@ -43,7 +43,7 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
       forbidCaching(context.getArgByIndex<Reply>(1));
     }
     const inbound = inboundRequestOf(context);
-    const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
+    const resolution = invocations.identitiesOf(invocation, context, this.#moduleRef);
     return resolution instanceof Promise
       ? resolution.then((resolved) => handleInside(enterAll(resolved, inbound), next))
       : handleInside(enterAll(resolution, inbound), next);

@@ -33,13 +33,14 @@ export class OnBehalfOfInvocations {
   }
 
   /**
-   * The identities that the decorators of the handler ask for, at once unless a source takes its time.
+   * The identities that the decorators of the handler ask for, resolved once per invocation. Synchronous unless a source
+   * returns a promise.
    *
    * @throws UnauthorizedException or ForbiddenException when a source names nobody (OnBehalfOfRequiredError for RPC and
    * WebSockets), OnBehalfOfReferenceError when it names somebody badly, and what the source itself throws.
    */
-  resolveOnce(invocation: Invocation, context: ExecutionContext, moduleRef: ModuleRef): Resolution {
-    return invocation.resolveOnce(() => this.#resolveAll(invocation.plan, context, moduleRef, []));
+  identitiesOf(invocation: Invocation, context: ExecutionContext, moduleRef: ModuleRef): Resolution {
+    return invocation.sharedResolution(() => this.#resolveAll(invocation.plan, context, moduleRef, []));
   }
 
   /** Decorators do not change while the app runs, and reading them for each request is dearer than all the rest. */

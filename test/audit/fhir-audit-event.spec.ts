@@ -234,7 +234,7 @@ describe('An AuditEvent', () => {
   });
 
   it('says in words that nobody knows what became of a write', () => {
-    expect(auditEvent(OUTCOMES[4]?.[1]).outcomeDesc).toBe('MEDPLUM_CONNECTION: no answer, effect unknown');
+    expect(auditEvent(OUTCOMES[4]?.[1]).outcomeDesc).toBe('MEDPLUM_CONNECTION: no response, effect unknown');
   });
 
   it('of an intent says that its effect is unknown, and has a tag of its own', () => {

@@ -56,13 +56,13 @@ describe('The invocation of a handler', () => {
     const invocation = invocationOf(contextOf('http', [{}]), plan);
     const resolve = jest.fn(resolved);
     expect([invocation.open(), invocation.open()]).toEqual([true, false]);
-    expect(invocation.resolveOnce(resolve)).toBe(invocation.resolveOnce(resolve));
+    expect(invocation.sharedResolution(resolve)).toBe(invocation.sharedResolution(resolve));
     expect(resolve).toHaveBeenCalledTimes(1);
   });
 
   it('shows nobody to those who print the request', () => {
     const request = { headers: {} };
-    void invocationOf(contextOf('http', [request]), plan).resolveOnce(resolved);
+    void invocationOf(contextOf('http', [request]), plan).sharedResolution(resolved);
     const printed = inspect(request, { depth: Infinity, showHidden: true }) + JSON.stringify({ ...request });
     expect(printed).not.toContain(BART);
   });

@@ -90,8 +90,9 @@ function outcomeText({ outcome, status, error, effect }: RequestEvent): string {
   if (outcome === 'pending') {
     return 'Intent: the call is about to be sent. Without a record of its outcome, its effect is unknown.';
   }
-  const answer = status === undefined ? (outcome === 'refused' ? 'nothing was sent' : 'no answer') : `status ${status}`;
-  return `${error?.code ?? 'failed'}: ${answer}, effect ${effect}`;
+  const without = outcome === 'refused' ? 'nothing was sent' : 'no response';
+  const response = status === undefined ? without : `status ${status}`;
+  return `${error?.code ?? 'failed'}: ${response}, effect ${effect}`;
 }
 
 /** BALP profiles describe successes whose resource, or query, is named. */

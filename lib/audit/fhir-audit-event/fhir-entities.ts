@@ -62,11 +62,11 @@ export function recordEntity(event: RequestEvent): AuditEventEntity {
     value === undefined || value === '' ? [] : [{ type, valueString: String(value) }],
   );
   for (const { attempt, status, error, onBehalfOf } of attempts) {
-    const valueString = `${status ?? error ?? 'no answer'} ${onBehalfOf ?? 'without X-Medplum-On-Behalf-Of'}`;
+    const valueString = `${status ?? error ?? 'no response'} ${onBehalfOf ?? 'without X-Medplum-On-Behalf-Of'}`;
     detail.push({ type: `attempt ${attempt}`, valueString });
   }
   for (const { method, resourceType = 'unknown type', status, count } of event.entries ?? []) {
-    detail.push({ type: 'entries', valueString: `${count} ${method} ${resourceType} ${status ?? 'no answer'}` });
+    detail.push({ type: 'entries', valueString: `${count} ${method} ${resourceType} ${status ?? 'no response'}` });
   }
   return {
     what: { identifier: { system: 'urn:ietf:rfc:3986', value: `urn:uuid:${id}` } },
