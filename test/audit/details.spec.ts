@@ -197,7 +197,11 @@ describe('The auditContext of the options', () => {
     try {
       await broken.medplum.readResource('Patient', '1', { onBehalfOf });
       expect(broken.events).toMatchObject([{ outcome: 'success', context: undefined }]);
-      expect(warn.mock.calls).toEqual([['The auditContext of the Medplum options failed: Error.']]);
+      expect(warn.mock.calls).toEqual([
+        [
+          'The auditContext function failed: Error. The event of this call has no context. Mend the function in the options of MedplumModule.',
+        ],
+      ]);
     } finally {
       await broken.close();
       warn.mockRestore();

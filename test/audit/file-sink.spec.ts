@@ -257,9 +257,9 @@ describe('A chained file', () => {
     try {
       const heads: number[] = [];
       const sink = open({ chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 1 } });
-      let isWriting = true;
-      const written = sink.write([event('a')]).finally(() => (isWriting = false));
-      while (isWriting) {
+      const state = { isWriting: true };
+      const written = sink.write([event('a')]).finally(() => (state.isWriting = false));
+      while (state.isWriting) {
         jest.advanceTimersByTime(1);
         await new Promise((resolve) => setImmediate(resolve));
       }

@@ -92,7 +92,7 @@ describe('A sink', () => {
     expect(ids(sink.events)).toEqual(ids(app.events));
     expect(audit.sinkStats).toMatchObject([{ sink: 'MemorySink', queued: 0, written: 31, dropped: 0 }]);
     expect(warn.mock.calls).toEqual([
-      ['The audit sink MemorySink failed: TypeError. Its events wait and are tried again.'],
+      ['The audit sink MemorySink failed: TypeError. Its events wait, and it is tried again.'],
       ['The audit sink MemorySink accepts events again.'],
     ]);
   });
@@ -204,7 +204,9 @@ describe('When the app shuts down', () => {
     await Promise.all([read(app), read(app)]);
     await app.close();
     expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ dropped: 2, queued: 0 }]);
-    expect(warn.mock.calls.flat()).toContain('2 audit events never reached the sink MemorySink, and are lost.');
+    expect(warn.mock.calls.flat()).toContain(
+      '2 audit events are lost: the sink MemorySink did not take them in time. Set a larger maxQueued or flushTimeout, or another sink as onFull.',
+    );
   });
 
   it('what a sink that is down could not write goes to another one, if there is one', async () => {

@@ -41,7 +41,7 @@ export class ChainCheck {
   readonly #key: Buffer;
   /** The heads that were published: `mac` by `n`. */
   readonly #published: ReadonlyMap<number, string>;
-  /** `undefined` until the first line of the chain was read. */
+  /** `undefined` until the first line of the chain is read. */
   #head: AuditChainHead | undefined;
   #records = 0;
   #torn = 0;

@@ -13,28 +13,29 @@ export interface FileAuditChainOptions {
   /** The secret that signs the chain: at least 32 bytes. */
   readonly key: AuditChainKey;
   /**
-   * Gets the head of the chain at each rotation, interval and end. Keep heads where the file's owner cannot change them:
-   * only they show that lines are missing at the end. Default: Nest's logger.
+   * Called with the head of the chain at each rotation, at each interval and at the end. Keep the heads where the owner
+   * of the file cannot change them. Only they show that lines are missing at the end. Default: logs the head.
    */
   readonly onHead?: (head: AuditChainHead) => void;
-  /** How often the head is published while there are new records, in ms. Default 60,000. */
+  /** How often `onHead` gets the head while there are new records, in ms. Default 60,000. */
   readonly headInterval?: number;
 }
 
 /** Options of {@link FileAuditSink}. */
 export interface FileAuditSinkOptions {
-  /** The file, which no other process may write. Its directory is made when it is missing. */
+  /** The file. No other process may write it. A missing directory is created. */
   readonly path: string;
-  /** Must be chosen: `phi` names people and records in the file. */
+  /** Required. `phi` writes people and records into the file. */
   readonly form: MedplumAuditForm;
-  /** When the file would grow beyond this, it is renamed to `<path>.000001` and so on. In bytes; default 100 MiB. */
+  /** A file that would grow larger is renamed to `<path>.000001` and so on. In bytes. Default 100 MiB. */
   readonly maxBytes?: number;
   /**
-   * When the records are forced to the disk: after each batch (default), at an interval in ms, or never, which leaves
-   * it to the system. A killed process loses nothing that was accepted, in any case; a power failure may.
+   * When records are forced to the disk: after each batch (default), at an interval in ms, or never, which leaves it to
+   * the operating system. A killed process never loses an accepted record. With an interval or `never`, a power failure
+   * may lose some.
    */
   readonly fsync?: 'batch' | 'never' | number;
-  /** Default: none. */
+  /** Default: no chain. */
   readonly chain?: FileAuditChainOptions;
 }
 
@@ -51,8 +52,8 @@ const MAX_BYTES = 100 * 1024 * 1024;
 const HEAD_INTERVAL = 60_000;
 
 /**
- * Appends each event as one line of JSON to a file that only the owner may read. A line that a killed process left
- * unfinished keeps its place: the next record begins on a line of its own, so neither is taken for the other.
+ * Appends each event as one line of JSON to a file that only its owner may read. A killed process may leave its last
+ * line unfinished. The next record then starts on a new line, so the two do not mix.
  */
 export class FileAuditSink implements MedplumAuditSink {
   readonly #options: FileAuditSinkOptions;
@@ -77,7 +78,7 @@ export class FileAuditSink implements MedplumAuditSink {
     }
   }
 
-  /** Resolves when the lines are in the file, and on the disk as `fsync` says. */
+  /** Resolves when the lines are in the file and, with `fsync: 'batch'`, on the disk. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
     const records = batch.map((event) => inForm(event, this.#options.form));
     let file = (this.#file ??= await this.#open());
@@ -97,7 +98,7 @@ export class FileAuditSink implements MedplumAuditSink {
       file.prefix = '';
       file.head = this.#head = lines.head;
     } catch (error) {
-      // Nobody knows how much was written: the next attempt looks at the file.
+      // It is unknown how much was written, so the next attempt opens the file again and looks.
       this.#file = undefined;
       await file.handle.close().catch(() => undefined);
       throw error;
