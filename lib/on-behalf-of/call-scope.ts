@@ -5,11 +5,11 @@ import type { InboundRequest } from './inbound-request';
 import { type Enter, keepScope } from './keep-scope';
 
 /**
- * What the calls made within a scope share: the identity they act as, and the HTTP request they serve. Both are captured
- * together when the scope is made, and stay together wherever the scope is entered again.
+ * What all calls in a scope share: their identity and the HTTP request that they serve. Both are fixed when the scope is
+ * created, and stay together wherever the scope is entered again.
  *
- * Node keeps the store on each promise, timer and socket that is created inside the scope, as a property that `inspect`
- * shows. That is why its contents stand behind getters.
+ * Node stores it on each promise, timer and socket that is created inside the scope, as a property that `inspect` shows.
+ * Getters keep its contents out of that.
  */
 export class CallScope implements ClsStore {
   [key: symbol]: unknown;
@@ -31,8 +31,8 @@ export class CallScope implements ClsStore {
 }
 
 /**
- * The ambient scope of one client, in a nestjs-cls context of its own. It is not the app's context: a nested run of that
- * one copies it, and what the handler then sets would be missing in exception filters.
+ * The ambient scope of one client, in its own nestjs-cls context. It does not use the context of the app: a nested run
+ * would copy that, and exception filters would miss what the handler sets in the copy.
  */
 export class AmbientScope {
   readonly #cls = new ClsService<CallScope>(new AsyncLocalStorage());
@@ -43,15 +43,15 @@ export class AmbientScope {
   }
 
   /**
-   * Calls `fn` inside `scope`, which lasts for everything that `fn` starts. When `fn` returns an Observable, a stream or
-   * an AsyncIterable, it is subscribed to, read or pulled inside the scope too, wherever that happens.
+   * Calls `fn` inside `scope`. The scope covers everything that `fn` starts. If `fn` returns an Observable, a stream or an
+   * AsyncIterable, that runs inside the scope too, wherever it is consumed.
    */
   run<T>(scope: CallScope, fn: () => T): T {
     const enter: Enter = (callback) => this.enter(scope, callback);
     return keepScope(enter(fn), enter);
   }
 
-  /** Calls `fn` inside `scope` and returns its result as it is. The caller takes care of lazy results. */
+  /** Calls `fn` inside `scope` and returns its result unchanged. The caller has to tie lazy results to the scope. */
   enter<T>(scope: CallScope, fn: () => T): T {
     return this.#cls.runWith(scope, fn);
   }

@@ -9,7 +9,7 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
-/** Each pull runs inside, so that the body of an async generator does. Other members are those of the original. */
+/** Runs each pull inside the scope, and with it the body of an async generator. Other members stay as they are. */
 function pullInside<T extends object>(iterator: T, enter: Enter): T {
   return new Proxy(iterator, {
     get(target, key) {
@@ -25,13 +25,13 @@ function pullInside<T extends object>(iterator: T, enter: Enter): T {
   });
 }
 
-/** A stream is handed on as it is; only its source, `_read`, runs inside. */
+/** Keeps the stream itself, and runs only its source, `_read`, inside the scope. */
 function readInside(stream: Readable, enter: Enter): void {
   const read = stream._read.bind(stream);
   stream._read = (size) => enter(() => read(size));
 }
 
-/** A web stream checks that its methods get the very object, so it is not wrapped but read by another one. */
+/** The methods of a web stream reject a proxy as `this`, so a second stream reads the first one inside the scope. */
 function pipeInside(stream: ReadableStream<unknown>, enter: Enter): ReadableStream<unknown> {
   if (stream.locked) {
     return stream;
@@ -53,9 +53,8 @@ function pipeInside(stream: ReadableStream<unknown>, enter: Enter): ReadableStre
 }
 
 /**
- * `value`, with everything lazy in it tied to a scope: whoever subscribes to an Observable, pulls an AsyncIterable or
- * reads a stream that was made inside the scope does so under its identity, never under their own.
- * What a promise resolves to is treated alike.
+ * Ties a lazy `value` to a scope. An Observable, AsyncIterable or stream that was created inside the scope runs under its
+ * identity, never under that of whoever subscribes to it, pulls it or reads it. The same goes for the value of a promise.
  */
 export function keepScope<T>(value: T, enter: Enter): T {
   if (value instanceof Promise) {

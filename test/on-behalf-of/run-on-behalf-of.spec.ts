@@ -89,7 +89,7 @@ describe('@RunOnBehalfOf() and @RunAsClientApplication()', () => {
     const own = new ReminderProcessor(app.medplum);
     const run = () => own.process({ data: { membership: 'a', patient: '1' } });
     expect(run).toThrow(MedplumConfigError);
-    expect(run).toThrow(/ReminderProcessor\.process needs an instance that Nest has made/);
+    expect(run).toThrow(/ReminderProcessor\.process cannot run, because Nest did not create the instance/);
   });
 
   it('keep the name of the method and what other decorators noted on it', () => {
