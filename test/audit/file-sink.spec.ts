@@ -36,7 +36,7 @@ function open(options: Partial<FileAuditSinkOptions> = {}): FileAuditSink {
 
 const chain = (onHead: (head: AuditChainHead) => void = () => undefined) => ({ chain: { key: KEY, onHead } });
 
-/** An event whose resource has this id. */
+/** An event about the resource with this id. */
 const event = (resourceId: string) =>
   new RecordedRequestEvent(
     {
@@ -69,7 +69,7 @@ const edit = async (change: (text: string[]) => string[]) =>
 const stdout = () => jest.spyOn(process.stdout, 'write').mockImplementation(() => true);
 
 const verify = (heads?: readonly AuditChainHead[], files = [path]) => verifyAuditFiles(files, KEY, heads);
-/** Ten records, written by one process. */
+/** Writes ten records, as one process. Returns the head. */
 async function tenRecords(): Promise<AuditChainHead> {
   const heads: AuditChainHead[] = [];
   const sink = open(chain((head) => heads.push(head)));
@@ -81,7 +81,7 @@ async function tenRecords(): Promise<AuditChainHead> {
 }
 
 describe('The file of a FileAuditSink', () => {
-  it('holds a line of JSON for each event, in order, for the owner alone to read', async () => {
+  it('holds a line of JSON for each event, in order, and only the owner may read it', async () => {
     const sink = open();
     await sink.write([event('a'), event('b')]);
     await sink.write([event('c')]);
@@ -91,7 +91,7 @@ describe('The file of a FileAuditSink', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  it.each(['batch', 'never', 1] as const)('is gone on with after a restart (fsync: %s)', async (fsync) => {
+  it.each(['batch', 'never', 1] as const)('continues after a restart (fsync: %s)', async (fsync) => {
     const first = open({ fsync });
     await first.write([event('a')]);
     await first.close();
@@ -127,7 +127,7 @@ describe('The file of a FileAuditSink', () => {
     );
   });
 
-  it('goes on after a write that failed', async () => {
+  it('continues after a write that failed', async () => {
     await writeFile(join(directory, 'sub'), 'in the way of the directory');
     const sink = open();
     await expect(sink.write([event('a')])).rejects.toThrow(/EEXIST|ENOTDIR/);
@@ -156,7 +156,7 @@ describe('A chained file', () => {
     const result = await verify([], paths);
     expect(result.problem).toBeUndefined();
     expect(result.torn).toBe(2);
-    // A later file can be checked alone: it says where it goes on.
+    // A later file can be checked alone, because its first record names the head that it follows.
     expect((await verify([], paths.slice(-1))).problem).toBeUndefined();
   });
 
@@ -167,7 +167,7 @@ describe('A chained file', () => {
       /line 5: record 5 is not as it was written/,
     ],
     [
-      'changed into what is no JSON, of which nothing is quoted',
+      'changed into something that is not JSON, without quoting it',
       (text) => text.with(4, (text[4] ?? '').replace('"resourceId":"4"', '"resourceId":')),
       /audit\.log, line 5: record 5 is not as it was written$/,
     ],
@@ -191,7 +191,7 @@ describe('A chained file', () => {
   it('shows an unfinished line at the end of a file that others follow', async () => {
     await tenRecords();
     const first = join(directory, 'audit.log.000001');
-    await writeFile(first, `${(await readFile(path, 'utf8')).slice(0, -10)}`);
+    await writeFile(first, (await readFile(path, 'utf8')).slice(0, -10));
     expect((await verify([], [first])).torn).toBe(1);
     expect((await verify([], [first, path])).problem).toBe(`${first}, line 10: this line is not part of the chain`);
   });
@@ -203,7 +203,7 @@ describe('A chained file', () => {
     expect((await verify([head])).problem).toBe('records 8 to 10 are missing at the end');
   });
 
-  it('shows that it was written anew, also by who has the key, when its head was published', async () => {
+  it('shows that it was written again, even with the key, when its head was published', async () => {
     const head = await tenRecords();
     await rm(path);
     await tenRecords();
@@ -223,7 +223,7 @@ describe('A chained file', () => {
     ['text', 'é'.repeat(16)],
     ['bytes', new Uint8Array(32).fill(7)],
     ['a Buffer', Buffer.alloc(32, 7)],
-  ])('takes a key of 32 bytes that is %s, and is checked with the same one', async (_what, key) => {
+  ])('takes a key of 32 bytes as %s, and is checked with the same key', async (_what, key) => {
     const sink = open({ chain: { key, onHead: () => undefined } });
     await sink.write([event('a')]);
     expect(await verifyAuditFiles([path], key)).toMatchObject({ records: 2 });
@@ -235,7 +235,7 @@ describe('A chained file', () => {
   it.each<readonly [string, AuditChainKey]>([
     ['text', 'secret'.padEnd(31)],
     ['bytes', new Uint8Array(31)],
-  ])('is neither written nor checked with a key of 31 bytes that is %s', async (_what, key) => {
+  ])('is neither written nor checked with a key of 31 bytes as %s', async (_what, key) => {
     const message =
       'The key of the audit chain is too short, so it could be guessed and the files forged. Use at least 32';
     expect(() => open({ chain: { key } })).toThrow(message);
@@ -244,7 +244,7 @@ describe('A chained file', () => {
     await expect(verifyAuditFiles([path], key)).rejects.not.toThrow('secret');
   });
 
-  it('is not changed by what is done to the bytes of its key later', async () => {
+  it('does not change when the app overwrites the bytes of its key later', async () => {
     const key = Buffer.from(KEY);
     const sink = open({ chain: { key, onHead: () => undefined } });
     key.fill(0);
@@ -312,7 +312,7 @@ describe('nestjs-medplum audit verify', () => {
     ['no file', ['verify', '--key-env', 'X'], /say what to check/],
     ['no key', ['verify', 'file'], /one of --key-env and --key-file/],
     ['a variable that is not set', ['verify', 'file', '--key-env', 'NO_SUCH_VARIABLE'], /NO_SUCH_VARIABLE is not set/],
-    ['a head that is none', ['verify', 'file', '--key-file', __filename, '--head', '1'], /--head must be/],
+    ['a malformed head', ['verify', 'file', '--key-file', __filename, '--head', '1'], /--head must be/],
   ])('is refused with %s', async (_what, args, message) => {
     await expect(auditCommand.run(args)).rejects.toThrow(message);
   });

@@ -52,9 +52,14 @@ class ChartsController {
     return this.medplum.readResource('Patient', id, { headers: { 'if-none-match': 'W/"7"' } });
   }
 
+  @Get('slow/:id')
+  slow(@Param('id') id: string) {
+    return this.medplum.readResource('Patient', id, { timeout: 300 });
+  }
+
   @Get(':id')
   read(@Param('id') id: string) {
-    return this.medplum.readResource('Patient', id, { timeout: 300 });
+    return this.medplum.readResource('Patient', id);
   }
 
   @Patch(':id')
@@ -108,7 +113,7 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     return { status: response.status, headers: response.headers, body: JSON.parse(text) as Record<string, unknown> };
   };
 
-  const CASES: [string, string, WireAnswer, number][] = [
+  const CASES: [string, string, WireAnswer, number, path?: string][] = [
     ['not found', 'GET', refused(404, 'not-found', 'not-found'), 404],
     ['forbidden', 'GET', refused(403, 'forbidden', 'forbidden'), 403],
     ['a refused identity that looks like 404', 'GET', refused(404, 'not-found', 'not-found', false), 403],
@@ -125,7 +130,7 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     ['invalid', 'PUT', refused(400, 'invalid', 'invalid'), 400],
     ['unprocessable', 'PUT', refused(422, 'invalid', 'invalid'), 422],
     [
-      'a forbidden PATCH, which would tell that the resource exists',
+      'a forbidden PATCH, because 403 would reveal that the resource exists',
       'PATCH',
       refused(403, 'forbidden', 'forbidden'),
       404,
@@ -140,27 +145,30 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     ['a reset connection', 'GET', { destroy: true }, 502],
     ['no JSON', 'GET', { body: PHI }, 502],
     ['a redirect', 'GET', { status: 302, headers: { location: 'https://evil.example/' } }, 502],
-    ['no answer in time', 'GET', { delay: 2000 }, 504],
+    ['no answer in time', 'GET', { delay: 2000 }, 504, 'charts/slow/1'],
     ["the client's own bad credentials", 'GET', refused(401, 'unauthorized', 'login'), 500],
   ];
 
-  it.each(CASES)('answers for %s', async (_what, method, answer, status) => {
+  it.each(CASES)('answers for %s', async (_what, method, answer, status, path = 'charts/1') => {
     wire.handler = () => answer;
-    const { status: answered, body } = await ask('charts/1', { method });
+    const { status: answered, body } = await ask(path, { method });
     expect([answered, body['statusCode']]).toEqual([status, status]);
     expect(typeof body['message']).toBe('string');
   });
 
-  it.each(CASES)('answers callers of FHIR with an OperationOutcome for %s', async (_what, method, answer, status) => {
-    wire.handler = () => answer;
-    const headers = { accept: 'application/fhir+json, */*;q=0.1' };
-    const { status: answered, headers: answeredHeaders, body } = await ask('charts/1', { method, headers });
-    expect(answered).toBe(status);
-    expect(answeredHeaders.get('content-type')).toBe('application/fhir+json; charset=utf-8');
-    expect(body).toMatchObject({ resourceType: 'OperationOutcome', issue: [{ severity: 'error' }] });
-  });
+  it.each(CASES)(
+    'answers callers of FHIR with an OperationOutcome for %s',
+    async (_what, method, answer, status, path = 'charts/1') => {
+      wire.handler = () => answer;
+      const headers = { accept: 'application/fhir+json, */*;q=0.1' };
+      const { status: answered, headers: answeredHeaders, body } = await ask(path, { method, headers });
+      expect(answered).toBe(status);
+      expect(answeredHeaders.get('content-type')).toBe('application/fhir+json; charset=utf-8');
+      expect(body).toMatchObject({ resourceType: 'OperationOutcome', issue: [{ severity: 'error' }] });
+    },
+  );
 
-  it('answers 304 without a body when the handler asked whether there is something new', async () => {
+  it('answers 304 without a body when the resource has not changed', async () => {
     wire.handler = () => ({ status: 304 });
     const response = await fetch(`${url}/charts/cached/1`);
     expect([response.status, await response.text()]).toEqual([304, '']);
@@ -176,13 +184,13 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     expect([status, headers.get('retry-after')]).toEqual([503, '42']);
   });
 
-  it('answers 400 for an id that is none, with nothing sent', async () => {
+  it('answers 400 for a malformed id, with nothing sent', async () => {
     wire.requests.length = 0;
     expect((await ask('charts/a%20b')).status).toBe(400);
     expect(wire.requests).toEqual([]);
   });
 
-  it('tells nothing of what the client itself may see', async () => {
+  it('says nothing about what only the client itself may see', async () => {
     for (const answer of [
       refused(404, 'not-found', 'not-found'),
       refused(403, 'forbidden', 'forbidden'),
@@ -202,14 +210,14 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     expect(logged).not.toMatch(/42|Homer|secret-1/);
   });
 
-  it('ends an answer that has begun', async () => {
+  it('ends a response that has begun', async () => {
     wire.handler = () => refused(404, 'not-found', 'not-found');
     const response = await fetch(`${url}/charts/late`);
     expect([response.status, await response.text()]).toEqual([200, 'begun']);
   });
 });
 
-/** What an app may change: the answer for one status, and the log line. */
+/** Changes what an app may change: the answer for some statuses, and the log line. */
 @Catch(MedplumError)
 class ChartsExceptionFilter extends MedplumExceptionFilter {
   readonly lines: string[] = [];
@@ -260,7 +268,7 @@ describe.each(PLATFORMS)('A subclass of MedplumExceptionFilter on %s', (platform
     log.restore();
   });
 
-  it('answers with its own status and text, and logs no line for it', async () => {
+  it('answers with its own status and text, and logs nothing for a status below 500', async () => {
     wire.handler = () => refused(404, 'not-found', 'not-found');
     const response = await fetch(`${url}/charts/1`);
     expect([response.status, await response.json()]).toEqual([
@@ -282,7 +290,7 @@ describe.each(PLATFORMS)('A subclass of MedplumExceptionFilter on %s', (platform
     ]);
   });
 
-  it('logs its own line in place of the line of the library, with the status that it answers', async () => {
+  it('logs its own line instead of that of the library, with its own status', async () => {
     wire.handler = () => ({ destroy: true });
     const response = await fetch(`${url}/charts/42`);
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2']);
