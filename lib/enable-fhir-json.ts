@@ -1,7 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { MedplumConfigError } from './errors/medplum-config.error';
 
-/** The media types of JSON bodies: Nest registers no parser of its own for `application/json` once there is another. */
+/** `application/json` too: Nest registers no parser for it once the app has registered a JSON parser. */
 const JSON_TYPES = ['application/json', 'application/fhir+json'];
 
 interface ExpressApplication {
@@ -19,7 +19,7 @@ interface FastifyInstance {
 
 /** Options of {@link enableFhirJson}. */
 export interface FhirJsonOptions {
-  /** Largest body, in bytes. Default: the platform's own, 100 KB on Express and 1 MiB on Fastify. Medplum takes 1 MB. */
+  /** Largest body, in bytes. Default: that of the platform, 100 KB on Express and 1 MiB on Fastify. Medplum takes 1 MB. */
   readonly limit?: number;
 }
 
@@ -27,7 +27,7 @@ export interface FhirJsonOptions {
  * Makes the app parse request bodies of type `application/fhir+json`, on Express and Fastify. Call it before
  * `app.listen()` or `app.init()`.
  *
- * @param app an application of Express or Fastify.
+ * @param app a Nest application on Express or Fastify.
  * @throws MedplumConfigError on another platform.
  */
 export function enableFhirJson<T extends INestApplication>(app: T, options: FhirJsonOptions = {}): T {
@@ -36,14 +36,14 @@ export function enableFhirJson<T extends INestApplication>(app: T, options: Fhir
   if (platform === 'express') {
     (app as unknown as ExpressApplication).useBodyParser('json', { type: JSON_TYPES, ...options });
   } else if (platform === 'fastify') {
-    // Not by useBodyParser(): in Nest 11 a parser of the app switches Nest's own off, for JSON and forms.
+    // Not useBodyParser(): in Nest 11 it switches Nest's own parsers off, for JSON and for forms.
     const fastify = adapter.getInstance() as FastifyInstance;
     const bodyLimit = options.limit === undefined ? {} : { bodyLimit: options.limit };
     const parser = fastify.getDefaultJsonParser('error', 'error');
     fastify.addContentTypeParser('application/fhir+json', { parseAs: 'string', ...bodyLimit }, parser);
   } else {
     throw new MedplumConfigError(
-      'enableFhirJson() knows Express and Fastify: register a parser for application/fhir+json yourself.',
+      'enableFhirJson() supports only Express and Fastify, and this app runs on another platform. Register a parser for application/fhir+json yourself.',
     );
   }
   return app;

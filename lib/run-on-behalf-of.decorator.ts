@@ -3,11 +3,10 @@ import { ModuleRef } from '@nestjs/core';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import type { MedplumService } from './medplum.service';
 import { getMedplumToken } from './medplum.tokens';
-import { DEFAULT_CLIENT } from './on-behalf-of/on-behalf-of.registry';
 import { findProvider } from './on-behalf-of/find-provider';
 import type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
-import { OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
+import { DEFAULT_CLIENT, OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
 
 const MODULE_REF = Symbol('nestjs-medplum:ModuleRef');
 
@@ -17,14 +16,14 @@ interface MadeByNest {
 
 type Scopes = Pick<MedplumService, 'onBehalfOf' | 'asClientApplication'>;
 
-/** A decorator of methods that take the arguments `A`. */
+/** A decorator for methods that take the arguments `A`. */
 export type MethodOf<A extends readonly never[]> = <F extends (...args: A) => unknown>(
   target: object,
   key: string | symbol,
   descriptor: TypedPropertyDescriptor<F>,
 ) => void;
 
-/** The scopes of a client; those of a mocked `MedplumService` in a unit test that imports no MedplumModule. */
+/** The scopes of a client. In a unit test without MedplumModule, those of a mocked `MedplumService`. */
 function findScopes(moduleRef: ModuleRef, client: string | undefined): Scopes {
   try {
     return findProvider(moduleRef, OnBehalfOfRegistry).get(client ?? DEFAULT_CLIENT).identity;
@@ -47,8 +46,8 @@ function mockedService(moduleRef: ModuleRef, client: string | undefined): Scopes
 }
 
 /**
- * Has Nest inject the container's reference, and keeps it beside the instance: as a property of it, everything that
- * prints the instance would go on to all providers of the app, and to their secrets.
+ * Makes Nest inject the `ModuleRef`, and keeps it in a `WeakMap`. As a property of the instance, it would lead whatever
+ * prints the instance to all providers of the app, and to their secrets.
  */
 function injectModuleRef(target: object): void {
   const refs = new WeakMap<object, ModuleRef>();
@@ -64,7 +63,7 @@ function injectModuleRef(target: object): void {
   Inject(ModuleRef)(target, MODULE_REF);
 }
 
-/** Runs a method inside a scope, wherever it is called from. What other decorators noted on it is kept. */
+/** Runs a method inside a scope, wherever it is called from. It keeps the metadata of other decorators. */
 function runInScope<A extends readonly never[]>(
   decorator: string,
   client: string | undefined,
@@ -73,7 +72,9 @@ function runInScope<A extends readonly never[]>(
   return (target, key, descriptor) => {
     const method = descriptor.value;
     if (typeof target === 'function' || !method) {
-      throw new MedplumConfigError(`@${decorator}() is for methods of instances that Nest makes.`);
+      throw new MedplumConfigError(
+        `@${decorator}() is on something that is not a method of an instance. Put it on a method of a provider, and not on a static one.`,
+      );
     }
     injectModuleRef(target);
     const name = `${target.constructor.name}.${String(key)}`;
@@ -81,7 +82,7 @@ function runInScope<A extends readonly never[]>(
       const moduleRef = this?.[MODULE_REF];
       if (!moduleRef) {
         throw new MedplumConfigError(
-          `@${decorator}() on ${name} needs an instance that Nest has made: list the class in the providers of a module and inject it, instead of calling new.`,
+          `@${decorator}() on ${name} cannot run, because Nest did not create the instance. List the class in the providers of a module and inject it instead of calling new.`,
         );
       }
       return run(findScopes(moduleRef, client), () => Reflect.apply(method, this, args), this, args);
@@ -95,12 +96,12 @@ function runInScope<A extends readonly never[]>(
 }
 
 /**
- * Runs a method on behalf of whom `who` names, for code that Nest runs without guards and interceptors: cron jobs, queue
- * processors, event listeners.
+ * Runs a method on behalf of the identity that `who` returns. It is for code that Nest runs without guards and
+ * interceptors: cron jobs, queue processors, event listeners.
  *
- * @param who gets the arguments of the method and says whom it runs for. It must answer at once, and never with nothing.
- * @throws OnBehalfOfReferenceError (from the method) when `who` names nobody; MedplumConfigError when the instance was
- * not made by Nest.
+ * @param who gets the arguments of the method and returns the identity. It must be synchronous and always return one.
+ * @throws OnBehalfOfReferenceError (from the method) when `who` returns no valid identity, MedplumConfigError when Nest
+ * did not create the instance.
  * @example
  * ```ts
  * @RunOnBehalfOf((job: Job<Reminder>) => job.data.membership)
@@ -117,9 +118,10 @@ export function RunOnBehalfOf<A extends readonly never[]>(
 }
 
 /**
- * Runs a method with the rights of the client, a project admin, for code that Nest runs without guards and interceptors.
+ * Runs a method with the rights of the client: those of a project admin. It is for code that Nest runs without guards and
+ * interceptors.
  *
- * @throws MedplumConfigError (from the method) when the instance was not made by Nest.
+ * @throws MedplumConfigError (from the method) when Nest did not create the instance.
  */
 export function RunAsClientApplication(options: AsClientApplicationOptions = {}): MethodOf<never[]> {
   return runInScope('RunAsClientApplication', options.client, (scopes, method) =>

@@ -1,33 +1,33 @@
 import { isTraceId } from '../shared/trace-headers';
 
-/** What the app knows of the end user and of the request that it serves. All of it is PHI as far as logs go. */
+/** What the app knows about the end user and the request that it serves. Treat all of it as PHI in logs. */
 export interface MedplumAuditContext {
   /** Why the data is used: codes of v3-ActReason (`TREAT`, `ETREAT`, `BTG`, `PATRQT`, `HPAYMT` …). */
   readonly purposeOfUse?: string | readonly string[];
-  /** Who is logged in, as the identity provider names it (`sub`). */
+  /** Who is logged in, by the name that the identity provider uses (`sub`). */
   readonly subject?: string;
-  /** Who really acts, when that is somebody else than whom the call is made for: impersonation, break-glass. */
+  /** Who really acts, if that is not the identity of the call: impersonation, break-glass. */
   readonly actor?: string;
   /** Network address of the end user. */
   readonly address?: string;
-  /** Trace that the call belongs to, when the call itself sends no `traceparent`: 32 hexadecimal digits or a UUID. */
+  /** The trace of the call, if the call itself sends no `traceparent`: 32 hexadecimal digits or a UUID. */
   readonly traceId?: string;
 }
 
 /**
- * Says for whom and why the app makes a call. It is called synchronously when a method of the client is called, in the
- * async context of the caller, so that it can read the app's own store. It is not called when nobody listens.
+ * Says for whom and why the app makes a call. It runs synchronously when a method of the client is called, in the async
+ * context of the caller, so it can read the app's own store. It does not run when there is no listener and no sink.
  */
 export type MedplumAuditContextResolver = () => MedplumAuditContext | undefined;
 
-/** Texts longer than this, in characters, are cut: an event is no place for documents. */
+/** In characters. Longer texts are cut, because documents do not belong in an event. */
 const LONGEST = 256;
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value.slice(0, LONGEST) : undefined;
 }
 
-/** A frozen copy of what a resolver answered, with nothing in it but texts. */
+/** A frozen copy of what a resolver returned. It holds only strings. */
 export function readAuditContext(given: MedplumAuditContext | undefined): MedplumAuditContext | undefined {
   if (typeof given !== 'object' || given === null) {
     return undefined;

@@ -9,14 +9,14 @@ import type { SinkQueue } from './sink-queue';
 const WRITE_TIMEOUT = 5_000;
 const FLUSH_TIMEOUT = 5_000;
 
-/** What is fixed when a method is called. */
+/** What the audit fixes about a call when the method is called. */
 export interface AuditedCall {
   readonly context: MedplumAuditContext | undefined;
-  /** A sink makes the call: its events are not for sinks. */
+  /** Whether a sink makes the call. Sinks do not get events of their own calls. */
   readonly fromSink: boolean;
 }
 
-/** Events that are counted together. */
+/** Events with one numbering. */
 interface Series {
   readonly instanceId: string;
   seq: number;
@@ -24,14 +24,14 @@ interface Series {
 
 const UNKNOWN: AuditedCall = Object.freeze({ context: undefined, fromSink: false });
 
-/** What is recorded of the calls of one client, where it goes, and what waits for it. */
+/** Records the calls of one client: publishes their events, and waits for sinks where it must. */
 export class AuditTrail {
   readonly #audit: MedplumAudit;
   readonly #options: MedplumAuditOptions;
   readonly #resolver: MedplumAuditContextResolver | undefined;
   readonly #own: readonly SinkQueue[];
   readonly #series: Series = { instanceId: randomUUID(), seq: 0 };
-  // Counted apart: a sink would miss them in its own numbers.
+  // A numbering of its own, because sinks do not get these events and would see gaps.
   readonly #seriesOfSinks: Series = { instanceId: randomUUID(), seq: 0 };
   #underWay = 0;
   readonly #waiting = new Set<() => void>();
@@ -43,7 +43,7 @@ export class AuditTrail {
     this.#own = (options.sinks ?? []).map((sink) => audit.register(sink, options));
   }
 
-  /** Whether anybody wants to know: without a listener or sink, a call need not know anything about itself. */
+  /** Whether there is a listener or a sink. Without one, calls collect no facts. */
   get isActive(): boolean {
     return this.#audit.isObserved || this.#own.length > 0 || this.#audit.sharedQueues.size > 0 || this.#isRequired;
   }
@@ -52,12 +52,12 @@ export class AuditTrail {
     return this.#options.mode === 'require';
   }
 
-  /** How long to wait for sinks at the end, in ms. */
+  /** How long to wait for sinks at shutdown, in ms. */
   get flushTimeout(): number {
     return this.#options.flushTimeout ?? FLUSH_TIMEOUT;
   }
 
-  /** To be called synchronously when a method is called. */
+  /** Call it synchronously when a method is called. */
   capture(): AuditedCall {
     if (!this.isActive) {
       return UNKNOWN;
@@ -65,12 +65,12 @@ export class AuditTrail {
     return { context: this.#audit.contextOf(this.#resolver), fromSink: this.#audit.isInSink };
   }
 
-  /** Whether the sinks must accept the records of this call. */
+  /** Whether the sinks must accept the events of this call. */
   requires(call: AuditedCall): boolean {
     return this.#isRequired && !call.fromSink;
   }
 
-  /** A call is under way until {@link AuditTrail.ended}. */
+  /** Counts a call as running until {@link AuditTrail.ended}. */
   began({ fromSink }: AuditedCall): void {
     this.#underWay += fromSink ? 0 : 1;
   }
@@ -83,7 +83,7 @@ export class AuditTrail {
     }
   }
 
-  /** Resolves when no call is under way, and after `timeout` ms at the latest. */
+  /** Resolves when no call is running, after `timeout` ms at the latest. */
   async idle(timeout: number): Promise<void> {
     if (this.#underWay > 0) {
       await new Promise<void>((resolve) => {
@@ -111,24 +111,31 @@ export class AuditTrail {
   }
 
   /**
-   * Publishes the event of a call that is about to be sent, or that has ended, and waits until every sink has accepted it.
+   * Publishes the event of a call that is about to be sent or that has ended, and waits until every sink accepts it.
    *
-   * @param details what the error says of the call.
-   * @throws AuditSinkError
+   * @param details what the error says about the call.
+   * @throws AuditSinkError when there is no sink, or when a sink does not accept it in time.
    */
   async record(facts: RequestFacts, answer: unknown, call: AuditedCall, details: AuditSinkErrorDetails): Promise<void> {
     const queues = this.#queues(call);
     const event = this.#audit.publish(facts, answer, this.#place(call), true);
     const timeout = this.#options.writeTimeout ?? WRITE_TIMEOUT;
     if (queues.length === 0) {
-      throw refusal("audit.mode is 'require', but there is no sink that could accept it.", facts, details);
+      throw refusal(
+        "audit.mode is 'require', but the client has no sink. Add one to audit.sinks, or with MedplumAudit.addSink().",
+        facts,
+        details,
+      );
     }
     const results = await Promise.allSettled(
       queues.map((queue) => (event ? queue.accept(event, timeout) : Promise.resolve())),
     );
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) {
-      throw refusal('A sink did not take it.', facts, { ...details, cause: failed.reason });
+      throw refusal('A sink did not accept the record. The cause of this error says why.', facts, {
+        ...details,
+        cause: failed.reason,
+      });
     }
   }
 
@@ -148,7 +155,7 @@ function refusal(why: string, facts: RequestFacts, details: AuditSinkErrorDetail
   const { client, method, path, pathTemplate, onBehalfOf, identitySource } = facts;
   const what = facts.pending
     ? 'the intent was not recorded, so nothing was sent'
-    : 'what became of it was not recorded';
+    : 'the outcome of the call was not recorded';
   const error = new AuditSinkError(`${method} ${pathTemplate}: ${what}. ${why}`, details);
   error.attachRequest({ client, method, path, pathTemplate, onBehalfOf, identitySource });
   return error;

@@ -1,22 +1,22 @@
 import { RESOURCE_TYPE, resourceKey } from '../shared/fhir-id';
 
-/** Entries of a batch or transaction that are alike. */
+/** Entries of a batch or transaction with the same method, type and status. */
 export interface RequestEventEntries {
   /** HTTP method of the entries. */
   readonly method: string;
-  /** Resource type that they are about, if they name one. */
+  /** Their resource type, if they name one. */
   readonly resourceType?: string;
-  /** HTTP status that the server answered for them; absent when there was no answer. */
+  /** HTTP status that the server returned for them. Absent when there was no response. */
   readonly status?: number;
-  /** How many they are. */
+  /** How many there are. */
   readonly count: number;
 }
 
-/** The resources in an answer that is a bundle. */
+/** The resources in a response that is a bundle. */
 export interface RequestEventReturned {
-  /** How many resources the answer holds, included ones and OperationOutcomes as well. */
+  /** How many resources the response holds. Included resources and OperationOutcomes count. */
   readonly count: number;
-  /** How many match on all pages, when the server said so. */
+  /** How many match on all pages, if the server said so. */
   readonly total?: number;
   /** How many of each type. */
   readonly types: Readonly<Record<string, number>>;
@@ -26,17 +26,17 @@ export interface RequestEventReturned {
 export interface RequestedEntry {
   readonly method: string;
   readonly resourceType: string | undefined;
-  /** PHI. `undefined` for what the server gives an id. */
+  /** PHI. `undefined` when the server assigns the id. */
   readonly resourceId: string | undefined;
 }
 
-/** Most references that an event names; its counts cover all of them. */
+/** The largest number of references that an event names. Its counts cover all of them. */
 export const MOST_REFERENCES = 100;
-/** Most groups of entries, and most types, that an event tells apart: what a server answers cannot fill the trail. */
+/** The largest number of groups, and of types, in one event, so that no response can fill the trail. */
 const MOST_GROUPS = 50;
 
 const METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE)$/;
-/** A relative or absolute address whose last parts are a type, perhaps an id, and perhaps a version. */
+/** A relative or absolute URL that ends with a type, an optional id and an optional version. */
 const ADDRESS = new RegExp(
   `^(?:https?://.*?/)?/?(${RESOURCE_TYPE})(?:/([A-Za-z0-9.-]{1,64}))?(?:/_history/[^/?]+)?(?:$|[?])`,
 );
@@ -47,7 +47,7 @@ interface Entry {
   readonly resource?: unknown;
 }
 
-/** What the entries of a bundle ask for; bodies are not kept. */
+/** What the entries of a bundle ask for, without their bodies. */
 export function requestedEntries(entries: readonly unknown[]): readonly RequestedEntry[] {
   return entriesOf({ entry: entries }).map(({ request, resource }) => {
     const [, type, id] = addressParts(request?.url);
@@ -59,7 +59,7 @@ export function requestedEntries(entries: readonly unknown[]): readonly Requeste
   });
 }
 
-/** Entries as they were sent, with what the server answered for each, alike ones together. */
+/** The entries that were sent, grouped by method, type and the status that the server returned. */
 export function groupedEntries(sent: readonly RequestedEntry[], answer: unknown): readonly RequestEventEntries[] {
   const answered = entriesOf(answer);
   const groups = new Map<string, { -readonly [K in keyof RequestEventEntries]: RequestEventEntries[K] }>();
@@ -84,7 +84,7 @@ export function groupedEntries(sent: readonly RequestedEntry[], answer: unknown)
   return Object.freeze([...groups.values()].map((group) => Object.freeze(group)));
 }
 
-/** The resources that a batch or transaction was about, as far as they have ids: `Patient/1`. PHI. */
+/** The resources of a batch or transaction that have ids, such as `Patient/1`. PHI. */
 export function entryReferences(sent: readonly RequestedEntry[], answer: unknown): readonly string[] {
   const answered = entriesOf(answer);
   const references = sent.map(({ resourceType, resourceId }, i) => {
@@ -95,7 +95,7 @@ export function entryReferences(sent: readonly RequestedEntry[], answer: unknown
   return capped(references);
 }
 
-/** What an answer holds, when it is a bundle of resources. */
+/** The resources in a response. `undefined` when it is not a bundle. */
 export function returnedResources(
   answer: unknown,
 ): { readonly returned: RequestEventReturned; readonly references: readonly string[] } | undefined {
@@ -123,7 +123,7 @@ function addressParts(address: unknown): readonly (string | undefined)[] {
 
 function entriesOf(answer: unknown): readonly Entry[] {
   const { entry } = Object(answer) as { entry?: unknown };
-  // One that is no object keeps its place: entries of an answer stand in the order of the request.
+  // An entry that is not an object keeps its place, because the response has the order of the request.
   return Array.isArray(entry) ? entry.map((one) => Object(one) as Entry) : [];
 }
 

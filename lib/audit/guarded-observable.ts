@@ -1,20 +1,21 @@
 import { types } from 'node:util';
 import { Observable, type Observer, type Operator, Subscription } from 'rxjs';
 
-/** Is told of an error that a consumer threw, or that an operator of its pipe threw and nobody handled. */
+/** Called with an error that a consumer threw, or that an operator of its pipe threw and nobody handled. */
 export type OnConsumerError = (error: unknown) => void;
 
 type Consumer<T> = Partial<Observer<T>> | ((value: T) => void) | null | undefined;
 
 /**
- * An Observable whose consumers can throw, or return a rejecting promise, without harm. RxJS rethrows such an error in
- * a timer, which ends the process; here it is reported instead. It stays so behind `pipe()`, because `lift` keeps the class.
+ * An Observable whose consumers can throw, or return a rejecting promise, without harm. RxJS would rethrow such an error
+ * in a timer, which ends the process. This class reports it instead. That also holds after `pipe()`, because `lift` keeps
+ * the class.
  */
 export class GuardedObservable<T> extends Observable<T> {
   readonly #onError: OnConsumerError;
 
   constructor(source: Observable<T> | undefined, onError: OnConsumerError) {
-    // Each subscription is cut off from the source, which would let what a teardown throws end the round of the others.
+    // Each subscription gets its own observer. Otherwise an error in one teardown would keep the others from their event.
     super((subscriber) =>
       source?.subscribe({
         next: (value) => this.#call(() => subscriber.next(value)),
@@ -27,7 +28,7 @@ export class GuardedObservable<T> extends Observable<T> {
 
   override lift<R>(operator?: Operator<T, R>): Observable<R> {
     const lifted = new GuardedObservable<R>(undefined, this.#onError);
-    // What Observable.lift does, with this class in place of the plain one.
+    // The same as Observable.lift, but with this class.
     return Object.assign(lifted, { source: this, operator });
   }
 
@@ -43,7 +44,7 @@ export class GuardedObservable<T> extends Observable<T> {
     complete?: (() => void) | null,
   ): Subscription {
     if (consumer && consumer instanceof Subscription) {
-      // An operator, or a Subject's own plumbing: what it hands on reaches a guarded consumer.
+      // An operator, or a Subject inside RxJS: what it passes on reaches a guarded consumer.
       return super.subscribe(consumer);
     }
     const observer: Partial<Observer<T>> =

@@ -13,18 +13,19 @@ import { SinkQueue, type SinkQueueHost } from './sink-queue';
 export interface AuditedClient {
   /** In ms. */
   readonly flushTimeout: number;
-  /** Resolves when no call is under way: those that take too long are ended. */
+  /** Resolves when no call is running. Calls that take too long are aborted. */
   settle(): Promise<void>;
 }
 
 /**
- * The trail of all calls to Medplum in this app: one event per call of any client, be it answered, failed or refused.
+ * The trail of all calls to Medplum in this app. Every call of every client publishes one event, whether it succeeds,
+ * fails or is refused.
  */
 @Injectable()
 export class MedplumAudit implements BeforeApplicationShutdown {
   readonly #logger = new Logger('MedplumAudit');
   readonly #subject = new Subject<RequestEvent>();
-  // Made while the app starts, outside every scope: listeners run there, and not under the identity of some request.
+  // Created while the app starts, so outside every scope. Listeners run in it, never under the identity of a request.
   readonly #outside = new AsyncResource('MedplumAudit');
   readonly #inSink = new AsyncLocalStorage<true>();
   readonly #queues = new Map<MedplumAuditSink, SinkQueue>();
@@ -38,30 +39,32 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   #end: Promise<void> | undefined;
 
   /**
-   * One {@link RequestEvent} per call, when it ends. A listener that throws harms neither the call nor other listeners,
-   * behind `pipe()` as well; its error is logged by its class name. Completes when the app shuts down.
+   * Emits one {@link RequestEvent} per call, when the call ends. A listener that throws harms neither the call nor other
+   * listeners, also after `pipe()`. The log names only the class of its error. Completes when the app shuts down.
    *
-   * Listeners run outside every scope. Observables that are put together from this one by functions such as `merge()`
-   * are plain ones again, so handle errors there.
+   * Listeners run outside every scope. `merge()` and similar functions create plain Observables without this protection,
+   * so handle errors there.
    */
   readonly events$: Observable<RequestEvent> = new GuardedObservable(this.#subject, (error) =>
-    this.#logger.warn(`A listener of MedplumAudit.events$ failed: ${shownError(error).name}.`),
+    this.#logger.warn(
+      `A listener of MedplumAudit.events$ failed: ${shownError(error).name}. Handle its errors in the listener.`,
+    ),
   );
 
   /**
-   * Adds a sink for the events of all clients from now on: what the option `audit.sinks` does for one client, for sinks
-   * that need other providers. A sink gets each event once, however often it is added.
+   * Adds a sink that gets the events of all clients from now on. Use it for sinks that need other providers, where the
+   * option `audit.sinks` cannot help. A sink gets each event once, however often you add it.
    */
   addSink(sink: MedplumAuditSink, options?: MedplumAuditSinkOptions): void {
     this.#shared.add(this.register(sink, options));
   }
 
-  /** How the sinks are doing: what waits, what was kept, what was lost. */
+  /** The state of each sink: how many events wait, were written, and were lost. */
   get sinkStats(): readonly MedplumAuditSinkStats[] {
     return [...this.#queues.values()].map((queue) => queue.stats);
   }
 
-  /** @internal The queue of a sink. There is one, so that all clients that share the sink share its order. */
+  /** @internal The queue of a sink. All clients that share the sink share this queue, and so its order. */
   register(sink: MedplumAuditSink, options: MedplumAuditSinkOptions = {}): SinkQueue {
     const known = this.#queues.get(sink);
     if (known) {
@@ -85,27 +88,29 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     return this.#shared;
   }
 
-  /** @internal Whether somebody listens to {@link MedplumAudit.events$}. */
+  /** @internal Whether {@link MedplumAudit.events$} has a listener. */
   get isObserved(): boolean {
     return this.#subject.observed;
   }
 
-  /** @internal Whether the caller is a sink that writes. */
+  /** @internal Whether the caller is a sink, inside `write` or `close`. */
   get isInSink(): boolean {
     return this.#queues.size > 0 && this.#inSink.getStore() === true;
   }
 
-  /** @internal What the app says of a call that is being made. A resolver that throws harms no call. */
+  /** @internal What the app says about the call that is being made. A resolver that throws does not fail the call. */
   contextOf(resolver: MedplumAuditContextResolver | undefined): MedplumAuditContext | undefined {
     try {
       return resolver && readAuditContext(resolver());
     } catch (error) {
-      this.#logger.warn(`The auditContext of the Medplum options failed: ${shownError(error).name}.`);
+      this.#logger.warn(
+        `The auditContext function failed: ${shownError(error).name}. The event of this call has no context. Mend the function in the options of MedplumModule.`,
+      );
       return undefined;
     }
   }
 
-  /** @internal The event of `facts`, after the listeners got it; `undefined` when neither they nor a sink want it. */
+  /** @internal Emits the event of `facts` and returns it. `undefined` when there is no listener and no sink. */
   publish(facts: RequestFacts, answer: unknown, place: RequestEventPlace, forSinks: boolean): RequestEvent | undefined {
     if (!forSinks && !this.isObserved) {
       return undefined;
@@ -117,17 +122,17 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     return event;
   }
 
-  /** @internal Waits for the calls of all clients and for the sinks, then closes these; once, whoever asks first. */
+  /** @internal Waits for the calls of all clients and for the sinks, then closes the sinks. Runs once. */
   end(): Promise<void> {
     return (this.#end ??= this.#finish());
   }
 
-  /** Writes what waits for sinks while everything that they may need is still there. */
+  /** Writes the waiting events while everything that sinks may need is still open. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.#flush(this.#flushTimeout);
   }
 
-  /** @internal Called when a client makes no more calls: after the last one there are no more events. */
+  /** @internal Called when a client makes no more calls. After the last client there are no more events. */
   removeClient(client: AuditedClient): void {
     this.#clients.delete(client);
     if (this.#clients.size === 0) {
@@ -139,7 +144,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     await Promise.all([...this.#clients].map((client) => client.settle()));
     const timeout = this.#flushTimeout;
     await this.#flush(timeout);
-    // Sinks of `onFull` come last, and get what the others could not write.
+    // Sinks of `onFull` come last, because they get what the others could not write.
     const queues = () => [...this.#queues.values()].toSorted((a, b) => Number(a.takesRest) - Number(b.takesRest));
     for (const queue of queues()) {
       if (queue.takesRest) {
@@ -150,7 +155,9 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     for (const queue of queues()) {
       await queue
         .close()
-        .catch((error: unknown) => this.#logger.warn(`Closing a sink failed: ${shownError(error).name}.`));
+        .catch((error: unknown) =>
+          this.#logger.warn(`The audit sink ${queue.stats.sink} failed to close: ${shownError(error).name}.`),
+        );
     }
   }
 

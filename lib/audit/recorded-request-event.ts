@@ -14,11 +14,11 @@ import {
 } from './bundle-summary';
 import type { RequestEvent, RequestEventError, RequestOutcome } from './request-event';
 
-/** What a request knows when it ends. Made once; the event reads it. */
+/** The facts of a request, made once when it ends. The event reads them. */
 export interface RequestFacts {
-  /** The same for the intent and the outcome of a call. */
+  /** The intent and the outcome of a call share it. */
   readonly id?: string | undefined;
-  /** The call is about to be sent. */
+  /** `true` for an intent: the call is about to be sent. */
   readonly pending?: boolean | undefined;
   readonly operationId: string;
   readonly client: string;
@@ -52,7 +52,7 @@ export interface RequestFacts {
   readonly entries?: readonly RequestedEntry[] | undefined;
 }
 
-/** Where an event stands among all events. */
+/** The position of an event among the events of its client. */
 export interface RequestEventPlace {
   readonly instanceId: string;
   readonly seq: number;
@@ -83,12 +83,12 @@ export class RecordedRequestEvent implements RequestEvent {
   readonly traceId?: string;
   readonly entries?: readonly RequestEventEntries[];
   readonly returned?: RequestEventReturned;
-  // PHI, or not for logs: behind getters.
+  // These are PHI, or not meant for logs. Getters keep them out of what loggers print.
   readonly #facts: RequestFacts;
   readonly #resource: ResourceKey | undefined;
   readonly #references: readonly string[];
 
-  /** @param answer the parsed body of the response. The event looks at it and does not keep it. */
+  /** @param answer the parsed body of the response. The event reads it and does not keep it. */
   constructor(facts: RequestFacts, { instanceId, seq }: RequestEventPlace, answer?: unknown) {
     this.id = facts.id ?? randomUUID();
     this.instanceId = instanceId;

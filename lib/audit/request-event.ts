@@ -4,8 +4,8 @@ import type { MedplumAuditContext } from './audit-context';
 import type { RequestEventEntries, RequestEventReturned } from './bundle-summary';
 
 /**
- * How a call ended: `refused` means that no attempt was made to send it. `pending` is that of an intent
- * (`audit.mode: 'require'`), a record that a sink gets before a write is sent.
+ * How a call ended. `refused`: no attempt was made to send it. `pending`: the event is an intent, which a sink gets
+ * before a write is sent (`audit.mode: 'require'`).
  */
 export type RequestOutcome = 'success' | 'error' | 'refused' | 'pending';
 
@@ -18,33 +18,33 @@ export interface RequestEventError {
 }
 
 /**
- * One call to Medplum, with everything that went over the wire for it. It is frozen, carries neither bodies nor
- * credentials, and looks nothing up: it says what was so when the call was made.
+ * The record of one call to Medplum, with all its attempts. It is frozen and holds neither bodies nor credentials. It
+ * describes the call as it was and never looks anything up later.
  *
- * `JSON.stringify`, `util.inspect` and loggers see the form without PHI ({@link RequestEvent.toJSON}); the rest stands
- * behind getters, and in one piece in {@link RequestEvent.toPhiAudit}.
+ * `JSON.stringify`, `util.inspect` and loggers see the form without PHI ({@link RequestEvent.toJSON}). Getters give the
+ * rest, and {@link RequestEvent.toPhiAudit} gives all of it in one object.
  */
 export interface RequestEvent {
-  /** Unique id of the call (UUID). With `audit.mode: 'require'`, the intent of a write and its outcome share it. */
+  /** Unique id of the call (UUID). With `audit.mode: 'require'`, the intent and the outcome of a write share it. */
   readonly id: string;
   /** Id of the client in this run of the app (UUID). */
   readonly instanceId: string;
   /**
-   * Counts the records of one `instanceId` from 1: a number that is missing in a sink is a record that was lost. Intents
-   * have numbers of their own, and are not on `events$`.
+   * Counts the records of one `instanceId` from 1. A number that is missing in a sink means a lost record. Intents have
+   * their own numbers. They are not on `events$`.
    */
   readonly seq: number;
-  /** The same for all calls that one method made: pages, polls, the steps of a download (UUID). */
+  /** Shared by all calls that one method makes: pages, polls, the steps of a download (UUID). */
   readonly operationId: string;
-  /** Name of the client; `default` for the unnamed one. */
+  /** Name of the client. `default` for the unnamed client. */
   readonly client: string;
-  /** Id of the ClientApplication that the call was made with. Half of its credentials: not for logs. */
+  /** Id of the ClientApplication that made the call. It is half of its credentials, so keep it out of logs. */
   readonly clientId: string;
-  /** Address of the Medplum server. It may name a project: not for logs. */
+  /** URL of the Medplum server. It may name a project, so keep it out of logs. */
   readonly baseUrl: string;
   /**
    * What the call does: `read`, `vread`, `history`, `search`, `create`, `update`, `patch`, `delete`, `batch`,
-   * `transaction` or `operation`; `raw` for paths of the caller's own.
+   * `transaction` or `operation`. `raw` for a path that the caller wrote.
    */
   readonly action: string;
   /** HTTP method. */
@@ -53,37 +53,37 @@ export interface RequestEvent {
   readonly pathTemplate: string;
   /** Path without query. PHI. */
   readonly path: string;
-  /** Search parameters, all values of each. PHI. `undefined` when there were none. */
+  /** Search parameters with all their values. PHI. `undefined` when there were none. */
   readonly query: Readonly<Record<string, readonly string[]>> | undefined;
-  /** Resource type, when the call is about one. */
+  /** Resource type, if the call is about one. */
   readonly resourceType?: string;
-  /** Of a create: the id that the server gave. PHI. */
+  /** Id of the resource. For a create, the id that the server assigned. PHI. */
   readonly resourceId: string | undefined;
-  /** Version of the resource that was read or written, as the server answered it. PHI. */
+  /** Version of the resource that was read or written, from the response. PHI. */
   readonly resourceVersion: string | undefined;
-  /** Name of the FHIR operation, with its `$`, if the call is one. */
+  /** Name of the FHIR operation, with its `$`, if the call runs one. */
   readonly operation?: string;
   /** How the call ended. */
   readonly outcome: RequestOutcome;
-  /** What the call did on the server. */
+  /** Whether the call changed something on the server. */
   readonly effect: MedplumEffect;
-  /** Whom the call was made for; `undefined` when it was made as the client itself, or refused without a name. PHI. */
+  /** The identity of the call. `undefined` when it ran as the client itself, or was refused without an identity. PHI. */
   readonly onBehalfOf: string | undefined;
-  /** Why that identity, or none, was used. `undefined` when the call was refused because nobody usable was named. */
+  /** Where that identity came from, or why there was none. `undefined` when the call was refused without an identity. */
   readonly identitySource?: 'call' | 'scope' | 'default' | 'cleared' | 'client-application' | 'lenient';
   /** `true` when the identity came from a scope that had already ended (option `lateCalls`); absent otherwise. */
   readonly afterScope?: boolean;
-  /** Why the call was made as the client itself, in the words of the code that asked for it: not for logs. */
+  /** Why the call ran as the client itself, in the words of the code that asked for it. Keep it out of logs. */
   readonly reason: string | undefined;
-  /** When the call was made, by the wall clock. */
+  /** When the call began, by the wall clock. */
   readonly startedAt: Date;
-  /** When it ended: {@link RequestEvent.startedAt} and the duration. */
+  /** When the call ended: {@link RequestEvent.startedAt} plus the duration. */
   readonly endedAt: Date;
-  /** By the monotonic clock, in ms. */
+  /** Duration by the monotonic clock, in ms. */
   readonly durationMs: number;
-  /** Every attempt, also those that got no connection; empty when none was made. */
+  /** Every attempt, including those that got no connection. Empty when the call was refused. */
   readonly attempts: readonly RequestAttempt[];
-  /** HTTP status of the last answer, if there was one. */
+  /** HTTP status of the last response, if there was one. */
   readonly status?: number;
   /** The error that the caller got, if any. */
   readonly error?: RequestEventError;
@@ -92,20 +92,20 @@ export interface RequestEvent {
   /** `X-Request-Id` of the HTTP request whose decorated handler made the call, if it is well-formed. */
   readonly inboundRequestId?: string;
   /**
-   * Trace of the call: from the `traceparent` or `X-Trace-Id` that was sent with it (its own, else that of the HTTP request
-   * whose decorated handler made it), else from the `auditContext` option.
+   * Trace of the call, from the `traceparent` or `X-Trace-Id` that was sent with it, else from the `auditContext` option.
+   * The call sends its own header, else that of the HTTP request whose decorated handler made it.
    */
   readonly traceId?: string;
-  /** Of a batch or transaction: what its entries were, and how each kind ended. */
+  /** For a batch or transaction: its entries, grouped by method, type and status. */
   readonly entries?: readonly RequestEventEntries[];
-  /** Of an answer that is a bundle (search, history, operation): how many resources of which types it held. */
+  /** For a response that is a bundle (search, history, operation): how many resources of which types it holds. */
   readonly returned?: RequestEventReturned;
-  /** Resources in the answer, or in a batch or transaction: `Patient/1`, each once, at most 100. PHI. */
+  /** Resources in the response, or in a batch or transaction, such as `Patient/1`. Each once, at most 100. PHI. */
   readonly references: readonly string[];
-  /** What the app said of the end user (option `auditContext`). PHI. */
+  /** What the app said about the end user (option `auditContext`). PHI. */
   readonly context: MedplumAuditContext | undefined;
-  /** The form for logs and metrics: no ids of records, no values, no identities. */
+  /** The form for logs and metrics, without ids of records, values and identities. */
   toJSON(): Record<string, unknown>;
-  /** The form for an audit trail: ids and identities included; search parameters only when asked for. */
+  /** The form for an audit trail, with ids and identities. Search parameters only with `includeQuery`. */
   toPhiAudit(options?: { readonly includeQuery?: boolean }): Record<string, unknown>;
 }

@@ -9,26 +9,26 @@ import type { RequestEvent } from './request-event';
 
 const MAX_QUEUED = 10_000;
 const BATCH_SIZE = 100;
-/** Waiting between attempts at a batch that the sink refuses, in ms: doubled from the first to the last. */
+/** Pause before a batch that the sink refused is written again, in ms. It doubles each time, up to the longest. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5_000;
 
-/** What a queue needs of the audit that it belongs to. */
+/** What a queue needs from the audit that it belongs to. */
 export interface SinkQueueHost {
-  /** Calls `fn` outside every scope, and marks the calls that it makes as those of a sink. */
+  /** Calls `fn` outside every scope, and marks the calls to Medplum that `fn` makes as calls of a sink. */
   asSink<T>(fn: () => T): T;
-  /** The queue of the sink that takes what does not fit. */
+  /** The queue of a sink. It takes the events that do not fit here. */
   queueOf(sink: MedplumAuditSink): SinkQueue;
   warn(text: string): void;
 }
 
 interface Waiting {
   readonly event: RequestEvent;
-  /** Somebody waits for the event to be accepted. */
+  /** Called when the sink has accepted or refused the event. Absent when nobody waits for that. */
   settle?: ((error: unknown) => void) | undefined;
 }
 
-/** The events that wait for one sink: in order, bounded, written in batches one after the other until the sink takes them. */
+/** The events that wait for one sink. It is bounded, keeps their order, and writes one batch at a time until the sink takes it. */
 export class SinkQueue {
   readonly #sink: MedplumAuditSink;
   readonly #host: SinkQueueHost;
@@ -36,7 +36,7 @@ export class SinkQueue {
   readonly #batchSize: number;
   readonly #overflow: MedplumAuditSink | undefined;
   readonly #name: string;
-  /** Another queue hands on here what it cannot write. */
+  /** Whether other queues pass on to this one what they cannot write. */
   takesRest = false;
   #waiting: Waiting[] = [];
   #draining: Promise<void> | undefined;
@@ -69,7 +69,7 @@ export class SinkQueue {
     });
   }
 
-  /** Hands an event over and goes on. */
+  /** Adds an event without waiting for the sink. */
   add(event: RequestEvent): void {
     if (this.#waiting.length < this.#maxQueued) {
       this.#push({ event });
@@ -79,14 +79,15 @@ export class SinkQueue {
       this.#fullSaid = true;
       const where = this.#overflow ? `go to ${sinkName(this.#overflow)}` : 'are lost';
       this.#host.warn(
-        `The audit sink ${this.#name} is too slow or down: its queue is full, and further events ${where}.`,
+        `The audit sink ${this.#name} is too slow or down. Its queue is full, so further events ${where}.`,
       );
     }
     this.#giveUp(event);
   }
 
   /**
-   * Hands an event over and waits until it is accepted. When it rejects, the event may yet arrive: it stays in the queue.
+   * Adds an event and waits until the sink accepts it. The event stays in the queue when this rejects, so it may still
+   * arrive.
    *
    * @param timeout in ms.
    */
@@ -105,12 +106,12 @@ export class SinkQueue {
         }
       };
       this.#push({ event, settle });
-      // A sink that was down may be back: the one who waits asks at once.
+      // The sink may be back, and a call waits for it: try now, not after the pause.
       this.#wake?.();
     });
   }
 
-  /** Writes what waits, in less than `timeout` ms. */
+  /** Writes the waiting events, for at most `timeout` ms. */
   async flush(timeout: number): Promise<void> {
     if (!this.#draining) {
       return;
@@ -124,7 +125,7 @@ export class SinkQueue {
     this.#closing = false;
   }
 
-  /** Ends the queue: what could not be written goes to the sink of `onFull`, or is counted as lost. */
+  /** Empties the queue for good. Its events go to the sink of `onFull`, or count as lost. */
   abandon(): void {
     const rest = this.#waiting.splice(0);
     this.#closing = true;
@@ -134,11 +135,13 @@ export class SinkQueue {
       this.#giveUp(event);
     }
     if (this.#dropped > 0) {
-      this.#host.warn(`${this.#dropped} audit events never reached the sink ${this.#name}, and are lost.`);
+      this.#host.warn(
+        `${this.#dropped} audit events are lost: the sink ${this.#name} did not take them in time. Set a larger maxQueued or flushTimeout, or another sink as onFull.`,
+      );
     }
   }
 
-  /** Lets the sink close what it has open. */
+  /** Closes the sink. */
   async close(): Promise<void> {
     await this.#host.asSink(async () => this.#sink.close?.());
   }
@@ -158,7 +161,7 @@ export class SinkQueue {
   }
 
   async #drain(): Promise<void> {
-    // Events of one turn go together.
+    // Wait for the other events of this turn, so that they share a batch.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, this.#batchSize);
@@ -173,7 +176,7 @@ export class SinkQueue {
   }
 
   #accepted(batch: readonly Waiting[]): void {
-    // When the queue was abandoned meanwhile, there is nothing of the batch left in it.
+    // If the queue was abandoned meanwhile, the batch is no longer in it.
     if (this.#waiting[0] === batch[0]) {
       this.#waiting.splice(0, batch.length);
     }
@@ -190,7 +193,7 @@ export class SinkQueue {
     this.#failures++;
     if (this.#failing++ === 0) {
       this.#host.warn(
-        `The audit sink ${this.#name} failed: ${shownError(error).name}. Its events wait and are tried again.`,
+        `The audit sink ${this.#name} failed: ${shownError(error).name}. Its events wait, and it is tried again.`,
       );
     }
     for (const item of batch) {
@@ -199,7 +202,7 @@ export class SinkQueue {
     }
     const pause = this.#closing ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failing - 1));
     await new Promise<void>((resolve) => {
-      // A sink that is down keeps no process alive.
+      // A sink that is down must not keep the process alive.
       const timer = setTimeout(resolve, pause).unref();
       this.#wake = () => {
         clearTimeout(timer);

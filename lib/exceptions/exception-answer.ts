@@ -29,7 +29,7 @@ import {
   MedplumTlsError,
 } from '../errors/transport.errors';
 
-/** What the client of your app is told about a {@link MedplumError}. */
+/** What your app tells its client about a {@link MedplumError}. */
 export interface MedplumExceptionAnswer {
   /** HTTP status. */
   readonly status: number;
@@ -60,7 +60,7 @@ const ANSWERS = {
 
 type Status = keyof typeof ANSWERS;
 
-/** Errors on the app's side: the user can do nothing about them, so they learn nothing about them. */
+/** Errors on the side of the app. The user cannot do anything about them, so the response says nothing about them. */
 const OURS = [
   AuditSinkError,
   MedplumBeforeRequestError,
@@ -100,7 +100,7 @@ function statusFor(error: MedplumError): Status {
   if (error instanceof MedplumServerError) {
     return error.status === 504 ? 504 : 502;
   }
-  // The client sees more than the user does: a 404 or 409 of its own calls would tell the user about others' records.
+  // The client sees more than the user. A 404 or 409 of its own calls would tell the user about records of others.
   if (error.request?.identitySource !== undefined && error.request.onBehalfOf === undefined) {
     return 500;
   }
@@ -109,7 +109,7 @@ function statusFor(error: MedplumError): Status {
     return aboutTheResource;
   }
   if (error instanceof MedplumForbiddenError) {
-    // Medplum answers a PATCH with 403 only when the resource exists, also one that the identity may not see.
+    // Medplum answers a PATCH with 403 only when the resource exists, even if the identity may not see it.
     return error.request?.method === 'PATCH' ? 404 : 403;
   }
   if (error instanceof MedplumBadRequestError) {
@@ -118,7 +118,7 @@ function statusFor(error: MedplumError): Status {
   return 500;
 }
 
-/** What the client of the app is told about an error: a status, and texts that say nothing about records. */
+/** The status and texts that the app's client gets for an error. They say nothing about records. */
 export function exceptionAnswer(error: MedplumError): MedplumExceptionAnswer {
   const status = statusFor(error);
   const [text, issue] = ANSWERS[status];

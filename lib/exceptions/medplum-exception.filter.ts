@@ -59,8 +59,8 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
   }
 
   /**
-   * Logs an answer of 500 and above: 500 as an error, because your app has to be mended, the others as warnings.
-   * Override it for a log line of your own.
+   * Called for a status of 500 and above. Logs 500 as an error, because your app has to be mended, and the others as
+   * warnings. Override it for a log line of your own.
    *
    * @param place the route, and the method of your app that made the call if the stack shows it:
    * `GET /patients/:id, called by Charts.read`.

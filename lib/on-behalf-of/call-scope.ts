@@ -5,8 +5,8 @@ import type { InboundRequest } from './inbound-request';
 import { keepScope } from './keep-scope';
 
 /**
- * What the calls made within a scope share: the identity they act as, and the HTTP request they serve. Both are captured
- * together when the scope is made, and stay together wherever the scope is entered again.
+ * What all calls in a scope share: their identity and the HTTP request that they serve. Both are fixed when the scope is
+ * created, and stay together wherever the scope is entered again.
  *
  * AsyncLocalStorage is sticky: a connection, a timer or a subscription that is first opened inside a scope keeps it for
  * ever. That is why a scope has an end.
@@ -53,8 +53,8 @@ export class CallScope implements ClsStore {
 }
 
 /**
- * The ambient scope of one client, in a nestjs-cls context of its own. It is not the app's context: a nested run of that
- * one copies it, and what the handler then sets would be missing in exception filters.
+ * The ambient scope of one client, in its own nestjs-cls context. It does not use the context of the app: a nested run
+ * would copy that, and exception filters would miss what the handler sets in the copy.
  */
 export class AmbientScope {
   readonly #cls = new ClsService<CallScope>(new AsyncLocalStorage());

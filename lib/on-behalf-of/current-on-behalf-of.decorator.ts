@@ -1,11 +1,10 @@
 import { createParamDecorator, Injectable, type PipeTransform } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { DEFAULT_CLIENT } from './on-behalf-of.registry';
 import { findProvider } from './find-provider';
 import type { OnBehalfOfReference } from './on-behalf-of.reference';
-import { OnBehalfOfRegistry } from './on-behalf-of.registry';
+import { DEFAULT_CLIENT, OnBehalfOfRegistry } from './on-behalf-of.registry';
 
-/** Turns the name of a client into the identity that is in force for it. Pipes run inside the scope. */
+/** Turns the name of a client into its ambient identity. Pipes run inside the scope. */
 @Injectable()
 export class CurrentOnBehalfOfPipe implements PipeTransform<string, OnBehalfOfReference | undefined> {
   readonly #moduleRef: ModuleRef;
@@ -22,7 +21,7 @@ export class CurrentOnBehalfOfPipe implements PipeTransform<string, OnBehalfOfRe
 const clientName = createParamDecorator((client: string | undefined) => client ?? DEFAULT_CLIENT);
 
 /**
- * Parameter of a handler: the reference that it runs on behalf of, `undefined` when it runs as the client itself.
+ * Injects the reference that the handler runs on behalf of. `undefined` when it runs as the client itself.
  *
  * @param client name of the client, for apps with several. Default: the unnamed client.
  * @example

@@ -3,8 +3,8 @@ import type { ModuleRef } from '@nestjs/core';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 
 /**
- * A provider of the module's core, found at run time: guards and pipes are made in the module of the controller, where a
- * unit test may have nothing but a mocked `MedplumService`.
+ * Finds a provider of MedplumModule at run time. Nest creates guards and pipes in the module of the controller, and in a
+ * unit test that module may hold only a mocked `MedplumService`.
  *
  * @throws MedplumConfigError when MedplumModule is not imported anywhere in the app.
  */
@@ -13,7 +13,7 @@ export function findProvider<T>(moduleRef: ModuleRef, token: Type<T>): T {
     return moduleRef.get<T>(token, { strict: false });
   } catch {
     throw new MedplumConfigError(
-      'A decorator of nestjs-medplum is in use, but MedplumModule is not: import MedplumModule.forRoot() or forRootAsync() in the root module.',
+      'A decorator of nestjs-medplum is used, but MedplumModule is not imported. Import MedplumModule.forRoot() or forRootAsync() in the root module.',
     );
   }
 }

@@ -25,7 +25,10 @@ export interface CallIdentity {
 const CLEARED: Identity = Object.freeze({ source: 'cleared', onBehalfOf: undefined });
 const LENIENT: Identity = Object.freeze({ source: 'lenient', onBehalfOf: undefined });
 
-/** Per-call option > ambient scope > client default > none. Everything that needs an identity asks here. */
+/**
+ * Decides who a call of one client acts as: the option of the call, else the ambient scope, else the default of the
+ * client, else nobody.
+ */
 export class IdentityResolver {
   readonly scope = new AmbientScope();
   readonly #rules: IdentityRules;
@@ -37,7 +40,7 @@ export class IdentityResolver {
     this.#default = onBehalfOf && Object.freeze({ source: 'default', onBehalfOf });
   }
 
-  /** The rules of this client with another default, and a scope of its own. */
+  /** A resolver with the rules of this client, another default, and its own scope. */
   actingAs(who: unknown): IdentityResolver {
     return new IdentityResolver({
       ...this.#rules,
@@ -45,17 +48,17 @@ export class IdentityResolver {
     });
   }
 
-  /** @throws OnBehalfOfReferenceError */
+  /** @throws OnBehalfOfReferenceError when `input` is not exactly one reference. */
   parse(input: unknown, where: string): OnBehalfOfReference {
     return parseOnBehalfOf(input, where, this.#rules.clientId);
   }
 
-  /** Calls `fn` with `who` as the ambient identity. */
+  /** Calls `fn` in a scope whose identity is `who`. */
   onBehalfOf<T>(who: unknown, fn: () => T): T {
     return this.#run(scopeIdentity(this.parse(who, 'The identity of the scope')), fn);
   }
 
-  /** Calls `fn` as the client itself. */
+  /** Calls `fn` in a scope with the rights of the client itself. */
   asClientApplication<T>(fn: () => T, options: { readonly reason?: string | undefined } = {}): T {
     return this.#run(clientApplicationIdentity(options.reason), fn);
   }
@@ -74,7 +77,7 @@ export class IdentityResolver {
     return this.scope.current?.isEnded === true;
   }
 
-  /** The HTTP request that the decorated handler around the caller serves, if there is one. */
+  /** The HTTP request that the surrounding decorated handler serves, if there is one. */
   get inbound(): InboundRequest | undefined {
     return this.scope.current?.inbound;
   }
@@ -112,7 +115,7 @@ export class IdentityResolver {
       return { identity, inbound: current?.inbound };
     }
     throw new OnBehalfOfRequiredError(
-      'bind() keeps the identity of the place where it is called, and there is none here. Call it inside a handler with @OnBehalfOf(), or inside onBehalfOf().',
+      'bind() was called where there is no identity to keep. Call it inside a handler with @OnBehalfOf(), or inside onBehalfOf().',
     );
   }
 
@@ -142,7 +145,7 @@ export class IdentityResolver {
   #fromCall(value: unknown): Identity {
     if (value === undefined || value === null) {
       throw new OnBehalfOfReferenceError(
-        `The onBehalfOf option is present but ${String(value)}. Leave the key out to use the ambient identity. Nothing was sent.`,
+        `The onBehalfOf option is ${String(value)}, so the call names nobody. Nothing was sent. Leave the key out to use the ambient identity.`,
       );
     }
     if (value !== '') {
@@ -150,7 +153,7 @@ export class IdentityResolver {
     }
     if (!this.#rules.allowEmptyClear) {
       throw new OnBehalfOfRequiredError(
-        "onBehalfOf: '' is switched off for this client (allowEmptyClear: false). Use asClientApplication() to call as the client itself. Nothing was sent.",
+        "onBehalfOf: '' is not allowed for this client (allowEmptyClear: false). Nothing was sent. Use asClientApplication() to call as the client itself.",
       );
     }
     return CLEARED;

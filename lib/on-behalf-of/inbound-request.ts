@@ -2,14 +2,14 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import { traceHeadersOf } from '../shared/trace-headers';
 
-/** What is looked at of a request, be it of Express, of Fastify or of Node itself. */
+/** The fields that are read of a request of Express, Fastify or Node. */
 interface RequestLike {
   readonly headers?: IncomingHttpHeaders;
   /** Express. */
   readonly res?: ResponseLike;
 }
 
-/** What is looked at of a response; Fastify keeps Node's own one in `raw`. */
+/** The fields that are read of a response. Fastify keeps Node's own response in `raw`. */
 interface ResponseLike {
   readonly raw?: ResponseLike;
   readonly destroyed?: boolean;
@@ -18,8 +18,7 @@ interface ResponseLike {
 }
 
 /**
- * The HTTP request that a handler serves, as far as the calls made for it want to know of it. Nothing is looked at before
- * one does.
+ * The HTTP request that a handler serves, with what calls to Medplum need of it. It reads nothing until a call asks.
  */
 export class InboundRequest {
   readonly #request: RequestLike;
@@ -32,7 +31,7 @@ export class InboundRequest {
     this.#response = response;
   }
 
-  /** Those of its headers by which requests are traced, if any of them is well-formed. */
+  /** Its well-formed trace headers. `undefined` when there are none. */
   get trace(): Readonly<Record<string, string>> | undefined {
     return (this.#trace ??= traceHeadersOf(this.#request.headers ?? {}));
   }
@@ -43,13 +42,13 @@ export class InboundRequest {
     return response !== undefined && response.destroyed !== true;
   }
 
-  /** Aborted when the client of the request went away before it was answered. */
+  /** Aborts when the client of the app disconnects before it has its response. */
   get disconnect(): AbortSignal {
     return (this.#disconnect ??= disconnectSignal(this.#response?.raw ?? this.#response));
   }
 }
 
-/** The HTTP request behind an invocation, over HTTP or GraphQL; `undefined` elsewhere. */
+/** The HTTP request behind an invocation, over HTTP or GraphQL. `undefined` in other contexts. */
 export function inboundRequestOf(context: ExecutionContext): InboundRequest | undefined {
   const type = context.getType<string>();
   if (type === 'http') {
@@ -72,7 +71,7 @@ function graphqlContext(context: ExecutionContext): {
 
 function disconnectSignal(response: ResponseLike | undefined): AbortSignal {
   const controller = new AbortController();
-  // A response closes in the end whatever happens: what was answered before is no disconnect.
+  // Every response closes in the end. It is a disconnect only if the response was not finished.
   const closed = (): void => {
     if (response?.writableEnded !== true) {
       controller.abort();

@@ -9,21 +9,21 @@ export interface ResolvedIdentity {
   readonly identity: Identity;
 }
 
-/** The identities of one invocation, or their coming: a promise only where a source gave one. */
+/** The identities of one invocation. Synchronous unless a source returned a promise. */
 export type Resolution = readonly ResolvedIdentity[] | Promise<readonly ResolvedIdentity[]>;
 
-/** What the decorators of a handler say of one client. */
+/** How the decorators of a handler make one client act. */
 export interface PlannedIdentity {
   readonly client: RegisteredClient;
   readonly acting: Acting;
 }
 
-/** What is the same for all invocations of a handler. */
+/** What all invocations of a handler share. */
 export interface HandlerPlan {
   /** `Class.method`, for logs and errors. */
   readonly name: string;
   readonly identities: readonly PlannedIdentity[];
-  /** How often guards of the library have run when the last guard is one of them; 0 when another one is last. */
+  /** How many guards of the library have run once the last guard has, if the last one is ours. Else 0. */
   runsWhenLast: number | undefined;
 }
 
@@ -39,8 +39,8 @@ interface Carrier {
 }
 
 /**
- * One invocation of a decorated handler, on its way from the first guard to the interceptor. It stands on the request,
- * which apps log and print: that is why nothing of it is public but what it does.
+ * One invocation of a decorated handler, from the first guard to the interceptor. It is a property of the request, which
+ * apps log and print, so its data is in `#private` fields.
  */
 export class Invocation {
   readonly #plan: HandlerPlan;
@@ -52,12 +52,12 @@ export class Invocation {
     this.#plan = plan;
   }
 
-  /** What the decorators of the handler say. */
+  /** The plan of the handler. */
   get plan(): HandlerPlan {
     return this.#plan;
   }
 
-  /** Counts the runs of `OnBehalfOfGuard`. */
+  /** Counts one more run of `OnBehalfOfGuard`, and returns the count. */
   guardRan(): number {
     return ++this.#guardRuns;
   }
@@ -72,21 +72,21 @@ export class Invocation {
     this.#scopes = scopes;
   }
 
-  /** What `resolve` gives, which is asked once: the guard and the interceptor share it. */
-  resolveOnce(resolve: () => Resolution): Resolution {
+  /** The result of `resolve`, which runs only the first time: the guard and the interceptor share the result. */
+  sharedResolution(resolve: () => Resolution): Resolution {
     return (this.#resolution ??= resolve());
   }
 }
 
 /**
- * The invocation that `context` belongs to. Guard and interceptor find it on the request over HTTP, and elsewhere on the
- * array of arguments: a WebSocket's client object, or the request of a GraphQL query, serves many invocations. A symbol
- * on the request costs less than an entry in a `WeakMap`, which the garbage collector has to look after.
+ * The invocation that `context` belongs to. Over HTTP it is a property of the request. Elsewhere it is a property of the
+ * array of arguments, because the client object of a WebSocket, or the request of a GraphQL query, serves many
+ * invocations. A symbol property costs less than an entry in a `WeakMap`, which the garbage collector has to track.
  */
 export function invocationOf(context: ExecutionContext, plan: HandlerPlan): Invocation {
   const carrier = carrierOf(context);
   let invocation = carrier[INVOCATION];
-  // A request that one handler passes on to the next is another invocation.
+  // If one handler passes the request on to the next one, that is a new invocation.
   if (invocation?.plan !== plan) {
     invocation = new Invocation(plan);
     carrier[INVOCATION] = invocation;
@@ -98,7 +98,7 @@ function carrierOf(context: ExecutionContext): Carrier {
   if (context.getType() !== 'http') {
     return context.getArgs<Carrier & unknown[]>();
   }
-  // Fastify wraps the request anew for each layer; the raw one stays the same.
+  // Fastify wraps the request anew for each layer. The raw request stays the same.
   const request = context.getArgByIndex<Carrier & { readonly raw?: Carrier }>(0);
   return request.raw ?? request;
 }

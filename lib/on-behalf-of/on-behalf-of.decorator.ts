@@ -13,7 +13,7 @@ export interface OnBehalfOfDecoratorOptions {
 
 /** Options of {@link AsClientApplication}. */
 export interface AsClientApplicationOptions extends OnBehalfOfDecoratorOptions {
-  /** Why the client's own rights are needed. It goes into the audit events: no ids, no values of records. */
+  /** Why the handler needs the rights of the client. Audit events show it, so write no ids and no values of records. */
   readonly reason?: string;
 }
 
@@ -27,14 +27,15 @@ function act(client: string | undefined, acting: Acting): ClassDecorator & Metho
 }
 
 /**
- * Runs the handler, or all handlers of the class, on behalf of whom `source` names. On a handler it wins over the class.
+ * Runs the handler, or all handlers of the class, on behalf of the identity that `source` returns. A decorator on a
+ * handler wins over one on the class.
  *
- * It may stand above or below `@UseGuards()`: the identity is resolved after the last guard, so that `request.user` is
- * there. When the source names nobody the request is refused (401 when nobody is logged in, else 403). Answers over
- * HTTP get `Cache-Control: private, no-store` unless the handler sets its own.
+ * You can write it above or below `@UseGuards()`: it resolves the identity after the last guard, when `request.user` is
+ * set. When the source returns nobody, the request is refused: 401 when nobody is logged in, else 403. HTTP responses
+ * get `Cache-Control: private, no-store` unless the handler sets its own header.
  *
- * @param source where the identity comes from. Default: the module's `resolveOnBehalfOf` option (without it a bare
- * decorator is a start-up error).
+ * @param source where the identity comes from. Default: the option `resolveOnBehalfOf` of the module. Without either, the
+ * app does not start.
  * @example
  * ```ts
  * @Controller('patients')
@@ -50,8 +51,8 @@ export function OnBehalfOf(
 }
 
 /**
- * Runs the handler, or all handlers of the class itself (not of its subclasses), with the rights of the client: a
- * project admin. It never passes an identity on.
+ * Runs the handler, or all handlers of the class, with the rights of the client: those of a project admin. Subclasses do
+ * not inherit it. The calls send no `X-Medplum-On-Behalf-Of` header.
  */
 export function AsClientApplication(options: AsClientApplicationOptions = {}): ClassDecorator & MethodDecorator {
   return act(options.client, { as: 'client-application', reason: options.reason });

@@ -6,7 +6,7 @@ import { type Acting, type ActingByClient, ownActing } from './acting-metadata';
 import { isOnBehalfOfReference } from './on-behalf-of.reference';
 import { OnBehalfOfRegistry, type RegisteredClient } from './on-behalf-of.registry';
 
-/** Reads all decorators at start-up, so that a wrong one stops the app and not a request. */
+/** Checks all decorators at start-up, so that a wrong one stops the app instead of failing a request. */
 @Injectable()
 export class OnBehalfOfExplorer implements OnModuleInit {
   readonly #logger = new Logger('OnBehalfOf');
@@ -18,7 +18,7 @@ export class OnBehalfOfExplorer implements OnModuleInit {
     this.#registry = registry;
   }
 
-  /** @throws MedplumConfigError with every wrong decorator. */
+  /** @throws MedplumConfigError that lists every wrong decorator. */
   onModuleInit(): void {
     const problems: string[] = [];
     const shadowed = new Set<string>();
@@ -36,11 +36,11 @@ export class OnBehalfOfExplorer implements OnModuleInit {
       }
     }
     if (problems.length > 0) {
-      throw new MedplumConfigError(`Decorators of nestjs-medplum need mending:\n- ${problems.join('\n- ')}`);
+      throw new MedplumConfigError(`Some decorators of nestjs-medplum are wrong:\n- ${problems.join('\n- ')}`);
     }
     for (const name of shadowed) {
       this.#logger.warn(
-        `The client "${name}" has a defaultOnBehalfOf, and handlers are decorated for it: a call outside their scope runs as the default, not as the user.`,
+        `The client "${name}" has a defaultOnBehalfOf, and some handlers are decorated for it. A call outside the scope of a handler runs as the default, not as the user. Leave defaultOnBehalfOf out if you do not want that.`,
       );
     }
   }
@@ -70,21 +70,23 @@ export class OnBehalfOfExplorer implements OnModuleInit {
   }
 }
 
-/** @throws MedplumConfigError or OnBehalfOfReferenceError when a decorator names no usable source. */
+/** @throws MedplumConfigError or OnBehalfOfReferenceError when a decorator has no valid source. */
 function checkSource(entry: Acting, client: RegisteredClient): void {
   if (entry.as === 'client-application') {
     return;
   }
   const source: unknown = entry.source ?? client.resolveOnBehalfOf;
   if (source === undefined) {
-    throw new MedplumConfigError('@OnBehalfOf() without a source needs the resolveOnBehalfOf option of the module.');
+    throw new MedplumConfigError(
+      '@OnBehalfOf() has no source. Pass one, or set the resolveOnBehalfOf option of the module.',
+    );
   }
   if (typeof source === 'function') {
     return;
   }
   if (typeof source !== 'string' || !isOnBehalfOfReference(source)) {
     throw new MedplumConfigError(
-      '@OnBehalfOf() takes a full reference such as ProjectMembership/<id>, a function or a resolver class.',
+      '@OnBehalfOf() has an invalid source. Pass a full reference such as ProjectMembership/<id>, a function or a resolver class.',
     );
   }
   client.identity.parse(source, 'The reference in the decorator');

@@ -7,11 +7,12 @@ import { OnBehalfOfInvocations } from './on-behalf-of.invocations';
 const GUARDS = '__guards__';
 
 /**
- * Finds out whom a decorated handler runs for, and refuses the request when that is nobody.
+ * Resolves the identity of a decorated handler, and refuses the request when there is none.
  *
- * `@OnBehalfOf()` brings it along, so it need not be named. `request.user` exists only after the authentication guard,
- * so it resolves as the last guard of the handler; where others follow, it passes and the interceptor resolves and
- * refuses alike. Used globally it lets undecorated handlers pass: there the service refuses calls without an identity.
+ * `@OnBehalfOf()` adds it to the handler, so you need not list it. `request.user` exists only after the authentication
+ * guard, so this guard resolves the identity when it is the last guard of the handler. If other guards follow, it passes,
+ * and the interceptor resolves or refuses in the same way. As a global guard, it lets handlers without a decorator pass.
+ * In those, the service refuses calls without an identity.
  */
 @Injectable()
 export class OnBehalfOfGuard implements CanActivate {
@@ -24,7 +25,7 @@ export class OnBehalfOfGuard implements CanActivate {
     this.#moduleRef = moduleRef;
   }
 
-  /** @throws UnauthorizedException or ForbiddenException when nobody is named. */
+  /** @throws UnauthorizedException or ForbiddenException when a source returns nobody. */
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const invocations = (this.#invocations ??= findProvider(this.#moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
@@ -37,11 +38,11 @@ export class OnBehalfOfGuard implements CanActivate {
     if (invocation.guardRan() !== plan.runsWhenLast) {
       return true;
     }
-    const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
+    const resolution = invocations.identitiesOf(invocation, context, this.#moduleRef);
     return resolution instanceof Promise ? resolution.then(() => true) : true;
   }
 
-  /** How often guards of this class have run when the last guard of the handler is one; 0 when it is another. */
+  /** How many guards of this class have run once the last guard of the handler has, if it is one of them. Else 0. */
   #countRuns(targets: readonly (Type | Function)[]): number {
     const listed = targets.flatMap((target) => this.#reflector.get<unknown[] | undefined>(GUARDS, target) ?? []);
     if (!isOnBehalfOfGuard(listed.at(-1))) {

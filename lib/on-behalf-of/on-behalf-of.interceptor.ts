@@ -20,8 +20,8 @@ interface Reply {
 }
 
 /**
- * Runs a decorated handler inside the scopes of its identities: pipes, handler, and whatever the handler returns, be it
- * a Promise, an Observable, a stream or server-sent events. `@OnBehalfOf()` brings it along.
+ * Runs a decorated handler inside the scopes of its identities. That covers its pipes, the handler, and what the handler
+ * returns: a Promise, an Observable, a stream or server-sent events. `@OnBehalfOf()` adds it to the handler.
  */
 @Injectable()
 export class OnBehalfOfInterceptor implements NestInterceptor {
@@ -32,7 +32,7 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
     this.#moduleRef = moduleRef;
   }
 
-  /** @throws UnauthorizedException or ForbiddenException when nobody is named. */
+  /** @throws UnauthorizedException or ForbiddenException when a source returns nobody. */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> | Promise<Observable<unknown>> {
     const invocations = (this.#invocations ??= findProvider(this.#moduleRef, OnBehalfOfInvocations));
     const invocation = invocations.of(context);
@@ -49,12 +49,12 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
       invocation.opened(scopes);
       return handleInside(scopes, next);
     };
-    const resolution = invocations.resolveOnce(invocation, context, this.#moduleRef);
+    const resolution = invocations.identitiesOf(invocation, context, this.#moduleRef);
     return resolution instanceof Promise ? resolution.then(open) : open(resolution);
   }
 }
 
-/** The handler inside the scopes, and what is lazy in its answers as well. */
+/** Runs the handler inside the scopes, and whatever is lazy in its result too. */
 function handleInside(scopes: HandlerScopes, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
     scopes.hold();
@@ -68,7 +68,7 @@ function handleInside(scopes: HandlerScopes, next: CallHandler): Observable<unkn
   });
 }
 
-/** Caches key by URL, and the answer is the chart of one user. What the handler sets afterwards wins. */
+/** A cache would serve the response of one user to others, since its key is the URL. A header of the handler wins. */
 function forbidCaching(reply: Reply): void {
   if (reply.getHeader('cache-control') === undefined) {
     reply.header('cache-control', 'private, no-store');

@@ -15,7 +15,7 @@ import { isThenable } from '../shared/is-thenable';
 import { isResolverClass, type OnBehalfOfResolver, type OnBehalfOfSource, requestOf } from './on-behalf-of.source';
 import type { OnBehalfOfRegistry, RegisteredClient } from './on-behalf-of.registry';
 
-/** Knows what handlers are decorated with, and resolves the identities of each invocation once. */
+/** Reads the decorators of handlers, and resolves the identities of each invocation once. */
 export class OnBehalfOfInvocations {
   readonly #logger = new Logger('OnBehalfOf');
   readonly #plans = new WeakMap<object, WeakMap<object, HandlerPlan>>();
@@ -26,23 +26,24 @@ export class OnBehalfOfInvocations {
     this.#registry = registry;
   }
 
-  /** The invocation that `context` belongs to; `undefined` for a handler that is not decorated. */
+  /** The invocation that `context` belongs to. `undefined` when the handler is not decorated. */
   of(context: ExecutionContext): Invocation | undefined {
     const plan = this.#plan(context.getClass(), context.getHandler());
     return plan.identities.length === 0 ? undefined : invocationOf(context, plan);
   }
 
   /**
-   * The identities that the decorators of the handler ask for, at once unless a source takes its time.
+   * The identities that the decorators of the handler ask for, resolved once per invocation. Synchronous unless a source
+   * returns a promise.
    *
-   * @throws UnauthorizedException or ForbiddenException when a source names nobody (OnBehalfOfRequiredError for RPC and
-   * WebSockets), OnBehalfOfReferenceError when it names somebody badly, and what the source itself throws.
+   * @throws UnauthorizedException or ForbiddenException when a source returns nobody (OnBehalfOfRequiredError for RPC and
+   * WebSockets), OnBehalfOfReferenceError when it returns no valid reference, and what the source itself throws.
    */
-  resolveOnce(invocation: Invocation, context: ExecutionContext, moduleRef: ModuleRef): Resolution {
-    return invocation.resolveOnce(() => this.#resolveAll(invocation.plan, context, moduleRef, []));
+  identitiesOf(invocation: Invocation, context: ExecutionContext, moduleRef: ModuleRef): Resolution {
+    return invocation.sharedResolution(() => this.#resolveAll(invocation.plan, context, moduleRef, []));
   }
 
-  /** Decorators do not change while the app runs, and reading them for each request is dearer than all the rest. */
+  /** Decorators do not change while the app runs, and reading them for each request would cost more than all the rest. */
   #plan(type: Type, handler: Function): HandlerPlan {
     let ofClass = this.#plans.get(type);
     if (!ofClass) {
@@ -60,7 +61,7 @@ export class OnBehalfOfInvocations {
     return plan;
   }
 
-  /** One after the other; goes on in a promise from the first source that gives one. */
+  /** Resolves one after the other. Continues in a promise from the first source that returns one. */
   #resolveAll(
     plan: HandlerPlan,
     context: ExecutionContext,
@@ -136,12 +137,14 @@ export class OnBehalfOfInvocations {
   #refuse(client: RegisteredClient, plan: HandlerPlan, context: ExecutionContext): never {
     const authenticated = client.isAuthenticated(context);
     this.#logger.warn(
-      `@OnBehalfOf on ${plan.name} found nobody to act for (client "${client.name}", ` +
-        `${authenticated ? 'the user is logged in: does their account name a membership?' : 'nobody is logged in'}).`,
+      `@OnBehalfOf() on ${plan.name} found nobody to act for (client "${client.name}"), so the request was refused. ` +
+        (authenticated
+          ? 'The user is logged in: check that their account names a membership.'
+          : 'Nobody is logged in: check that the authentication guard runs and sets request.user.'),
     );
     if (['rpc', 'ws'].includes(context.getType<string>())) {
       throw new OnBehalfOfRequiredError(
-        'The message names nobody to act for, so it was refused before its handler ran.',
+        'The message was refused before its handler ran, because the source of @OnBehalfOf() returned nobody to act for.',
       );
     }
     throw authenticated ? new ForbiddenException() : new UnauthorizedException();

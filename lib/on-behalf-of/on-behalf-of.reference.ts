@@ -1,18 +1,18 @@
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
 import { FHIR_ID } from '../shared/fhir-id';
 
-/** The types that a person, a device or a program can be acted for as. */
+/** The types of profiles that a call can act as. */
 const PROFILE_TYPES = ['Practitioner', 'Patient', 'RelatedPerson', 'Bot', 'ClientApplication'] as const;
 type ProfileType = (typeof PROFILE_TYPES)[number];
 
 /**
- * Whom a call is made for, as the `X-Medplum-On-Behalf-Of` header names it. `ProjectMembership/<id>` is the direct form;
- * a profile is looked up by the server, and one with several memberships resolves to an arbitrary one of them.
+ * The identity of a call, as the header `X-Medplum-On-Behalf-Of` names it. `ProjectMembership/<id>` is the direct form.
+ * For a profile, the server looks up its membership. If a profile has several, the server uses an arbitrary one.
  */
 export type OnBehalfOfReference = `ProjectMembership/${string}` | `${ProfileType}/${string}`;
 
 /**
- * Whom to act for, as callers may say it: a reference, the bare id of a ProjectMembership, a resource
+ * The forms in which you can name an identity: a reference, the bare id of a ProjectMembership, a resource
  * (`{ resourceType, id }`), or a FHIR Reference (`{ reference }`).
  */
 export type OnBehalfOfInput =
@@ -48,20 +48,21 @@ function textOf(input: unknown, where: string): string {
   return refuse(where, 'is an object without a reference, and without both resourceType and id');
 }
 
-/** Whether `value` is already the full form, such as a string in a decorator must be. */
+/** Whether `value` is a full reference. A string in a decorator must be one. */
 export function isOnBehalfOfReference(value: string): value is OnBehalfOfReference {
   return REFERENCE.test(value);
 }
 
 /**
- * The one reference that `input` stands for.
+ * Turns `input` into one reference.
  *
- * Everything that is not exactly one reference is refused here, because Medplum is generous: an empty header runs the
- * request as the client, a comma means OR, and a path behind the id is ignored.
+ * It refuses everything that is not exactly one reference, because Medplum would accept too much: an empty header runs
+ * the request as the client, a comma means OR, and a path after the id is ignored.
  *
- * @param where how an error text names the value, e.g. `The onBehalfOf option`.
- * @param clientId the client's own id: acting for oneself is a way to be admin by accident.
- * @throws OnBehalfOfReferenceError
+ * @param where how an error message names the value, such as `The onBehalfOf option`.
+ * @param clientId the id of the client itself. It is refused, because it would give the rights of a project admin by
+ * accident.
+ * @throws OnBehalfOfReferenceError when `input` is not exactly one reference.
  */
 export function parseOnBehalfOf(input: unknown, where: string, clientId: string): OnBehalfOfReference {
   const text = textOf(input, where);

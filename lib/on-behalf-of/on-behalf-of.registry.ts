@@ -3,14 +3,14 @@ import { MedplumConfigError } from '../errors/medplum-config.error';
 import type { IdentityResolver } from './identity-resolver';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
 
-/** Name that the unnamed client has in metadata, events and errors. */
+/** The name of the unnamed client in metadata, events and errors. */
 export const DEFAULT_CLIENT = 'default';
 
-/** What the decorators, the guard and the interceptor need to know of one client. */
+/** What the decorators, the guard and the interceptor need to know about one client. */
 export interface RegisteredClient {
   readonly name: string;
   readonly identity: IdentityResolver;
-  /** What a bare `@OnBehalfOf()` uses. */
+  /** The source that `@OnBehalfOf()` without an argument uses. */
   readonly resolveOnBehalfOf: OnBehalfOfSource | undefined;
   readonly isAuthenticated: (context: ExecutionContext) => boolean;
   readonly hasDefault: boolean;
@@ -25,8 +25,8 @@ export class OnBehalfOfRegistry {
     if (this.#clients.has(client.name)) {
       throw new MedplumConfigError(
         client.name === DEFAULT_CLIENT
-          ? 'There are two Medplum clients without a name: import MedplumModule.forRoot() once, or give the others a name.'
-          : `There are two Medplum clients with the name "${client.name}": give each its own.`,
+          ? 'There are two Medplum clients without a name. Import MedplumModule.forRoot() once, or give the others a name.'
+          : `There are two Medplum clients with the name "${client.name}". Give each client its own name.`,
       );
     }
     this.#clients.set(client.name, client);
@@ -39,8 +39,8 @@ export class OnBehalfOfRegistry {
       const known = [...this.#clients.keys()].join(', ') || 'none';
       throw new MedplumConfigError(
         name === DEFAULT_CLIENT
-          ? `There is no Medplum client without a name (known: ${known}): import MedplumModule.forRoot(), or name the client in the decorator.`
-          : `There is no Medplum client with the name "${name}" (known: ${known}).`,
+          ? `There is no Medplum client without a name (known: ${known}). Import MedplumModule.forRoot() without a name, or name the client in the decorator.`
+          : `There is no Medplum client with the name "${name}" (known: ${known}). Correct the name in the decorator, or import the client.`,
       );
     }
     return client;

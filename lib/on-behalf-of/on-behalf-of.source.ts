@@ -1,10 +1,10 @@
 import type { ExecutionContext, Type } from '@nestjs/common';
 import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of.reference';
 
-/** What a source may answer: whom to act for, or `undefined` for "nobody", which refuses the request. */
+/** What a source may return: the identity to act as, or `undefined` for nobody, which refuses the request. */
 export type OnBehalfOfAnswer = OnBehalfOfInput | undefined | Promise<OnBehalfOfInput | undefined>;
 
-/** A provider that finds out whom a request is made for. It may be request-scoped. */
+/** A provider that finds the identity of a request. It may be request-scoped. */
 export interface OnBehalfOfResolver {
   /** Called once per invocation of a handler, after all guards. */
   resolve(context: ExecutionContext): OnBehalfOfAnswer;
@@ -12,7 +12,7 @@ export interface OnBehalfOfResolver {
 
 /**
  * Where an identity comes from: a full reference (never a path into the request), a function of the execution context,
- * or a resolver class. A function whose prototype has a `resolve` method is taken for a class.
+ * or a resolver class. A function counts as a class if its prototype has a `resolve` method.
  */
 export type OnBehalfOfSource =
   OnBehalfOfReference | ((context: ExecutionContext) => OnBehalfOfAnswer) | Type<OnBehalfOfResolver>;
@@ -25,7 +25,7 @@ export function isResolverClass(source: OnBehalfOfSource): source is Type<OnBeha
   );
 }
 
-/** The request that carries `user`: of HTTP, of a GraphQL context, or the client object of a WebSocket. */
+/** The object that carries `user`: the HTTP request, that of a GraphQL context, or the client object of a WebSocket. */
 export function requestOf(context: ExecutionContext): { readonly user?: unknown } | undefined {
   switch (context.getType<string>()) {
     case 'http':
@@ -42,9 +42,9 @@ export function requestOf(context: ExecutionContext): { readonly user?: unknown 
 /**
  * A source that reads the identity from `request.user`, where the app's authentication guard has put it.
  *
- * There is deliberately no such helper for headers, parameters or bodies: the caller writes those.
+ * There is deliberately no such helper for headers, parameters or bodies, because the client of the app writes those.
  *
- * @param property own property of `request.user`, e.g. `membership`.
+ * @param property an own property of `request.user`, such as `membership`.
  * @example
  * ```ts
  * @OnBehalfOf(fromUser('membership'))

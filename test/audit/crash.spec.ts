@@ -33,7 +33,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-/** Runs the program until it has printed so many lines, kills it, and gives back everything that it printed. */
+/** Runs the program until it has printed this many lines, kills it, and returns everything that it printed. */
 async function runAndKill(lines: number): Promise<string[]> {
   const args = [join(SUPPORT, 'run-typescript.cjs'), join(SUPPORT, 'crash-program.ts')];
   const child = spawn(process.execPath, [...args, wire.baseUrl, join(directory, 'audit.log'), KEY], {
@@ -42,7 +42,7 @@ async function runAndKill(lines: number): Promise<string[]> {
   const seen: string[] = [];
   const output = createInterface({ input: child.stdout });
   output.on('line', (line) => {
-    // What the pipe still holds when the child is dead counts as well: it was printed after its result was seen.
+    // Lines that the pipe still holds after the kill count too: the program printed each one after it had the result.
     seen.push(line);
     if (seen.length === lines) {
       child.kill('SIGKILL');
@@ -82,7 +82,7 @@ describe('An app that is killed again and again', () => {
       .filter((line) => line !== '');
     const records = lines.map(parse);
     const whole = records.filter((record) => record !== undefined);
-    // At most the line that was being written is torn, and nothing after it is lost with it.
+    // A kill tears at most the line that was being written, and no later line is lost with it.
     expect(lines.length - whole.length).toBeLessThanOrEqual(ROUNDS);
 
     const outcomes = new Map<string, Set<string>>();
@@ -94,7 +94,7 @@ describe('An app that is killed again and again', () => {
       if (outcome === 'pending') {
         intents.add(traceId);
       } else {
-        // At least once: what has the same id is one record.
+        // Sinks get an event at least once, so records with one id count as one.
         outcomes.set(traceId, (outcomes.get(traceId) ?? new Set()).add(id));
       }
     }
@@ -105,11 +105,11 @@ describe('An app that is killed again and again', () => {
     const traces = writes.map(({ headers }) => String(headers['x-trace-id']));
     expect(traces.filter((traceId) => !intents.has(traceId))).toEqual([]);
 
-    expect(await verifyAuditFiles(files, Buffer.from(KEY))).toMatchObject({
+    expect(await verifyAuditFiles(files, KEY)).toMatchObject({
       records: whole.length,
       torn: lines.length - whole.length,
     });
-    expect((await verifyAuditFiles(files, Buffer.from(KEY))).problem).toBeUndefined();
+    expect((await verifyAuditFiles(files, KEY)).problem).toBeUndefined();
     expect(files.length).toBeGreaterThan(1);
   }, 120_000);
 });

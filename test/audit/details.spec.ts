@@ -4,7 +4,7 @@ import type { MedplumAuditContext, RequestEvent } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import type { WireAnswer } from '../support/wire-server';
 
-/** What an app knows of the request that it serves. */
+/** What an app knows about the request that it serves. */
 const session = new AsyncLocalStorage<MedplumAuditContext>();
 const onBehalfOf = 'm-1';
 
@@ -13,7 +13,7 @@ let app: MedplumApp;
 beforeAll(async () => (app = await startMedplumApp({ auditContext: () => session.getStore() })));
 afterAll(() => app.close());
 
-/** The event of one call, whose answer is given. */
+/** The event of one call that gets the given response. */
 async function eventOf(answer: WireAnswer['body'], call: () => Promise<unknown>): Promise<RequestEvent> {
   app.wire.handler = () => ({ body: answer });
   await call();
@@ -34,7 +34,7 @@ const read = (headers: Record<string, string> = {}) =>
   );
 
 describe('The event of a search', () => {
-  it('says how many resources of which types were returned, and which ones only to an audit trail', async () => {
+  it('counts the returned resources by type, and names them only in an audit trail', async () => {
     const event = await eventOf(
       {
         resourceType: 'Bundle',
@@ -56,7 +56,7 @@ describe('The event of a search', () => {
     expect(JSON.stringify(event)).not.toMatch(/homer|Simpson/i);
   });
 
-  it('names a hundred resources at most, and counts all of them', async () => {
+  it('names at most a hundred resources, and counts all of them', async () => {
     const entry = Array.from({ length: 250 }, (_, i) => ({ resource: { resourceType: 'Patient', id: `p-${i}` } }));
     const event = await eventOf({ resourceType: 'Bundle', entry }, () =>
       app.medplum.search('Patient', {}, { onBehalfOf }),
@@ -65,7 +65,7 @@ describe('The event of a search', () => {
     expect(event.references).toHaveLength(100);
   });
 
-  it('takes no word of an answer for a type that is none', async () => {
+  it('counts a malformed resource type of the response as other', async () => {
     const odd = [{ resourceType: 'homer simpson', id: 'x' }, { resourceType: 'Patient', id: '../1' }, null, 1];
     const event = await eventOf(
       { resourceType: 'Bundle', entry: [...odd.map((resource) => ({ resource })), null] },
@@ -79,7 +79,7 @@ describe('The event of a search', () => {
 describe('The event of a bundle', () => {
   const post = { request: { method: 'POST' as const, url: 'Task' }, resource: { resourceType: 'Task' as const } };
 
-  it('lists types, counts and statuses of its entries, and the resources only to an audit trail', async () => {
+  it('lists types, counts and statuses of its entries, and names the resources only in an audit trail', async () => {
     const event = await eventOf(
       {
         resourceType: 'Bundle',
@@ -121,7 +121,7 @@ describe('The event of a bundle', () => {
     expect(JSON.stringify(event)).not.toMatch(/homer|Simpson|t-1/);
   });
 
-  it('lists what was sent when there was no answer', async () => {
+  it('lists what was sent when there was no response', async () => {
     app.wire.handler = () => ({ destroy: true });
     await app.medplum
       .executeBatch({ resourceType: 'Bundle', type: 'batch', entry: [put('homer')] }, { onBehalfOf })
@@ -135,7 +135,7 @@ describe('The event of a bundle', () => {
 });
 
 describe('The event of a write', () => {
-  it('names the id and the version that the server gave', async () => {
+  it('names the id and the version that the server assigned', async () => {
     const event = await eventOf({ resourceType: 'Patient', id: 'homer', meta: { versionId: 'v-2' } }, () =>
       app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf }),
     );
@@ -145,8 +145,8 @@ describe('The event of a write', () => {
   });
 });
 
-describe('An event can be brought together', () => {
-  it('with those before and after it, so that one that is lost is missed', async () => {
+describe('An event can be correlated', () => {
+  it('with the events before and after it, so that a gap shows a lost one', async () => {
     const [first, second] = [await read(), await read()];
     expect(first.instanceId).toMatch(/^[\da-f-]{36}$/);
     expect(second).toMatchObject({ instanceId: first.instanceId, seq: first.seq + 1 });
@@ -157,18 +157,18 @@ describe('An event can be brought together', () => {
     ['x-trace-id', '0af76519-16cd-43dd-8448-eb211c80319c', '0af76519-16cd-43dd-8448-eb211c80319c'],
     ['traceparent', 'Homer Simpson', undefined],
     ['x-trace-id', 'Homer Simpson', undefined],
-  ])('with the trace of its header %s: %s', async (name, value, traceId) => {
+  ])('with a trace by its header %s: %s', async (name, value, traceId) => {
     expect((await read({ [name]: value })).toJSON()['traceId']).toBe(traceId);
   });
 
-  it('with the trace that the app names, when it sends none', async () => {
+  it('with the trace that the app names, when the call sends none', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     expect((await session.run({ traceId }, () => read())).traceId).toBe(traceId);
     const other = '00-11111111111111111111111111111111-b7ad6b7169203331-01';
     expect((await session.run({ traceId }, () => read({ traceparent: other }))).traceId).toBe('1'.repeat(32));
   });
 
-  it('with the end user, as the app knows it where the call is made', async () => {
+  it('with the end user that the app knows at the time of the call', async () => {
     const context = { purposeOfUse: 'BTG', subject: 'auth0|7', actor: 'supervisor', address: '192.0.2.1' };
     const event = await session.run(context, () => read());
     expect(event.context).toEqual({ ...context, purposeOfUse: ['BTG'] });
@@ -178,7 +178,7 @@ describe('An event can be brought together', () => {
     expect((await read()).context).toBeUndefined();
   });
 
-  it('with the end user of a refused call, and of each page of an iterator that is consumed elsewhere', async () => {
+  it('with the end user, also for a refused call and for each page of an iterator that is consumed elsewhere', async () => {
     await session.run({ subject: 'a' }, () => app.medplum.readResource('Patient', '1').catch(() => undefined));
     expect(app.events.at(-1)).toMatchObject({ outcome: 'refused', context: { subject: 'a' } });
 
@@ -189,7 +189,7 @@ describe('An event can be brought together', () => {
 });
 
 describe('The auditContext of the options', () => {
-  it('harms no call when it throws, and is warned of without a word of it', async () => {
+  it('does not fail a call when it throws, and the warning does not quote its error', async () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const broken = await startMedplumApp({
       auditContext: () => fail('Homer Simpson'),
@@ -197,14 +197,18 @@ describe('The auditContext of the options', () => {
     try {
       await broken.medplum.readResource('Patient', '1', { onBehalfOf });
       expect(broken.events).toMatchObject([{ outcome: 'success', context: undefined }]);
-      expect(warn.mock.calls).toEqual([['The auditContext of the Medplum options failed: Error.']]);
+      expect(warn.mock.calls).toEqual([
+        [
+          'The auditContext function failed: Error. The event of this call has no context. Mend the function in the options of MedplumModule.',
+        ],
+      ]);
     } finally {
       await broken.close();
       warn.mockRestore();
     }
   });
 
-  it('keeps texts only, and cuts long ones', async () => {
+  it('keeps only texts, and cuts long ones', async () => {
     const odd = { subject: 1, actor: 'x'.repeat(1_000), purposeOfUse: ['TREAT', {}, ''], more: 'x', address: '' };
     const event = await session.run(odd as never, () =>
       eventOf({ resourceType: 'Patient' }, () => app.medplum.readResource('Patient', '1', { onBehalfOf })),

@@ -76,13 +76,13 @@ describe('A call publishes one event', () => {
       },
     ],
     [
-      'of a 5xx that was tried again',
+      'of a 5xx that was retried',
       read,
       answer(503),
       { outcome: 'error', effect: 'none', status: 503, attempts: [{ status: 503 }, { status: 503 }] },
     ],
     [
-      'of a 5xx that a write met',
+      'of a 5xx in response to a write',
       create,
       answer(503),
       { outcome: 'error', effect: 'unknown', status: 503, attempts: [{ status: 503 }] },
@@ -114,13 +114,13 @@ describe('A call publishes one event', () => {
       },
     ],
     [
-      'of an identity that is none',
+      'of a malformed identity',
       (medplum) => medplum.readResource('Patient', '1', { onBehalfOf: 'a,b' }),
       undefined,
       { outcome: 'refused', attempts: [], error: { code: 'MEDPLUM_ON_BEHALF_OF_REFERENCE' } },
     ],
     [
-      'of an id that is none',
+      'of a malformed id',
       (medplum) => medplum.readResource('Patient', '../1', { onBehalfOf }),
       undefined,
       {
@@ -134,7 +134,7 @@ describe('A call publishes one event', () => {
       },
     ],
     [
-      'of an option that is none',
+      'of an unknown option',
       (medplum) => medplum.readResource('Patient', '1', { onBehalfof: 'm-1' } as object),
       undefined,
       { outcome: 'refused', attempts: [], error: { code: 'MEDPLUM_BAD_REQUEST' } },
@@ -152,7 +152,7 @@ describe('A call publishes one event', () => {
       { ...named, outcome: 'refused', attempts: [], error: { code: 'MEDPLUM_ABORT' } },
     ],
     [
-      'of a call that was aborted on its way',
+      'of a call that was aborted while it was running',
       (medplum) => {
         const controller = new AbortController();
         const call = medplum.readResource('Patient', '1', { onBehalfOf, signal: controller.signal });
@@ -171,7 +171,7 @@ describe('A call publishes one event', () => {
       },
     ],
     [
-      'of a call that is cleared',
+      'of a call with a cleared identity',
       (medplum) => medplum.readResource('Patient', '1', { onBehalfOf: '' }),
       undefined,
       { onBehalfOf: undefined, identitySource: 'cleared', attempts: [{ onBehalfOf: null }] },
@@ -199,7 +199,7 @@ describe('A call publishes one event', () => {
     );
   });
 
-  it('without a query in its path, which stands apart', async () => {
+  it('that has the query apart from the path', async () => {
     const event = await eventOf(
       (medplum) => medplum.search('Patient', { name: ['Homer', 'Marge'], active: true }, { onBehalfOf }),
       () => ({ body: { resourceType: 'Bundle', type: 'searchset' } }),
@@ -212,7 +212,7 @@ describe('A call publishes one event', () => {
     });
   });
 
-  it('before its caller goes on', async () => {
+  it('before its caller continues', async () => {
     await eventOf(async (medplum) => {
       const before = app.events.length;
       await read(medplum);
@@ -222,7 +222,7 @@ describe('A call publishes one event', () => {
 });
 
 describe('The events', () => {
-  it('are of all clients of the app, and end when it shuts down', async () => {
+  it('come from all clients of the app, and complete when it shuts down', async () => {
     const other = await startMedplumApp();
     const ended = jest.fn();
     const audit = other.module.get(MedplumAudit);

@@ -16,7 +16,7 @@ beforeAll(() => {
 
 const sent = (status?: number) => [new WireAttempt(1, 5, 'Practitioner/hibbert', { status, error: 'ECONNRESET' })];
 
-/** What a request knows, and the body of its response. */
+/** The facts of a request, and the body of its response. */
 type Facts = RequestFacts & { readonly answer?: unknown };
 
 const PLACE = { instanceId: 'instance', seq: 1 };
@@ -98,7 +98,7 @@ const OUTCOMES: readonly (readonly [string, Partial<Facts>, string | undefined])
   ],
   ['an intent', { ...gone, pending: true, effect: 'unknown' }, undefined],
   [
-    'a refusal that knows nothing of the call',
+    'a refusal without facts about the call',
     { ...gone, resourceType: undefined, resourceId: undefined, error: new MedplumNotFoundError('x') },
     '4',
   ],
@@ -164,14 +164,14 @@ describe('An AuditEvent', () => {
     ]);
   });
 
-  it('names a membership, which FHIR knows no agent for, by an identifier', () => {
+  it('names a membership by an identifier, because FHIR does not allow it as an agent', () => {
     const who = { identifier: { system: 'https://api.example.org/', value: 'ProjectMembership/m-1' } };
     const { agent } = auditEvent({ onBehalfOf: 'ProjectMembership/m-1' });
     expect(agent[0]).toMatchObject({ who, policy: ['ProjectMembership/m-1'], requestor: true });
     expect(agent[1]?.extension).toMatchObject([{ valueReference: who }]);
   });
 
-  it('has the client as requestor when it acted for itself', () => {
+  it('has the client as requestor when it acted as itself', () => {
     const { agent } = auditEvent({ onBehalfOf: undefined, identitySource: 'client-application' });
     expect(agent).toMatchObject([
       { who: { reference: 'ClientApplication/client-1' }, requestor: true },
@@ -180,7 +180,7 @@ describe('An AuditEvent', () => {
     expect(agent[0]).not.toHaveProperty('extension');
   });
 
-  it('says of the end user what the app said: purpose, login, who really acted, from where', () => {
+  it('holds what the app said about the end user: purpose, login, who really acted, from where', () => {
     const { agent } = auditEvent({
       context: { purposeOfUse: ['BTG'], subject: 'auth0|7', actor: 'supervisor', address: '192.0.2.1' },
     });
@@ -191,7 +191,7 @@ describe('An AuditEvent', () => {
     ]);
   });
 
-  it('names the version that was read, and a patient as such', () => {
+  it('names the version that was read, and marks a patient as a patient', () => {
     const patient = { resourceType: 'Patient', resourceId: 'p-1' };
     const answer = { resourceType: 'Patient', id: 'p-1', meta: { versionId: 'v-3' } };
     const resource = auditEvent({ ...patient, answer });
@@ -204,7 +204,7 @@ describe('An AuditEvent', () => {
     ]);
   });
 
-  it('names what a search was for only when that is asked for, and what it found always', () => {
+  it('names what a search found, and its parameters only with includeQuery', () => {
     const search = {
       action: 'search',
       path: '/fhir/R4/Observation',
@@ -223,7 +223,7 @@ describe('An AuditEvent', () => {
     expect(without.meta).not.toHaveProperty('profile');
   });
 
-  it('is a security alert when a call for nobody was refused', () => {
+  it('is a security alert when a call without an identity was refused', () => {
     const [, , refused] = OUTCOMES[5] ?? [];
     expect(refused).toBeDefined();
     const resource = auditEvent(OUTCOMES[5]?.[1]);
@@ -233,11 +233,11 @@ describe('An AuditEvent', () => {
     });
   });
 
-  it('says in words that nobody knows what became of a write', () => {
-    expect(auditEvent(OUTCOMES[4]?.[1]).outcomeDesc).toBe('MEDPLUM_CONNECTION: no answer, effect unknown');
+  it('says in words that the effect of a write is unknown', () => {
+    expect(auditEvent(OUTCOMES[4]?.[1]).outcomeDesc).toBe('MEDPLUM_CONNECTION: no response, effect unknown');
   });
 
-  it('of an intent says that its effect is unknown, and has a tag of its own', () => {
+  it('of an intent says that its effect is unknown, and has its own tag', () => {
     const event = new RecordedRequestEvent({ ...FACTS, pending: true }, PLACE);
     expect(toFhirAuditEvent(event)).toMatchObject({
       outcomeDesc: expect.stringContaining('effect is unknown') as unknown,
@@ -245,7 +245,7 @@ describe('An AuditEvent', () => {
     });
   });
 
-  it('can be recognised by its tag', () => {
+  it('is identified by its tag', () => {
     const event = new RecordedRequestEvent(FACTS, PLACE);
     expect(toFhirAuditEvent(event).meta?.tag).toEqual([{ system: 'urn:nestjs-medplum:request-event', code: event.id }]);
   });

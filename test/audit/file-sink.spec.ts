@@ -1,7 +1,14 @@
 import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AuditChainHead, FileAuditSink, type FileAuditSinkOptions, verifyAuditFiles } from 'nestjs-medplum';
+import {
+  type AuditChainHead,
+  type AuditChainKey,
+  FileAuditSink,
+  type FileAuditSinkOptions,
+  MedplumConfigError,
+  verifyAuditFiles,
+} from 'nestjs-medplum';
 import { RecordedRequestEvent } from '../../lib/audit/recorded-request-event';
 import { auditCommand } from '../../lib/cli/audit.command';
 
@@ -29,7 +36,7 @@ function open(options: Partial<FileAuditSinkOptions> = {}): FileAuditSink {
 
 const chain = (onHead: (head: AuditChainHead) => void = () => undefined) => ({ chain: { key: KEY, onHead } });
 
-/** An event whose resource has this id. */
+/** An event about the resource with this id. */
 const event = (resourceId: string) =>
   new RecordedRequestEvent(
     {
@@ -61,8 +68,8 @@ const edit = async (change: (text: string[]) => string[]) =>
   writeFile(path, change((await readFile(path, 'utf8')).split('\n')).join('\n'));
 const stdout = () => jest.spyOn(process.stdout, 'write').mockImplementation(() => true);
 
-const verify = (heads?: readonly AuditChainHead[], files = [path]) => verifyAuditFiles(files, Buffer.from(KEY), heads);
-/** Ten records, written by one process. */
+const verify = (heads?: readonly AuditChainHead[], files = [path]) => verifyAuditFiles(files, KEY, heads);
+/** Writes ten records, as one process. Returns the head. */
 async function tenRecords(): Promise<AuditChainHead> {
   const heads: AuditChainHead[] = [];
   const sink = open(chain((head) => heads.push(head)));
@@ -74,7 +81,7 @@ async function tenRecords(): Promise<AuditChainHead> {
 }
 
 describe('The file of a FileAuditSink', () => {
-  it('holds a line of JSON for each event, in order, for the owner alone to read', async () => {
+  it('holds a line of JSON for each event, in order, and only the owner may read it', async () => {
     const sink = open();
     await sink.write([event('a'), event('b')]);
     await sink.write([event('c')]);
@@ -84,7 +91,7 @@ describe('The file of a FileAuditSink', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  it.each(['batch', 'never', 1] as const)('is gone on with after a restart (fsync: %s)', async (fsync) => {
+  it.each(['batch', 'never', 1] as const)('continues after a restart (fsync: %s)', async (fsync) => {
     const first = open({ fsync });
     await first.write([event('a')]);
     await first.close();
@@ -120,7 +127,7 @@ describe('The file of a FileAuditSink', () => {
     );
   });
 
-  it('goes on after a write that failed', async () => {
+  it('continues after a write that failed', async () => {
     await writeFile(join(directory, 'sub'), 'in the way of the directory');
     const sink = open();
     await expect(sink.write([event('a')])).rejects.toThrow(/EEXIST|ENOTDIR/);
@@ -149,7 +156,7 @@ describe('A chained file', () => {
     const result = await verify([], paths);
     expect(result.problem).toBeUndefined();
     expect(result.torn).toBe(2);
-    // A later file can be checked alone: it says where it goes on.
+    // A later file can be checked alone, because its first record names the head that it follows.
     expect((await verify([], paths.slice(-1))).problem).toBeUndefined();
   });
 
@@ -160,20 +167,33 @@ describe('A chained file', () => {
       /line 5: record 5 is not as it was written/,
     ],
     [
-      'changed into what is no JSON, of which nothing is quoted',
+      'changed into something that is not JSON, without quoting it',
       (text) => text.with(4, (text[4] ?? '').replace('"resourceId":"4"', '"resourceId":')),
       /audit\.log, line 5: record 5 is not as it was written$/,
     ],
     ['left out', (text) => text.toSpliced(4, 1), /line 5: records 5 to 5 are missing before it/],
     ['left out at the beginning', (text) => text.slice(2), /line 1: the chain has no beginning/],
-    ['exchanged', (text) => [...text.slice(0, 4), text[5] ?? '', text[4] ?? '', ...text.slice(6)], /line 5/],
+    [
+      'exchanged',
+      (text) => [...text.slice(0, 4), text[5] ?? '', text[4] ?? '', ...text.slice(6)],
+      /line 5: records 5 to 5 are missing before it/,
+    ],
     ['repeated', (text) => text.toSpliced(4, 0, text[3] ?? ''), /line 5: record 4 is not as it was written/],
     ['added', (text) => text.toSpliced(4, 0, '{"resourceId":"x"}'), /line 5: this line is not part of the chain/],
-    ['cut', (text) => text.with(4, (text[4] ?? '').slice(0, 30)), /records 5 to 5 are missing|not part of the chain/],
+    ['cut', (text) => text.with(4, (text[4] ?? '').slice(0, 30)), /line 6: records 5 to 5 are missing before it/],
+    ['added at the end', (text) => [...text.slice(0, -1), '{"a":1}', '{"b":2}', ''], /line 11: this line is not part/],
   ])('shows the first line that was %s', async (_how, change, problem) => {
     await tenRecords();
     await edit(change);
     expect((await verify()).problem).toMatch(problem);
+  });
+
+  it('shows an unfinished line at the end of a file that others follow', async () => {
+    await tenRecords();
+    const first = join(directory, 'audit.log.000001');
+    await writeFile(first, (await readFile(path, 'utf8')).slice(0, -10));
+    expect((await verify([], [first])).torn).toBe(1);
+    expect((await verify([], [first, path])).problem).toBe(`${first}, line 10: this line is not part of the chain`);
   });
 
   it('shows that lines are missing at the end, when its head was published', async () => {
@@ -183,7 +203,7 @@ describe('A chained file', () => {
     expect((await verify([head])).problem).toBe('records 8 to 10 are missing at the end');
   });
 
-  it('shows that it was written anew, also by who has the key, when its head was published', async () => {
+  it('shows that it was written again, even with the key, when its head was published', async () => {
     const head = await tenRecords();
     await rm(path);
     await tenRecords();
@@ -195,8 +215,61 @@ describe('A chained file', () => {
 
   it('cannot be checked, or forged, with another key', async () => {
     await tenRecords();
-    const result = await verifyAuditFiles([path], Buffer.from('another key of 32 bytes, or of more'));
+    const result = await verifyAuditFiles([path], 'another key of 32 bytes, or of more');
     expect(result.problem).toMatch(/line 1: record 1 is not as it was written/);
+  });
+
+  it.each<readonly [string, AuditChainKey]>([
+    ['text', 'é'.repeat(16)],
+    ['bytes', new Uint8Array(32).fill(7)],
+    ['a Buffer', Buffer.alloc(32, 7)],
+  ])('takes a key of 32 bytes as %s, and is checked with the same key', async (_what, key) => {
+    const sink = open({ chain: { key, onHead: () => undefined } });
+    await sink.write([event('a')]);
+    expect(await verifyAuditFiles([path], key)).toMatchObject({ records: 2 });
+    expect(await verifyAuditFiles([path], typeof key === 'string' ? Buffer.from(key) : key)).not.toHaveProperty(
+      'problem',
+    );
+  });
+
+  it.each<readonly [string, AuditChainKey]>([
+    ['text', 'secret'.padEnd(31)],
+    ['bytes', new Uint8Array(31)],
+  ])('is neither written nor checked with a key of 31 bytes as %s', async (_what, key) => {
+    const message =
+      'The key of the audit chain is too short, so it could be guessed and the files forged. Use at least 32';
+    expect(() => open({ chain: { key } })).toThrow(message);
+    await expect(verifyAuditFiles([path], key)).rejects.toThrow(message);
+    await expect(verifyAuditFiles([path], key)).rejects.toBeInstanceOf(MedplumConfigError);
+    await expect(verifyAuditFiles([path], key)).rejects.not.toThrow('secret');
+  });
+
+  it('does not change when the app overwrites the bytes of its key later', async () => {
+    const key = Buffer.from(KEY);
+    const sink = open({ chain: { key, onHead: () => undefined } });
+    key.fill(0);
+    await sink.write([event('a')]);
+    expect((await verify()).problem).toBeUndefined();
+  });
+
+  it('publishes no head before its record is in the file', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+    try {
+      const heads: number[] = [];
+      const sink = open({ chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 1 } });
+      const state = { isWriting: true };
+      const written = sink.write([event('a')]).finally(() => (state.isWriting = false));
+      while (state.isWriting) {
+        jest.advanceTimersByTime(1);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await written;
+      expect(heads).toEqual([]);
+      jest.advanceTimersByTime(1);
+      expect(heads).toEqual([2]);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('publishes its head at each rotation and at an interval', async () => {
@@ -239,7 +312,7 @@ describe('nestjs-medplum audit verify', () => {
     ['no file', ['verify', '--key-env', 'X'], /say what to check/],
     ['no key', ['verify', 'file'], /one of --key-env and --key-file/],
     ['a variable that is not set', ['verify', 'file', '--key-env', 'NO_SUCH_VARIABLE'], /NO_SUCH_VARIABLE is not set/],
-    ['a head that is none', ['verify', 'file', '--key-file', __filename, '--head', '1'], /--head must be/],
+    ['a malformed head', ['verify', 'file', '--key-file', __filename, '--head', '1'], /--head must be/],
   ])('is refused with %s', async (_what, args, message) => {
     await expect(auditCommand.run(args)).rejects.toThrow(message);
   });

@@ -15,7 +15,7 @@ const QUICK: readonly Fault[] = [
   'no JSON',
 ];
 
-/** One call: who makes it, in which way, what it does, and what becomes of its attempts. */
+/** One call: its identity, how it is set, what the call does, and how its attempts end. */
 const call = fc.record({
   who: fc.constantFrom('a', 'b', 'c', 'd', 'client'),
   how: fc.constantFrom('scope', 'option', 'nested'),
@@ -23,11 +23,11 @@ const call = fc.record({
   faults: fc.array(fc.constantFrom(...QUICK), { maxLength: 3 }),
 });
 
-/** The header of a call that is made so. */
+/** The header that this call sends. */
 const identityOf = (who: string) => (who === 'client' ? undefined : `ProjectMembership/${who}`);
-/** The headers of a call, as its event says. */
+/** The headers of a call, from its event. */
 const sentBy = (event: RequestEvent) => event.attempts.map(({ onBehalfOf }) => onBehalfOf);
-/** Lists in an order that does not depend on theirs. */
+/** Sorts lists, so that their order does not matter. */
 const count = (lists: readonly (readonly unknown[])[]) => lists.map((list) => JSON.stringify(list)).toSorted();
 
 describe('Many calls at once', () => {
@@ -38,7 +38,7 @@ describe('Many calls at once', () => {
   );
   afterAll(() => app.close());
 
-  it('leave one event each, whose attempts say what arrived', async () => {
+  it('publish one event each, whose attempts match what arrived', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 40 }), async (calls) => {
         app.events.length = 0;
@@ -74,7 +74,7 @@ describe('Many calls at once', () => {
         );
 
         expect(app.events).toHaveLength(calls.length);
-        // What arrived, and what the events say was sent, call by call.
+        // For each call: what arrived, and what the event says was sent.
         const arrived = calls.map((_, i) =>
           app.wire.requests.filter(({ headers }) => headers['x-key'] === String(i)).map(({ onBehalfOf }) => onBehalfOf),
         );

@@ -37,10 +37,10 @@ const fail = (): never => {
   throw new TypeError('taint: Homer Simpson');
 };
 const rejection = () => Promise.reject(new TypeError('taint: Homer Simpson'));
-/** An async listener, which its type does not show. */
+/** An async listener. Its type does not show that it is async. */
 const rejects = rejection as () => unknown;
 
-/** Listeners that break, each in its own way. */
+/** Listeners that fail, each in its own way. */
 const BROKEN: readonly (readonly [string, (events$: Observable<RequestEvent>) => void])[] = [
   ['throws', (events$) => void events$.subscribe(fail)],
   ['throws in an observer', (events$) => void events$.subscribe({ next: fail })],
@@ -57,12 +57,12 @@ const BROKEN: readonly (readonly [string, (events$: Observable<RequestEvent>) =>
   ['throws behind share()', (events$) => void events$.pipe(share()).subscribe(fail)],
   ['throws in its error handler', (events$) => void events$.pipe(map(fail)).subscribe({ error: fail })],
   ['rejects in its error handler', (events$) => void events$.pipe(map(fail)).subscribe({ error: rejects })],
-  ['throws when it is over', (events$) => void events$.pipe(take(1)).subscribe({ complete: fail })],
-  ['throws while it is taken down', (events$) => void events$.pipe(take(1), finalize(fail)).subscribe()],
-  ['throws when it lets go', (events$) => events$.pipe(take(1)).subscribe().add(fail)],
-  ['is one of the old form', (events$) => void events$.subscribe(fail, fail, fail)],
+  ['throws when it completes', (events$) => void events$.pipe(take(1)).subscribe({ complete: fail })],
+  ['throws while it is torn down', (events$) => void events$.pipe(take(1), finalize(fail)).subscribe()],
+  ['throws when it unsubscribes', (events$) => events$.pipe(take(1)).subscribe().add(fail)],
+  ['has the old form with three functions', (events$) => void events$.subscribe(fail, fail, fail)],
   [
-    'throws while it is asked for a handler',
+    'throws in the getter of a handler',
     (events$) =>
       void events$.subscribe({
         get next() {
@@ -72,7 +72,7 @@ const BROKEN: readonly (readonly [string, (events$: Observable<RequestEvent>) =>
   ],
 ];
 
-describe('A listener that breaks', () => {
+describe('A listener that fails', () => {
   it.each(BROKEN)('harms neither the call nor another listener: it %s', async (_how, listen) => {
     const { events$ } = app.module.get(MedplumAudit);
     const before: string[] = [];
@@ -90,19 +90,22 @@ describe('A listener that breaks', () => {
     expect(before).toHaveLength(2);
   });
 
-  it.each(BROKEN)('does not keep the app from shutting down, nor others from the end: it %s', async (_how, listen) => {
-    const { events$ } = app.module.get(MedplumAudit);
-    const ended = jest.fn();
-    const trouble = await troubleIn(async () => {
-      listen(events$);
-      events$.subscribe({ complete: ended });
-      await app.module.close();
-    });
-    expect(trouble).toEqual([]);
-    expect(ended).toHaveBeenCalledTimes(1);
-  });
+  it.each(BROKEN)(
+    'keeps neither the app from shutting down nor other listeners from completing: it %s',
+    async (_how, listen) => {
+      const { events$ } = app.module.get(MedplumAudit);
+      const ended = jest.fn();
+      const trouble = await troubleIn(async () => {
+        listen(events$);
+        events$.subscribe({ complete: ended });
+        await app.module.close();
+      });
+      expect(trouble).toEqual([]);
+      expect(ended).toHaveBeenCalledTimes(1);
+    },
+  );
 
-  it('is logged by the class of its error, not by its words', async () => {
+  it('is logged with the class of its error, not with its message', async () => {
     app.module.get(MedplumAudit).events$.subscribe(fail);
     await read();
     expect(warn).toHaveBeenCalledTimes(1);
@@ -110,7 +113,7 @@ describe('A listener that breaks', () => {
     expect(String(warn.mock.calls[0])).not.toContain('taint');
   });
 
-  it('hears the next event all the same, unless an operator of its pipe broke', async () => {
+  it('still gets the next event, unless an operator of its pipe failed', async () => {
     const { events$ } = app.module.get(MedplumAudit);
     const simple = jest.fn(fail);
     const piped = jest.fn(fail);
@@ -124,7 +127,7 @@ describe('A listener that breaks', () => {
 });
 
 describe('A listener', () => {
-  it('runs outside every scope: nobody is acted for, and no store of the app is seen', async () => {
+  it('runs outside every scope, without an identity and without the stores of the app', async () => {
     const store = new AsyncLocalStorage<string>();
     const seen: unknown[] = [];
     const look = () => seen.push([app.medplum.currentOnBehalfOf, store.getStore()]);
@@ -133,7 +136,7 @@ describe('A listener', () => {
     events$.pipe(map((event) => event)).subscribe(look);
     await store.run('request', () =>
       app.medplum.onBehalfOf('m-1', async () => {
-        // One that is added within a scope is not in it either.
+        // A listener that is added inside a scope does not run in it either.
         events$.subscribe(look);
         await app.medplum.readResource('Patient', '1');
         await app.medplum.readResource('Patient', '/').catch(() => undefined);
@@ -142,7 +145,7 @@ describe('A listener', () => {
     expect(seen).toEqual(Array.from({ length: 6 }, () => [undefined, undefined]));
   });
 
-  it('that calls Medplum has to say for whom', async () => {
+  it('that calls Medplum has to name an identity', async () => {
     const { events$ } = app.module.get(MedplumAudit);
     const results: unknown[] = [];
     events$.pipe(take(1)).subscribe(() => {
@@ -164,7 +167,7 @@ describe('A listener', () => {
     expect(heard).toEqual(['read']);
   });
 
-  it('hears nothing any more when it unsubscribes', async () => {
+  it('gets no more events after it unsubscribes', async () => {
     const next = jest.fn();
     const subscription = app.module.get(MedplumAudit).events$.subscribe(next);
     await read();

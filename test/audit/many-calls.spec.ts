@@ -30,7 +30,7 @@ afterAll(() => app.close());
 
 type Headers = Readonly<Record<string, string>>;
 
-/** Ways in which a call can go, each with one event. */
+/** The ways in which a call can end. Each publishes one event. */
 const WAYS: readonly ((headers: Headers) => Promise<unknown>)[] = [
   (headers) => app.medplum.readResource('Patient', '1', { onBehalfOf, headers }),
   (headers) => app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf, headers }),
@@ -39,11 +39,11 @@ const WAYS: readonly ((headers: Headers) => Promise<unknown>)[] = [
     (fault) => (headers: Headers) =>
       app.medplum.readResource('Patient', '1', { onBehalfOf, headers: { ...headers, 'x-fault': fault } }),
   ),
-  // Refused: nobody is named, somebody is named wrongly, the arguments are wrong.
+  // Refused: no identity, a malformed identity, wrong arguments.
   (headers) => app.medplum.readResource('Patient', '1', { headers }),
   (headers) => app.medplum.readResource('Patient', '1', { onBehalfOf: 'a,b', headers }),
   (headers) => app.medplum.readResource('Patient', '../1', { onBehalfOf, headers }),
-  // Aborted before it is sent, and on its way.
+  // Aborted before it is sent, and while it is sent.
   (headers) => app.medplum.readResource('Patient', '1', { onBehalfOf, headers, signal: AbortSignal.abort() }),
   (headers) => {
     const controller = new AbortController();
@@ -64,8 +64,8 @@ const WAYS: readonly ((headers: Headers) => Promise<unknown>)[] = [
   },
 ];
 
-describe('10,000 calls, of which many fail', () => {
-  it('have exactly one event each, for listeners and for sinks, and no number is missing', async () => {
+describe('10,000 calls, many of which fail', () => {
+  it('publish exactly one event each, to listeners and to sinks, without a gap in the numbers', async () => {
     const made: string[] = [];
     let next = 0;
     const work = async (): Promise<void> => {
@@ -81,7 +81,7 @@ describe('10,000 calls, of which many fail', () => {
     const numbers = Array.from({ length: CALLS }, (_, i) => i + 1);
     expect(app.events.map(({ seq }) => seq)).toEqual(numbers);
     expect(sink.events.map(({ id }) => id)).toEqual(app.events.map(({ id }) => id));
-    // What is refused before its headers are read has no trace.
+    // A call that is refused before its headers are read has no trace.
     const traced = app.events.map(({ traceId }) => traceId).filter((traceId) => traceId !== undefined);
     expect(new Set(traced).size).toBe(traced.length);
     const known = new Set(made);

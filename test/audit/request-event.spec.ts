@@ -8,7 +8,7 @@ import {
 import { WireAttempt } from '../../lib/shared/request-attempt';
 import { MedplumNotFoundError } from '../../lib/errors/response.errors';
 
-/** Everything that names a person, a record or a value carries this word. */
+/** This word is in everything that names a person, a record or a value. */
 const TAINT = 'taint';
 
 const ERROR = new MedplumNotFoundError('GET /fhir/R4/Patient/{id} was answered with 404.', {
@@ -66,7 +66,7 @@ const PLACE: RequestEventPlace = { instanceId: '00000000-0000-4000-8000-00000000
 const recorded = (more: Partial<RequestFacts> = {}): RequestEvent =>
   new RecordedRequestEvent({ ...FACTS, ...more }, PLACE, ANSWER);
 
-/** `value` with the word in every text of it. */
+/** `value` with the word in each of its strings. */
 function tainted(value: unknown): unknown {
   if (typeof value === 'string') {
     return TAINT;
@@ -80,8 +80,8 @@ function tainted(value: unknown): unknown {
 }
 
 describe('An event shows no PHI', () => {
-  // Whoever adds a fact decides here whether logs may show it.
-  it('of any fact but these, which the app and this library word themselves', () => {
+  // If you add a fact, decide here whether logs may show it.
+  it('of any fact except these, whose texts come from the app and this library', () => {
     const shown = Object.entries(FACTS).filter(([fact, value]) =>
       JSON.stringify(recorded({ [fact]: tainted(value) })).includes(TAINT),
     );
@@ -107,7 +107,7 @@ describe('An event shows no PHI', () => {
     ['to inspect in a list', (event) => inspect([{ event }], { depth: null })],
     ['to inspect without its own form', (event) => inspect(event, { depth: null, customInspect: false })],
     [
-      'to inspect that looks at all',
+      'to inspect with hidden fields',
       (event) => inspect(event, { depth: null, customInspect: false, showHidden: true }),
     ],
     ['to inspect that calls getters', (event) => inspect(event, { depth: null, customInspect: false, getters: true })],
@@ -116,7 +116,7 @@ describe('An event shows no PHI', () => {
     ['in Object.assign', (event) => Object.assign({}, event)],
     ['in its entries, attempt by attempt', (event) => event.attempts.map((attempt) => Object.entries(attempt))],
     [
-      'to what walks its fields, hidden ones too',
+      'to code that walks its fields, including hidden ones',
       (event) => Reflect.ownKeys(event).map((key) => Reflect.get(event, key)),
     ],
   ])('%s', (_how, show) => {
@@ -125,7 +125,7 @@ describe('An event shows no PHI', () => {
     expect(inspect(shown, { depth: null, customInspect: false })).not.toContain(TAINT);
   });
 
-  it('but what metrics and logs need', () => {
+  it('and still holds what metrics and logs need', () => {
     expect(JSON.parse(JSON.stringify(recorded()))).toEqual({
       id: expect.stringMatching(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/) as unknown,
       operationId: '00000000-0000-4000-8000-000000000002',
@@ -154,7 +154,7 @@ describe('An event shows no PHI', () => {
 });
 
 describe('An event for an audit trail', () => {
-  it('names whom and what, when it is asked', () => {
+  it('names the identity and the resource', () => {
     expect(recorded().toPhiAudit()).toEqual({
       ...recorded().toJSON(),
       id: expect.any(String) as unknown,
@@ -170,7 +170,7 @@ describe('An event for an audit trail', () => {
     });
   });
 
-  it('names the search parameters only when those are asked for', () => {
+  it('names the search parameters only with includeQuery', () => {
     expect(recorded().toPhiAudit()).not.toHaveProperty('query');
     expect(recorded().toPhiAudit({ includeQuery: false })).not.toHaveProperty('query');
     expect(recorded().toPhiAudit({ includeQuery: true })).toMatchObject({
@@ -188,7 +188,7 @@ describe('An event for an audit trail', () => {
 });
 
 describe('An event', () => {
-  it('answers each question, PHI included', () => {
+  it('has a getter for each fact, also for PHI', () => {
     expect(recorded()).toMatchObject({
       path: '/fhir/R4/Patient/taint-id',
       resourceId: 'taint-id',
@@ -201,11 +201,11 @@ describe('An event', () => {
     expect(recorded({ query: '' }).query).toBeUndefined();
   });
 
-  it('has an id of its own', () => {
+  it('has its own id', () => {
     expect(recorded().id).not.toBe(recorded().id);
   });
 
-  it('is refused when nothing was sent, else a success or an error', () => {
+  it('is refused when nothing was sent, otherwise a success or an error', () => {
     expect(recorded({ attempts: [] }).outcome).toBe('refused');
     expect(recorded().outcome).toBe('error');
     expect(recorded({ error: undefined }).outcome).toBe('success');

@@ -36,7 +36,7 @@ const read = ({ medplum }: MedplumApp, id = '1') => medplum.readResource('Patien
 const ids = (events: readonly RequestEvent[]) => events.map(({ id }) => id);
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** A transport of Nest that keeps what it is given, and can be down. */
+/** A transport of Nest that keeps what it gets, and can be down. */
 class Broker extends ClientProxy {
   readonly messages: ReadPacket[] = [];
   attempts = 0;
@@ -92,12 +92,12 @@ describe('A sink', () => {
     expect(ids(sink.events)).toEqual(ids(app.events));
     expect(audit.sinkStats).toMatchObject([{ sink: 'MemorySink', queued: 0, written: 31, dropped: 0 }]);
     expect(warn.mock.calls).toEqual([
-      ['The audit sink MemorySink failed: TypeError. Its events wait and are tried again.'],
+      ['The audit sink MemorySink failed: TypeError. Its events wait, and it is tried again.'],
       ['The audit sink MemorySink accepts events again.'],
     ]);
   });
 
-  it('that hangs holds nobody up: what its queue cannot hold is counted', async () => {
+  it('that hangs delays no call, and events that do not fit into its queue are counted', async () => {
     const sink = new MemorySink();
     let release: () => void = nothing;
     sink.gate = new Promise<void>((resolve) => (release = resolve));
@@ -109,7 +109,7 @@ describe('A sink', () => {
     expect(ids(sink.events)).toEqual(ids(app.events.slice(0, 5)));
   });
 
-  it('that hangs leaves the rest to another one, if there is one', async () => {
+  it('that hangs leaves the rest to the sink of onFull, if there is one', async () => {
     const sink = new MemorySink();
     const spill = new MemorySink('Spill');
     let release: () => void = nothing;
@@ -122,11 +122,11 @@ describe('A sink', () => {
     expect(ids([...sink.events, ...spill.events])).toEqual(ids(app.events));
   });
 
-  it('may call Medplum: its calls are events, and not fed back to it', async () => {
+  it('may call Medplum: its calls have events, which no sink gets', async () => {
     const sink = new MemorySink();
     const app = await start({ sinks: [sink] });
     let calls = 0;
-    // Not for ever: were its calls fed back to it, there would be no end.
+    // If the sink got the events of its own calls, this would never end.
     sink.onWrite = () =>
       calls++ < 10 ? app.medplum.readResource('Patient', 'of-the-sink', { onBehalfOf: 'm-2' }) : undefined;
     await read(app);
@@ -156,7 +156,7 @@ describe('A sink', () => {
     const app = await start({ sinks: [sink], maxQueued: 100 });
     const load = async (calls: number) => {
       for (let i = 0; i < calls; i++) {
-        // Refused before it is sent: much load in little time.
+        // A call that is refused before it is sent makes much load in little time.
         await app.medplum.readResource('Patient', '../').catch(() => undefined);
       }
       app.events.length = 0;
@@ -166,14 +166,14 @@ describe('A sink', () => {
     const before = await load(2_000);
     const after = await load(20_000);
     expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ queued: 100, dropped: 21_900 }]);
-    // An event takes about 1 KB: 20,000 that are kept would be seen.
+    // An event takes about 1 KB, so 20,000 events that stay in memory would show.
     expect((after - before) / 1_000_000).toBeLessThan(5);
     release();
   });
 });
 
 describe('When the app shuts down', () => {
-  it('what waits is written, then the sink is closed', async () => {
+  it('waiting events are written, then the sink is closed', async () => {
     const sink = new MemorySink();
     const app = await start({ sinks: [sink] });
     await Promise.all(numbers(250).map((i) => read(app, String(i))));
@@ -182,7 +182,7 @@ describe('When the app shuts down', () => {
     expect(sink.closed).toBe(1);
   });
 
-  it('a call that is still under way is recorded', async () => {
+  it('a call that is still running is recorded', async () => {
     const sink = new MemorySink();
     const app = await start({ sinks: [sink] });
     let answer: () => void = nothing;
@@ -197,17 +197,19 @@ describe('When the app shuts down', () => {
     expect(sink.events).toHaveLength(1);
   });
 
-  it('a sink that hangs delays it for the deadline, and what is lost is said', async () => {
+  it('a sink that hangs delays it until the deadline, and the log says what is lost', async () => {
     const sink = new MemorySink();
     sink.gate = new Promise(() => undefined);
     const app = await start({ sinks: [sink], flushTimeout: 30 });
     await Promise.all([read(app), read(app)]);
     await app.close();
     expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ dropped: 2, queued: 0 }]);
-    expect(warn.mock.calls.flat()).toContain('2 audit events never reached the sink MemorySink, and are lost.');
+    expect(warn.mock.calls.flat()).toContain(
+      '2 audit events are lost: the sink MemorySink did not take them in time. Set a larger maxQueued or flushTimeout, or another sink as onFull.',
+    );
   });
 
-  it('what a sink that is down could not write goes to another one, if there is one', async () => {
+  it('events that a sink could not write go to the sink of onFull, if there is one', async () => {
     const sink = new MemorySink();
     const spill = new MemorySink('Spill');
     sink.isDown = true;
@@ -220,7 +222,7 @@ describe('When the app shuts down', () => {
 });
 
 describe('The ready-made sinks', () => {
-  it('write lines of JSON to the log, without PHI unless it is asked for', async () => {
+  it('write lines of JSON to the log, without PHI by default', async () => {
     const log = jest.fn();
     const phi = jest.fn();
     const sinks = [
@@ -235,7 +237,7 @@ describe('The ready-made sinks', () => {
     expect(JSON.parse(String(phi.mock.calls[0]))).toMatchObject({ resourceId: 'homer' });
   });
 
-  it('send messages by a ClientProxy, in the form that was chosen, and again when it fails', async () => {
+  it('send messages through a ClientProxy, in the chosen form, and again when it fails', async () => {
     const broker = new Broker();
     broker.isDown = true;
     const app = await start({ sinks: [new ClientProxyAuditSink(broker, { pattern: 'audit', form: 'phi' })] });
@@ -246,14 +248,14 @@ describe('The ready-made sinks', () => {
     expect(broker.messages).toEqual(app.events.map((event) => ({ pattern: 'audit', data: event.toPhiAudit() })));
   });
 
-  it('store AuditEvents in Medplum as the client, each once, also when a batch is written again', async () => {
+  it('store each AuditEvent in Medplum once, as the client, also when a batch is written again', async () => {
     const server = await startMedplumServer({ audit: { flushTimeout: 100 } });
     try {
       const { medplum, module } = server;
       const sink = new MedplumAuditEventSink(medplum, { site: 'clinic' });
       let lost = 0;
       module.get(MedplumAudit).addSink({
-        // The answer to the first batch does not arrive.
+        // The response to the first batch does not arrive.
         write: (batch) => sink.write(batch).then(() => (lost++ === 0 ? Promise.reject(new Error('lost')) : undefined)),
       });
       const patient = await medplum.asClientApplication(() => medplum.createResource({ resourceType: 'Patient' }));

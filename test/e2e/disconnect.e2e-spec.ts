@@ -18,7 +18,7 @@ import { listen, PLATFORMS } from '../support/platforms';
 import { TestUserGuard } from '../support/test-user.guard';
 import { WireServer } from '../support/wire-server';
 
-/** What became of the handlers. */
+/** How the handlers ended. */
 const ended: unknown[] = [];
 
 async function watch<T>(work: Promise<T>): Promise<T> {
@@ -70,7 +70,7 @@ class ChartController {
   }
 }
 
-describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
+describe.each(PLATFORMS)('A client that disconnects, on %s', (platform) => {
   let wire: WireServer;
   let response: Gate;
   let events: RequestEvent[];
@@ -85,7 +85,7 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
     return listen(module, platform);
   }
 
-  /** Makes a request; `leave` hangs up, and waits until the app has noticed. */
+  /** Makes a request. `leave` disconnects, and waits until the app has noticed. */
   function call(method: string, path: string): { leave(): Promise<void> } {
     const server = app?.app.getHttpServer() as Server;
     const closed = new Promise<void>((resolve) => {
@@ -127,7 +127,7 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
     expect(events[0]).toMatchObject({ outcome: 'error', attempts: [{ error: 'DISCONNECTED' }] });
   });
 
-  it('finishes a write, and its event', async () => {
+  it('does not stop a write or its event', async () => {
     app = await start({ abortOnDisconnect: true });
     const request = call('POST', 'write/1');
     await until(() => wire.requests.length === 1);
@@ -138,7 +138,7 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
     expect(events).toMatchObject([{ action: 'create', outcome: 'success', effect: 'happened' }]);
   });
 
-  it('is noticed by a call that is made afterwards: nothing is sent', async () => {
+  it('makes a later call fail, with nothing sent', async () => {
     app = await start({ abortOnDisconnect: true });
     const request = call('GET', 'gone/1');
     await entered.opened;
@@ -150,7 +150,7 @@ describe.each(PLATFORMS)('A client that goes away, on %s', (platform) => {
     expect(events).toMatchObject([{ outcome: 'refused', attempts: [] }]);
   });
 
-  it('is none when it has its answer: what the handler left running goes on', async () => {
+  it('does not count once it has its response: what the handler left running continues', async () => {
     app = await start({ abortOnDisconnect: true });
     const answer = await fetch(`${app.url}/late/1`, { headers: { 'x-test-user': 'm-1', connection: 'close' } });
     await expect(answer.text()).resolves.toBe('answered');

@@ -102,7 +102,7 @@ describe('The service against a Medplum server', () => {
     expect(both.map(({ id }) => id)).toEqual([hers.id]);
   });
 
-  it('updates over the version that was read, and no other', async () => {
+  it('updates only the version that was read', async () => {
     await medplum.onBehalfOf(ann.membership, async () => {
       const first = await medplum.createResource({ resourceType: 'Patient', gender: 'female' });
       const second = await medplum.updateResource({ ...first, active: true });
@@ -129,7 +129,7 @@ describe('The service against a Medplum server', () => {
     expect(answer.entry?.map((entry) => entry.response?.status)).toEqual(['201', '403']);
   });
 
-  it('tells a refused identity from a missing resource', async () => {
+  it('distinguishes a refused identity from a missing resource', async () => {
     const unknown = { onBehalfOf: 'ProjectMembership/00000000-0000-4000-8000-000000000000' };
     await expect(medplum.readResource('Patient', '00000000-0000-4000-8000-000000000000', unknown)).rejects.toThrow(
       OnBehalfOfRejectedError,
@@ -140,7 +140,7 @@ describe('The service against a Medplum server', () => {
     await expect(missing).rejects.toThrow(MedplumNotFoundError);
   });
 
-  it("tells the client's own bad credentials", async () => {
+  it('recognises bad credentials of the client', async () => {
     const other = await Test.createTestingModule({
       imports: [MedplumModule.forRoot({ ...emulator.options(), clientSecret: 'wrong' })],
     }).compile();

@@ -1,10 +1,29 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { Controller, Get, type INestApplication, Param, Patch, Put, Res } from '@nestjs/common';
+import {
+  type ArgumentsHost,
+  Catch,
+  Controller,
+  Get,
+  type INestApplication,
+  Param,
+  Patch,
+  Put,
+  Res,
+} from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import express from 'express';
-import { AsClientApplication, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import {
+  AsClientApplication,
+  MedplumError,
+  type MedplumExceptionAnswer,
+  MedplumExceptionFilter,
+  MedplumModule,
+  MedplumService,
+  OnBehalfOf,
+} from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
 import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
@@ -33,9 +52,14 @@ class ChartsController {
     return this.medplum.readResource('Patient', id, { headers: { 'if-none-match': 'W/"7"' } });
   }
 
+  @Get('slow/:id')
+  slow(@Param('id') id: string) {
+    return this.medplum.readResource('Patient', id, { timeout: 300 });
+  }
+
   @Get(':id')
   read(@Param('id') id: string) {
-    return this.medplum.readResource('Patient', id, { timeout: 300 });
+    return this.medplum.readResource('Patient', id);
   }
 
   @Patch(':id')
@@ -89,7 +113,7 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     return { status: response.status, headers: response.headers, body: JSON.parse(text) as Record<string, unknown> };
   };
 
-  const CASES: [string, string, WireAnswer, number][] = [
+  const CASES: [string, string, WireAnswer, number, path?: string][] = [
     ['not found', 'GET', refused(404, 'not-found', 'not-found'), 404],
     ['forbidden', 'GET', refused(403, 'forbidden', 'forbidden'), 403],
     ['a refused identity that looks like 404', 'GET', refused(404, 'not-found', 'not-found', false), 403],
@@ -106,7 +130,7 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     ['invalid', 'PUT', refused(400, 'invalid', 'invalid'), 400],
     ['unprocessable', 'PUT', refused(422, 'invalid', 'invalid'), 422],
     [
-      'a forbidden PATCH, which would tell that the resource exists',
+      'a forbidden PATCH, because 403 would reveal that the resource exists',
       'PATCH',
       refused(403, 'forbidden', 'forbidden'),
       404,
@@ -121,27 +145,30 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     ['a reset connection', 'GET', { destroy: true }, 502],
     ['no JSON', 'GET', { body: PHI }, 502],
     ['a redirect', 'GET', { status: 302, headers: { location: 'https://evil.example/' } }, 502],
-    ['no answer in time', 'GET', { delay: 2000 }, 504],
+    ['no answer in time', 'GET', { delay: 2000 }, 504, 'charts/slow/1'],
     ["the client's own bad credentials", 'GET', refused(401, 'unauthorized', 'login'), 500],
   ];
 
-  it.each(CASES)('answers for %s', async (_what, method, answer, status) => {
+  it.each(CASES)('answers for %s', async (_what, method, answer, status, path = 'charts/1') => {
     wire.handler = () => answer;
-    const { status: answered, body } = await ask('charts/1', { method });
+    const { status: answered, body } = await ask(path, { method });
     expect([answered, body['statusCode']]).toEqual([status, status]);
     expect(typeof body['message']).toBe('string');
   });
 
-  it.each(CASES)('answers callers of FHIR with an OperationOutcome for %s', async (_what, method, answer, status) => {
-    wire.handler = () => answer;
-    const headers = { accept: 'application/fhir+json, */*;q=0.1' };
-    const { status: answered, headers: answeredHeaders, body } = await ask('charts/1', { method, headers });
-    expect(answered).toBe(status);
-    expect(answeredHeaders.get('content-type')).toBe('application/fhir+json; charset=utf-8');
-    expect(body).toMatchObject({ resourceType: 'OperationOutcome', issue: [{ severity: 'error' }] });
-  });
+  it.each(CASES)(
+    'answers callers of FHIR with an OperationOutcome for %s',
+    async (_what, method, answer, status, path = 'charts/1') => {
+      wire.handler = () => answer;
+      const headers = { accept: 'application/fhir+json, */*;q=0.1' };
+      const { status: answered, headers: answeredHeaders, body } = await ask(path, { method, headers });
+      expect(answered).toBe(status);
+      expect(answeredHeaders.get('content-type')).toBe('application/fhir+json; charset=utf-8');
+      expect(body).toMatchObject({ resourceType: 'OperationOutcome', issue: [{ severity: 'error' }] });
+    },
+  );
 
-  it('answers 304 without a body when the handler asked whether there is something new', async () => {
+  it('answers 304 without a body when the resource has not changed', async () => {
     wire.handler = () => ({ status: 304 });
     const response = await fetch(`${url}/charts/cached/1`);
     expect([response.status, await response.text()]).toEqual([304, '']);
@@ -157,13 +184,13 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     expect([status, headers.get('retry-after')]).toEqual([503, '42']);
   });
 
-  it('answers 400 for an id that is none, with nothing sent', async () => {
+  it('answers 400 for a malformed id, with nothing sent', async () => {
     wire.requests.length = 0;
     expect((await ask('charts/a%20b')).status).toBe(400);
     expect(wire.requests).toEqual([]);
   });
 
-  it('tells nothing of what the client itself may see', async () => {
+  it('says nothing about what only the client itself may see', async () => {
     for (const answer of [
       refused(404, 'not-found', 'not-found'),
       refused(403, 'forbidden', 'forbidden'),
@@ -183,10 +210,101 @@ describe.each(PLATFORMS)('MedplumExceptionFilter on %s', (platform) => {
     expect(logged).not.toMatch(/42|Homer|secret-1/);
   });
 
-  it('ends an answer that has begun', async () => {
+  it('ends a response that has begun', async () => {
     wire.handler = () => refused(404, 'not-found', 'not-found');
     const response = await fetch(`${url}/charts/late`);
     expect([response.status, await response.text()]).toEqual([200, 'begun']);
+  });
+});
+
+/** Changes what an app may change: the answer for some statuses, and the log line. */
+@Catch(MedplumError)
+class ChartsExceptionFilter extends MedplumExceptionFilter {
+  readonly lines: string[] = [];
+
+  protected override answer(error: MedplumError, host: ArgumentsHost): MedplumExceptionAnswer {
+    const answer = super.answer(error, host);
+    const { method } = host.switchToHttp().getRequest<{ method: string }>();
+    if (answer.status === 404) {
+      return { ...answer, status: 410, error: 'Gone', text: `This chart is closed to ${method}.`, issue: 'deleted' };
+    }
+    return answer.status === 502 ? { ...answer, status: 503, retryAfter: 1_500 } : answer;
+  }
+
+  protected override log(error: MedplumError, answer: MedplumExceptionAnswer, place: string): void {
+    this.lines.push(`${answer.status} ${error.code} ${place}`);
+  }
+}
+
+describe.each(PLATFORMS)('A subclass of MedplumExceptionFilter on %s', (platform) => {
+  let wire: WireServer;
+  let app: INestApplication;
+  let url: string;
+  let log: CapturedLog;
+  let filter: ChartsExceptionFilter;
+
+  beforeAll(async () => {
+    wire = await WireServer.start();
+    const options = wire.options({ retry: { maxRetries: 0 } });
+    const module = await Test.createTestingModule({
+      imports: [MedplumModule.forRoot({ ...options, exceptionFilter: false })],
+      controllers: [ChartsController],
+      providers: [ChartsExceptionFilter, { provide: APP_FILTER, useExisting: ChartsExceptionFilter }],
+    }).compile();
+    filter = module.get(ChartsExceptionFilter);
+    ({ app, url } = await listen(module, platform));
+  });
+
+  afterAll(async () => {
+    await closeAll(app, wire);
+  });
+
+  beforeEach(() => {
+    filter.lines.length = 0;
+    log = captureLog();
+  });
+
+  afterEach(() => {
+    log.restore();
+  });
+
+  it('answers with its own status and text, and logs nothing for a status below 500', async () => {
+    wire.handler = () => refused(404, 'not-found', 'not-found');
+    const response = await fetch(`${url}/charts/1`);
+    expect([response.status, await response.json()]).toEqual([
+      410,
+      { statusCode: 410, error: 'Gone', message: 'This chart is closed to GET.' },
+    ]);
+    expect([filter.lines, log.given]).toEqual([[], []]);
+  });
+
+  it('answers callers of FHIR with its own text and issue', async () => {
+    wire.handler = () => refused(404, 'not-found', 'not-found');
+    const response = await fetch(`${url}/charts/1`, { headers: { accept: 'application/fhir+json' } });
+    expect([response.status, await response.json()]).toEqual([
+      410,
+      {
+        resourceType: 'OperationOutcome',
+        issue: [{ severity: 'error', code: 'deleted', details: { text: 'This chart is closed to GET.' } }],
+      },
+    ]);
+  });
+
+  it('logs its own line instead of that of the library, with its own status', async () => {
+    wire.handler = () => ({ destroy: true });
+    const response = await fetch(`${url}/charts/42`);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2']);
+    expect(filter.lines).toEqual([expect.stringMatching(/^503 MEDPLUM_CONNECTION GET \/charts\/:id\b/)]);
+    expect(log.text('warn') + log.text('error')).toBe('');
+  });
+
+  it('keeps what it does not change', async () => {
+    wire.handler = () => refused(403, 'forbidden', 'forbidden');
+    const response = await fetch(`${url}/charts/1`);
+    expect([response.status, await response.json()]).toEqual([
+      403,
+      { statusCode: 403, error: 'Forbidden', message: 'You may not do this.' },
+    ]);
   });
 });
 

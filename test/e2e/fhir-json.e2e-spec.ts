@@ -39,7 +39,7 @@ describe.each(PLATFORMS)('enableFhirJson() on %s', (platform) => {
     },
   );
 
-  it('answers 400 for a body that is no JSON', async () => {
+  it('answers 400 for a body that is not JSON', async () => {
     expect((await post('application/fhir+json', '{"resourceType":')).status).toBe(400);
   });
 

@@ -5,7 +5,7 @@ import { fromUser, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { resourceAsked, type WireRequest } from '../support/wire-server';
 
-/** Resolvers as @nestjs/graphql calls them: `(root, args, context, info)` through Nest's external contexts. */
+/** Resolvers, called as @nestjs/graphql does it: `(root, args, context, info)` through Nest's external contexts. */
 @Injectable()
 class ChartResolver {
   constructor(private readonly medplum: MedplumService) {}
@@ -54,7 +54,7 @@ describe('Two resolvers of one GraphQL query', () => {
     await app.close();
   });
 
-  it('share the request and its context, and never an identity', async () => {
+  it('share the request and its context, but never an identity', async () => {
     const context = { req: { user: { membership: 'ann' } } };
     const [patient, appointments] = [resolver('patient'), resolver('appointments')];
     const calls = Array.from({ length: 20 }, (_, n) =>
@@ -68,7 +68,7 @@ describe('Two resolvers of one GraphQL query', () => {
     }
   });
 
-  it('pass on the trace of its HTTP request, and end their reads when its client goes away', async () => {
+  it('pass on the trace of the HTTP request, and end their reads when its client disconnects', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const res = Object.assign(new EventEmitter(), { writableEnded: false });
     const context = { req: { user: { membership: 'ann' }, headers: { traceparent } }, res };
@@ -77,7 +77,7 @@ describe('Two resolvers of one GraphQL query', () => {
     expect(app.wire.requests).toMatchObject([{ headers: { traceparent } }]);
   });
 
-  it('refuse a query for nobody', async () => {
+  it('refuse a query without an identity', async () => {
     const patient = resolver('patient');
     await expect(patient({}, { id: '1' }, { req: {} }, {})).rejects.toMatchObject({ status: 401 });
     await expect(patient({}, { id: '1' }, { req: { user: {} } }, {})).rejects.toMatchObject({ status: 403 });

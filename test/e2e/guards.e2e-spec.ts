@@ -160,7 +160,7 @@ class Undecorated extends Chart {
   }
 }
 
-/** Inherits an identity, but would not inherit the rights of the client. */
+/** Inherits an identity, but must not inherit the rights of the client. */
 @Controller('base')
 @AsClientApplication()
 class Base extends Chart {
@@ -231,7 +231,7 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
     expect(wire.identities).toEqual(PATHS.map(() => 'ProjectMembership/m1'));
   });
 
-  it('refuses before the handler: 401 when nobody is logged in, 403 when the user names no membership', async () => {
+  it('refuses before the handler: 401 when nobody is logged in, 403 when the user has no membership', async () => {
     await start();
     for (const path of PATHS) {
       expect([path, (await get(path)).status, (await get(path, 'without-membership')).status]).toEqual([
@@ -253,14 +253,14 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
     expect(wire.identities).toEqual(['ProjectMembership/class', undefined]);
   });
 
-  it('does not hand the rights of the client down to a subclass', async () => {
+  it('does not let a subclass inherit the rights of the client', async () => {
     await start();
     expect((await get('base/inherited')).status).toBe(200);
     expect((await get('derived/inherited')).status).toBe(500);
     expect(wire.identities).toEqual([undefined]);
   });
 
-  it('lets undecorated handlers pass, and the service refuses', async () => {
+  it('lets handlers without a decorator pass, and the service refuses their calls', async () => {
     await start([{ provide: APP_GUARD, useClass: OnBehalfOfGuard }]);
     const { status, body } = await get('undecorated', 'm1');
     expect([status, JSON.parse(body)]).toEqual([
@@ -275,7 +275,7 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
   });
 
   it.each(['more/malformed', 'more/empty'])(
-    'answers 500, with nothing sent, when a source is wrong (%s)',
+    'answers 500 with nothing sent when a source returns something invalid (%s)',
     async (path) => {
       await start();
       expect((await get(path)).status).toBe(500);
@@ -283,7 +283,7 @@ describe.each(PLATFORMS)('Guards on %s', (platform) => {
     },
   );
 
-  it('keeps the Cache-Control that a handler sets itself', async () => {
+  it('keeps the Cache-Control header that a handler sets', async () => {
     await start();
     expect((await get('more/cached')).cache).toBe('private, max-age=60');
     expect((await get('more/cached-late')).cache).toBe('no-cache');

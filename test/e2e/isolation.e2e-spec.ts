@@ -9,7 +9,7 @@ import { outcome, WireServer } from '../support/wire-server';
 const USERS = 50;
 const REQUESTS = 500;
 
-/** A path of calls as handlers make them: one after another, together, with a pause between. */
+/** Calls as handlers make them: one after another, together, with a pause between. */
 @Controller('charts')
 @UseGuards(TestUserGuard)
 class ChartsController {
@@ -49,7 +49,7 @@ describe.each(PLATFORMS)('Isolation on %s', (platform) => {
     wire = await WireServer.start();
     const module = await Test.createTestingModule({
       imports: [
-        // Few sockets, so that calls of different users follow each other on the same one.
+        // With few sockets, calls of different users share one.
         MedplumModule.forRoot(wire.options({ pool: { connections: 4 }, retry: { minTimeout: 1, maxTimeout: 5 } })),
       ],
       controllers: [ChartsController],
@@ -76,7 +76,7 @@ describe.each(PLATFORMS)('Isolation on %s', (platform) => {
     const answers = await Promise.all(
       Array.from({ length: REQUESTS }, async (_, n) => {
         const membership = `user${n % USERS}`;
-        // The browser may send what it likes: only the session counts.
+        // The browser may send any header. Only the session counts.
         const headers = { 'x-test-user': membership, 'x-medplum-on-behalf-of': 'ProjectMembership/someone-else' };
         const [own, refused] = await Promise.all([
           fetch(`${url}/charts/${membership}.${n}`, { headers }),
@@ -98,7 +98,7 @@ describe.each(PLATFORMS)('Isolation on %s', (platform) => {
       expect(request.path).not.toContain('refused');
     }
 
-    // One event per call, whose attempts are what went over the wire.
+    // One event per call, whose attempts match what went over the wire.
     expect(events).toHaveLength(REQUESTS * 3 + REQUESTS / 5);
     const sent = events.flatMap((event) => event.attempts.map((attempt) => attempt.onBehalfOf)).toSorted(byText);
     expect(sent).toEqual(wire.identities.toSorted(byText));

@@ -91,7 +91,7 @@ describe.each(PLATFORMS)('Answers on %s', (platform) => {
     ['promised-observable', 1],
     ['stream', 3],
     ['sse', 3],
-  ])('a handler that answers with %s keeps its identity', async (kind, reads) => {
+  ])('a handler that returns %s keeps its identity', async (kind, reads) => {
     wire.requests.length = 0;
     await Promise.all(
       ['ann', 'bob', 'cem'].map(async (name) => {

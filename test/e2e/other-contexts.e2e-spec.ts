@@ -43,7 +43,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe('Messages over TCP, in a hybrid app that inherits nothing', () => {
+describe('Messages over TCP, in a hybrid app without inheritAppConfig', () => {
   let wire: WireServer;
   let app: INestApplication;
   let client: ClientProxy;
@@ -83,9 +83,12 @@ describe('Messages over TCP, in a hybrid app that inherits nothing', () => {
     }
   });
 
-  it.each(['read', 'undecorated'])('%s: a message for nobody is refused, and nothing is sent', async (pattern) => {
-    wire.requests.length = 0;
-    await expect(send(pattern, { patient: '1' })).rejects.toBeDefined();
-    expect(wire.requests).toEqual([]);
-  });
+  it.each(['read', 'undecorated'])(
+    '%s: a message without an identity is refused, and nothing is sent',
+    async (pattern) => {
+      wire.requests.length = 0;
+      await expect(send(pattern, { patient: '1' })).rejects.toBeDefined();
+      expect(wire.requests).toEqual([]);
+    },
+  );
 });

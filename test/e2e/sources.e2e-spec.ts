@@ -47,7 +47,7 @@ class ProvidedResolver implements OnBehalfOfResolver {
   }
 }
 
-/** One instance per request, that injects the request. */
+/** Request-scoped: it injects the request. */
 @Injectable({ scope: Scope.REQUEST })
 class RequestResolver implements OnBehalfOfResolver {
   constructor(@Inject(REQUEST) private readonly request: WithUser) {}
@@ -173,18 +173,21 @@ describe.each(PLATFORMS)('Sources of identities on %s', (platform) => {
     return { status: response.status, body: await response.json() };
   };
 
-  it.each(['bare', 'provided', 'request-scoped', 'unlisted'])('%s: each request gets its own', async (path) => {
-    const users = ['ann', 'bob', 'cem', 'dea'];
-    expect(await Promise.all(users.map((who) => get(path, who)))).toEqual(
-      users.map((who) => ({ status: 200, body: { clinic: `ProjectMembership/${who}`, lab: null } })),
-    );
-  });
+  it.each(['bare', 'provided', 'request-scoped', 'unlisted'])(
+    '%s: each request gets its own identity',
+    async (path) => {
+      const users = ['ann', 'bob', 'cem', 'dea'];
+      expect(await Promise.all(users.map((who) => get(path, who)))).toEqual(
+        users.map((who) => ({ status: 200, body: { clinic: `ProjectMembership/${who}`, lab: null } })),
+      );
+    },
+  );
 
-  it.each(['provided', 'unlisted'])('%s: nobody is refused', async (path) => {
+  it.each(['provided', 'unlisted'])('%s: a request without an identity is refused', async (path) => {
     expect((await get(path, 'nobody')).status).toBe(403);
   });
 
-  it('makes an unlisted resolver once', async () => {
+  it('creates an unlisted resolver once', async () => {
     made.mockClear();
     await Promise.all([get('unlisted', 'ann'), get('unlisted', 'bob')]);
     expect(made).not.toHaveBeenCalled();
@@ -194,7 +197,7 @@ describe.each(PLATFORMS)('Sources of identities on %s', (platform) => {
     expect((await get('resource')).body).toEqual({ clinic: 'Practitioner/p1', lab: null });
   });
 
-  it('resolves each client on its own', async () => {
+  it('resolves each client separately', async () => {
     expect((await get('two-clients', 'ann')).body).toEqual({
       clinic: 'ProjectMembership/ann',
       lab: 'ProjectMembership/technician',
@@ -203,11 +206,11 @@ describe.each(PLATFORMS)('Sources of identities on %s', (platform) => {
     expect(wire.identities).toEqual([undefined]);
   });
 
-  it('reads own properties of request.user only', async () => {
+  it('reads only own properties of request.user', async () => {
     expect((await get('inherited-property', 'ann')).status).toBe(403);
   });
 
-  it('lets the error of a source through', async () => {
+  it('passes on the error that a source throws', async () => {
     expect((await get('failing', 'ann')).status).toBe(500);
   });
 });

@@ -72,7 +72,7 @@ describe.each(PLATFORMS)('The trace headers of a request on %s', (platform) => {
     expect(answer.status).toBe(200);
   }
 
-  it.each(['read/1', 'memberships/1'])('go on to Medplum, and into the event: %s', async (path) => {
+  it.each(['read/1', 'memberships/1'])('are sent to Medplum, and are in the event: %s', async (path) => {
     await get(path, { traceparent: PARENT, 'x-request-id': 'req-7' });
     expect(wire.requests).toMatchObject([{ headers: { traceparent: PARENT, 'x-request-id': 'req-7' } }]);
     expect(events).toMatchObject([{ traceId: TRACE, inboundRequestId: 'req-7' }]);
@@ -85,13 +85,13 @@ describe.each(PLATFORMS)('The trace headers of a request on %s', (platform) => {
     expect(events).toMatchObject([{ traceId: '1'.repeat(32), inboundRequestId: 'req-7' }]);
   });
 
-  it('leave a trace alone that the call names otherwise', async () => {
+  it('do not replace a trace that the call names with another header', async () => {
     await get('trace-id/1', { traceparent: PARENT });
     expect(wire.requests[0]?.headers).toMatchObject({ 'x-trace-id': TRACE });
     expect(wire.requests[0]?.headers).not.toHaveProperty('traceparent');
   });
 
-  it('stay away from what knows nothing of the scope', async () => {
+  it('are not sent by a client outside the scope', async () => {
     await get('job/1', { traceparent: PARENT, 'x-request-id': 'req-7' });
     expect(wire.requests[0]?.headers).not.toHaveProperty('traceparent');
     expect(events[0]?.inboundRequestId).toBeUndefined();
@@ -115,7 +115,7 @@ describe.each(PLATFORMS)('The trace headers of a request on %s', (platform) => {
     expect(events[0]?.toJSON()).not.toHaveProperty('traceId');
   });
 
-  it('never bring anything but a token into a log, whatever they are', async () => {
+  it('never put anything but a token into a log, whatever they hold', async () => {
     const visible = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCodePoint(code)) });
     await fc.assert(
       fc.asyncProperty(visible, visible, async (traceparent, requestId) => {

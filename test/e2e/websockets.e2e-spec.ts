@@ -34,7 +34,7 @@ class ChartGateway {
   }
 }
 
-describe('A gateway, whose one socket serves many messages', () => {
+describe('A gateway with one socket for many messages', () => {
   let wire: WireServer;
   let app: INestApplication;
   let socket: WebSocket;
@@ -61,7 +61,7 @@ describe('A gateway, whose one socket serves many messages', () => {
     await closeAll(app, wire);
   });
 
-  /** Sends messages at once and collects the answers to those that name somebody. */
+  /** Sends messages at once and collects the answers to those with an identity. */
   async function exchange(event: string, messages: readonly Message[]): Promise<unknown[]> {
     const expected = messages.filter(({ membership }) => membership !== undefined).length;
     const answers: unknown[] = [];
@@ -78,7 +78,7 @@ describe('A gateway, whose one socket serves many messages', () => {
     return answers;
   }
 
-  it.each(['read', 'observe'])('%s: each message runs for its own', async (event) => {
+  it.each(['read', 'observe'])('%s: each message runs for its own identity', async (event) => {
     wire.requests.length = 0;
     const messages = Array.from({ length: 25 }, (_, n) => ({ membership: `m${n}`, patient: `m${n}` }));
     expect(new Set(await exchange(event, messages))).toEqual(
@@ -89,7 +89,7 @@ describe('A gateway, whose one socket serves many messages', () => {
     }
   });
 
-  it('refuses a message for nobody, and serves the next one', async () => {
+  it('refuses a message without an identity, and serves the next one', async () => {
     wire.requests.length = 0;
     const answers = await exchange('read', [{ patient: 'x' }, { membership: 'a', patient: 'y' }]);
     expect(answers).toEqual(['y ProjectMembership/a']);

@@ -36,13 +36,13 @@ function resolved() {
 describe('The invocation of a handler', () => {
   const plan = planOf('Charts.read');
 
-  it('is found again by the raw request that Fastify wraps anew for each layer', () => {
+  it('is found again on the raw request, which Fastify wraps anew for each layer', () => {
     const raw = {};
     const [guard, interceptor] = [contextOf('http', [{ raw }]), contextOf('http', [{ raw }])];
     expect(invocationOf(interceptor, plan)).toBe(invocationOf(guard, plan));
   });
 
-  it('is another one for the handler that a request is passed on to', () => {
+  it('is a new one when a handler passes the request on to another', () => {
     const context = contextOf('http', [{}]);
     const first = invocationOf(context, plan);
     const second = invocationOf(context, planOf('Charts.readAgain'));
@@ -50,7 +50,7 @@ describe('The invocation of a handler', () => {
     expect(invocationOf(context, plan)).not.toBe(first);
   });
 
-  it('is one per message where a client object serves many messages', () => {
+  it('is one per message, although a client object serves many messages', () => {
     const socket = {};
     const message = [socket, { id: 1 }];
     const first = invocationOf(contextOf('ws', message), plan);
@@ -70,13 +70,13 @@ describe('The invocation of a handler', () => {
       true,
       false,
     ]);
-    expect(invocation.resolveOnce(resolve)).toBe(invocation.resolveOnce(resolve));
+    expect(invocation.sharedResolution(resolve)).toBe(invocation.sharedResolution(resolve));
     expect(resolve).toHaveBeenCalledTimes(1);
   });
 
-  it('shows nobody to those who print the request', () => {
+  it('shows no identity when the request is printed', () => {
     const request = { headers: {} };
-    void invocationOf(contextOf('http', [request]), plan).resolveOnce(resolved);
+    void invocationOf(contextOf('http', [request]), plan).sharedResolution(resolved);
     const printed = inspect(request, { depth: Infinity, showHidden: true }) + JSON.stringify({ ...request });
     expect(printed).not.toContain(BART);
   });

@@ -15,8 +15,8 @@ afterEach(async () => {
   await app?.close();
 });
 
-describe('Whom a call is made for: the call > the scope > the default > nobody', () => {
-  it('takes the first of them that is said', async () => {
+describe('The identity of a call: its option, else the scope, else the default, else nobody', () => {
+  it('is the first of them that is set', async () => {
     app = await startMedplumApp({ defaultOnBehalfOf: 'default' });
     const { medplum, wire } = app;
     await medplum.readResource('Patient', '1');
@@ -32,7 +32,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
     expect(app.events.map((event) => event.identitySource)).toEqual(['default', 'scope', 'call', 'cleared']);
   });
 
-  it('holds for every combination of what is said', async () => {
+  it('follows that order in every combination', async () => {
     app = await startMedplumApp();
     const { medplum, wire } = app;
     const someone = fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined });
@@ -58,7 +58,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
     );
   });
 
-  it('refuses a call for nobody, before anything is sent, and publishes it', async () => {
+  it('refuses a call without an identity before anything is sent, and publishes its event', async () => {
     app = await startMedplumApp();
     const { medplum, wire, events } = app;
     await expect(medplum.readResource('Patient', '1')).rejects.toThrow(OnBehalfOfRequiredError);
@@ -74,7 +74,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
     ['a blank', { onBehalfOf: ' ' }],
     ['CR/LF', { onBehalfOf: 'ProjectMembership/a\r\nauthorization: x' }],
     ['the client itself', { onBehalfOf: 'ClientApplication/client-1' }],
-  ])('refuses a call whose identity is %s, whatever is ambient', async (_what, options) => {
+  ])('refuses a call whose identity is %s, whatever the scope says', async (_what, options) => {
     app = await startMedplumApp({ defaultOnBehalfOf: 'default' });
     const { medplum, wire } = app;
     const call = () => medplum.readResource('Patient', '1', options as MedplumRequestOptions);
@@ -83,7 +83,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
   });
 
   it.each(['X-Medplum-On-Behalf-Of', 'x-MEDPLUM-on-behalf-of', 'AUTHORIZATION', 'x-medplum'])(
-    'refuses a header %s of the caller',
+    'refuses the header %s from the caller',
     async (name) => {
       app = await startMedplumApp();
       const call = app.medplum.readResource('Patient', '1', {
@@ -95,14 +95,14 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
     },
   );
 
-  it('refuses an option that it does not know: it may be a misspelt identity', async () => {
+  it('refuses an unknown option, because it may be a misspelt identity', async () => {
     app = await startMedplumApp({ defaultOnBehalfOf: 'default' });
     const options = { onbehalfOf: 'a' } as MedplumRequestOptions;
     await expect(app.medplum.readResource('Patient', '1', options)).rejects.toThrow(/onbehalfOf is not an option/);
     expect(app.wire.requests).toEqual([]);
   });
 
-  it('never clears by an empty scope, default or actingAs()', async () => {
+  it('is never cleared by an empty scope, default or actingAs()', async () => {
     app = await startMedplumApp();
     const { medplum } = app;
     const fn = jest.fn();
@@ -115,7 +115,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
     }
   });
 
-  it('switches the empty clear off with allowEmptyClear: false', async () => {
+  it('cannot be cleared with an empty option when allowEmptyClear is false', async () => {
     app = await startMedplumApp({ allowEmptyClear: false });
     const { medplum, wire } = app;
     await expect(medplum.readResource('Patient', '1', { onBehalfOf: '' })).rejects.toThrow(OnBehalfOfRequiredError);
@@ -124,7 +124,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
     expect(wire.identities).toEqual([undefined]);
   });
 
-  it('runs as the client where that is said out loud, and says why in the event', async () => {
+  it('is the client itself where the code asks for that, and the event says why', async () => {
     app = await startMedplumApp({ defaultOnBehalfOf: 'default' });
     const { medplum, wire, events } = app;
     await medplum.onBehalfOf('scope', () =>
@@ -134,7 +134,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
     expect(events[0]).toMatchObject({ identitySource: 'client-application', reason: 'nightly count' });
   });
 
-  it('is lenient when asked to be, and says so once in the log', async () => {
+  it('may be missing with requireOnBehalfOf: false, and the log says so once', async () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation();
     app = await startMedplumApp({ requireOnBehalfOf: false });
     await app.medplum.readResource('Patient', '1');
@@ -147,7 +147,7 @@ describe('Whom a call is made for: the call > the scope > the default > nobody',
 });
 
 describe('actingAs()', () => {
-  it('knows nothing of scopes around it, and they know nothing of it', async () => {
+  it('ignores the scopes around it, and they ignore it', async () => {
     app = await startMedplumApp();
     const { medplum, wire } = app;
     const job = medplum.actingAs('job');

@@ -66,7 +66,7 @@ describe('parseOnBehalfOf', () => {
     ['a NUL', 'ProjectMembership/a\0'],
     ['a percent escape', 'ProjectMembership/%61'],
     ['an absolute URL', 'https://api.medplum.com/fhir/R4/Practitioner/a'],
-    ['a letter that only looks like one', 'ProjectMembership/\u0430'],
+    ['a letter that only looks like a Latin one', 'ProjectMembership/\u0430'],
     ['65 characters', `ProjectMembership/${'a'.repeat(65)}`],
     ['an id with an underscore', 'a_b'],
     ['a number', 7],
@@ -81,14 +81,14 @@ describe('parseOnBehalfOf', () => {
   });
 
   it.each([`ClientApplication/${CLIENT_ID}`, `ClientApplication/${CLIENT_ID.toUpperCase()}`])(
-    'refuses the client itself (%s), whose rights are those of an admin',
+    'refuses the client itself (%s), which has the rights of a project admin',
     (own) => {
       expect(() => parse(own)).toThrow(/asClientApplication/);
       expect(() => parse({ reference: own })).toThrow(OnBehalfOfReferenceError);
     },
   );
 
-  it('lets nothing through that is not exactly one reference', () => {
+  it('refuses everything that is not exactly one reference', () => {
     const strange = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),

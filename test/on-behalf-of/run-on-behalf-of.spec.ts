@@ -57,7 +57,7 @@ describe('@RunOnBehalfOf() and @RunAsClientApplication()', () => {
     await app.close();
   });
 
-  it('run a method for whom its arguments name, concurrently and without a trace', async () => {
+  it('run a method for the identity in its arguments, concurrently and without leaving a scope behind', async () => {
     const jobs = ['a', 'b', 'c'].map((membership): Job => ({ data: { membership, patient: membership } }));
     expect(await Promise.all(jobs.map((job) => processor.process(job)))).toEqual([
       'ProjectMembership/a',
@@ -70,29 +70,29 @@ describe('@RunOnBehalfOf() and @RunAsClientApplication()', () => {
     expect(app.medplum.currentOnBehalfOf).toBeUndefined();
   });
 
-  it('give the source `this` of the method', async () => {
+  it('call the source with `this` of the method', async () => {
     expect(await firstValueFrom(processor.later('p1'))).toBe('p1');
   });
 
-  it('run as the client, and say why', async () => {
+  it('run as the client, and the event says why', async () => {
     await app.medplum.onBehalfOf('a', () => processor.count());
     expect(app.wire.identities).toEqual([undefined]);
     expect(app.events[0]).toMatchObject({ identitySource: 'client-application', reason: 'nightly count' });
   });
 
-  it('refuse a job that names nobody, and do not run it', () => {
+  it('refuse a job without an identity, and do not run it', () => {
     expect(() => processor.process({ data: { patient: '1' } })).toThrow(OnBehalfOfReferenceError);
     expect(app.wire.requests).toEqual([]);
   });
 
-  it('say so when the instance was not made by Nest', () => {
+  it('say so when Nest did not create the instance', () => {
     const own = new ReminderProcessor(app.medplum);
     const run = () => own.process({ data: { membership: 'a', patient: '1' } });
     expect(run).toThrow(MedplumConfigError);
-    expect(run).toThrow(/ReminderProcessor\.process needs an instance that Nest has made/);
+    expect(run).toThrow(/ReminderProcessor\.process cannot run, because Nest did not create the instance/);
   });
 
-  it('keep the name of the method and what other decorators noted on it', () => {
+  it('keep the name of the method and the metadata of other decorators', () => {
     const method = Reflect.get(ReminderProcessor.prototype, 'process') as Function;
     expect(method.name).toBe('process');
     expect(Reflect.getMetadata('queue', method)).toBe('reminders');

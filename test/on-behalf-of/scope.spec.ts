@@ -43,7 +43,7 @@ async function* ids(): AsyncGenerator<string | undefined> {
 }
 
 describe('Scopes', () => {
-  it('nest, and give the outer identity back after a return, a throw and a rejection', async () => {
+  it('nest, and restore the outer identity after a return, a throw and a rejection', async () => {
     await medplum.onBehalfOf('a', async () => {
       expect(medplum.onBehalfOf('b', current)).toBe('ProjectMembership/b');
       expect(current()).toBe('ProjectMembership/a');
@@ -67,7 +67,7 @@ describe('Scopes', () => {
     expect(app.wire.identities).toEqual(['ProjectMembership/b']);
   });
 
-  it('keep two concurrent callers apart, and what they start after they returned', async () => {
+  it('keep two concurrent callers apart, also in what they start after they returned', async () => {
     const names = Array.from({ length: 40 }, (_, i) => `m${i}`);
     app.wire.handler = (request: WireRequest) => ({ delay: Math.random() * 10, body: resourceAsked(request) });
     await Promise.all(
@@ -87,7 +87,7 @@ describe('Scopes', () => {
     }
   });
 
-  it('open and close in any order of nesting without a trace', async () => {
+  it('open and close in any order of nesting, and leave nothing behind', async () => {
     type Step = { readonly who: string; readonly inner: readonly Step[]; readonly fails: boolean };
     const { step } = fc.letrec<{ step: Step }>((tie) => ({
       step: fc.record({
@@ -118,7 +118,7 @@ describe('Scopes', () => {
 });
 
 describe('The identity is pinned when the call is made', () => {
-  it('also for a request that waits for a connection and is retried', async () => {
+  it('also when the request waits for a connection and is retried', async () => {
     let answers = 0;
     app.wire.handler = () => (answers++ === 0 ? { status: 503 } : { body: { resourceType: 'Patient', id: '1' } });
     const reading = medplum.onBehalfOf('a', read);
@@ -148,7 +148,7 @@ describe('What a scope returns keeps its identity', () => {
     expect(await firstValueFrom(ticks$.pipe(take(3), toArray()))).toEqual(Array(3).fill('ProjectMembership/a'));
   });
 
-  it('an async iterator that is made in A and consumed in B or outside', async () => {
+  it('an async iterator that is created in A and consumed in B or outside', async () => {
     const inB = medplum.onBehalfOf('a', ids);
     const outside = medplum.onBehalfOf('a', ids);
     const seen: unknown[] = [];
@@ -169,7 +169,7 @@ describe('What a scope returns keeps its identity', () => {
     expect(app.wire.identities).toEqual(['ProjectMembership/a', 'ProjectMembership/a']);
   });
 
-  it('an async iterator that is left early runs its finally block inside', async () => {
+  it('an async iterator that is left early, whose finally block runs inside', async () => {
     let atEnd: unknown;
     const endless = medplum.onBehalfOf('a', async function* () {
       try {
@@ -185,13 +185,13 @@ describe('What a scope returns keeps its identity', () => {
     expect(atEnd).toBe('ProjectMembership/a');
   });
 
-  it('a stream, and what a promise resolves to', async () => {
+  it('a stream, and the value of a promise', async () => {
     const stream = await medplum.onBehalfOf('a', async () => Readable.from(ids()));
     expect(await medplum.onBehalfOf('b', () => text(stream))).toBe('ProjectMembership/a'.repeat(2));
     expect(app.wire.identities).toEqual(['ProjectMembership/a']);
   });
 
-  it('a web stream, pulled elsewhere, to its end or not', async () => {
+  it('a web stream that is pulled elsewhere, to its end or not', async () => {
     const cancelled = jest.fn();
     const make = () =>
       medplum.onBehalfOf('a', () => {
@@ -221,7 +221,7 @@ describe('What a scope returns keeps its identity', () => {
 });
 
 describe('bind()', () => {
-  it('keeps the identity of today across emitters and timers', async () => {
+  it('keeps the current identity across emitters and timers', async () => {
     const emitter = new EventEmitter();
     const done = new Promise<unknown>((resolve) => {
       medplum.onBehalfOf('a', () =>
@@ -235,7 +235,7 @@ describe('bind()', () => {
     expect(await done).toEqual(['x', 'ProjectMembership/a']);
   });
 
-  it('keeps `this`, and the identity of a client that acts as one', () => {
+  it('keeps `this`, and the identity of a client from actingAs()', () => {
     const job = medplum.actingAs('job');
     const counter = {
       n: 1,
@@ -246,12 +246,12 @@ describe('bind()', () => {
     expect(counter.get()).toEqual([1, 'ProjectMembership/job']);
   });
 
-  it('is an error where no identity is in force', () => {
+  it('is an error where there is no identity', () => {
     expect(() => medplum.bind(() => 1)).toThrow(OnBehalfOfRequiredError);
   });
 });
 
-it('does not call the function of a scope whose identity is wrong', () => {
+it('does not call the function of a scope with a malformed identity', () => {
   const fn = jest.fn();
   expect(() => medplum.onBehalfOf('a,b', fn)).toThrow(OnBehalfOfReferenceError);
   expect(fn).not.toHaveBeenCalled();

@@ -88,6 +88,7 @@ describe('nestjs-medplum', () => {
       'AccessResult',
       'AsClientApplicationOptions',
       'AuditChainHead',
+      'AuditChainKey',
       'AuditSinkErrorDetails',
       'AuditVerification',
       'BinaryContent',

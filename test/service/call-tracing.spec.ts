@@ -102,7 +102,9 @@ describe('A tracer', () => {
     const strict = await startMedplumApp({ audit: { mode: 'require', sinks: [sink], writeTimeout: 50 } });
     try {
       strict.module.get(CallTracing).tracer = tracer;
-      await expect(strict.medplum.readResource('Patient', '1', AS_BART)).rejects.toThrow('A sink did not take it.');
+      await expect(strict.medplum.readResource('Patient', '1', AS_BART)).rejects.toThrow(
+        'A sink did not accept the record. The cause of this error says why.',
+      );
       await expect(strict.medplum.deleteResource('Patient', '1', AS_BART)).rejects.toThrow('nothing was sent');
     } finally {
       sink.isDown = false;

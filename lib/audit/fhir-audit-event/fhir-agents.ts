@@ -2,7 +2,7 @@ import type { AuditEventAgent } from '@medplum/fhirtypes' with { 'resolution-mod
 import * as codes from './fhir-codes';
 import type { RequestEvent } from '../request-event';
 
-/** The user as requestor, the client that acts for them, the server; then who really acted, and from where. */
+/** The user as requestor, the client that acts for them, and the server. Then who really acted, and from where. */
 export function agentsOf(event: RequestEvent, address: string): AuditEventAgent[] {
   const { onBehalfOf, context, baseUrl } = event;
   const pattern = codes.patternOf(event.action);
@@ -11,7 +11,7 @@ export function agentsOf(event: RequestEvent, address: string): AuditEventAgent[
     ...(user ? { extension: [{ url: codes.ON_BEHALF_OF, valueReference: user }] } : {}),
     type: pattern.client,
     who: { reference: `ClientApplication/${event.clientId}` },
-    // FHIR R4: one agent is the initiator.
+    // FHIR R4 wants exactly one requestor: the agent that started the event.
     requestor: user === undefined,
     network: { address: address, type: '1' },
   };
@@ -39,7 +39,7 @@ export function agentsOf(event: RequestEvent, address: string): AuditEventAgent[
         ]),
   ];
   if (!user) {
-    // Nobody was acted for: what is known of the end user belongs to the client that asked.
+    // Without a user, the client is the requestor, so the facts about the end user go there.
     return [{ ...client, ...endUser(context?.subject, purposeOfUse) }, server, ...further];
   }
   return [
@@ -63,7 +63,7 @@ function endUser(subject: string | undefined, purposeOfUse: AuditEventAgent['pur
   };
 }
 
-/** A membership is no agent in FHIR, so it is named by an identifier; profiles are referred to. */
+/** FHIR does not allow a membership as an agent, so an identifier names it. A profile is a reference. */
 function userReference(onBehalfOf: string, baseUrl: string): NonNullable<AuditEventAgent['who']> {
   return onBehalfOf.startsWith('ProjectMembership/')
     ? { identifier: { system: baseUrl, value: onBehalfOf } }

@@ -5,25 +5,25 @@ import * as codes from './fhir-codes';
 import { dataEntities, queryEntity, recordEntity } from './fhir-entities';
 import type { RequestEvent } from '../request-event';
 
-/** What {@link toFhirAuditEvent} may say beyond the event. */
+/** Options of {@link toFhirAuditEvent}. */
 export interface FhirAuditEventOptions {
   /** Name of the service in `source.site`. Default: the host name. */
   readonly site?: string;
   /** Network address of this host. Default: the host name. */
   readonly address?: string;
-  /** Names search parameters, which often are names and birth dates. Default `false`; BALP's query profile needs them. */
+  /** Adds the search parameters, often names and birth dates. Default `false`. BALP's query profile needs them. */
   readonly includeQuery?: boolean;
 }
 
-/** System of the tag by which an AuditEvent is recognised: its code is the id of the event, `…-intent` for an intent. */
+/** System of the tag that identifies an AuditEvent. Its code is the id of the event, with `-intent` for an intent. */
 export const AUDIT_EVENT_TAG_SYSTEM = 'urn:nestjs-medplum:request-event';
 
 /**
- * The event as a FHIR R4 AuditEvent after IHE Basic Audit Log Patterns: the user as requestor, the client with the
- * extension `auditevent-OnBehalfOf`, the server, and what was read or written. A success that fits a BALP profile names it
- * in `meta.profile`. It carries PHI.
+ * Turns an event into a FHIR R4 AuditEvent after IHE Basic Audit Log Patterns (BALP). It names the user as requestor, the
+ * client with the extension `auditevent-OnBehalfOf`, the server, and what was read or written. A success that fits a BALP
+ * profile names the profile in `meta.profile`. The result holds PHI.
  *
- * Write it as the service, not on behalf of the user, whose access policy could keep it from being stored.
+ * Store it as the client itself, not on behalf of the user: the access policy of the user could forbid it.
  */
 export function toFhirAuditEvent(event: RequestEvent, options: FhirAuditEventOptions = {}): AuditEvent {
   const pattern = codes.patternOf(event.action);
@@ -61,7 +61,7 @@ export function toFhirAuditEvent(event: RequestEvent, options: FhirAuditEventOpt
   };
 }
 
-/** By which the server recognises an AuditEvent that it has already. */
+/** The code of the tag. The server uses it to recognise an AuditEvent that it already has. */
 export function tagOf({ id, outcome }: RequestEvent): string {
   return outcome === 'pending' ? `${id}-intent` : id;
 }
@@ -70,7 +70,7 @@ function isAboutIdentity({ error }: RequestEvent): boolean {
   return error?.code.startsWith('MEDPLUM_ON_BEHALF_OF') ?? false;
 }
 
-/** `0` success, `4` minor, `8` serious (somebody was kept out), `12` major failure; none while the call is under way. */
+/** `0` success, `4` minor failure, `8` serious (access was denied), `12` major failure. An intent has none. */
 function outcomeOf(event: RequestEvent): AuditEvent['outcome'] {
   const { outcome, status, attempts } = event;
   if (outcome === 'pending') {
@@ -90,11 +90,12 @@ function outcomeText({ outcome, status, error, effect }: RequestEvent): string {
   if (outcome === 'pending') {
     return 'Intent: the call is about to be sent. Without a record of its outcome, its effect is unknown.';
   }
-  const answer = status === undefined ? (outcome === 'refused' ? 'nothing was sent' : 'no answer') : `status ${status}`;
-  return `${error?.code ?? 'failed'}: ${answer}, effect ${effect}`;
+  const without = outcome === 'refused' ? 'nothing was sent' : 'no response';
+  const response = status === undefined ? without : `status ${status}`;
+  return `${error?.code ?? 'failed'}: ${response}, effect ${effect}`;
 }
 
-/** BALP profiles describe successes whose resource, or query, is named. */
+/** BALP profiles describe only successes, and only those that name a resource or a query. */
 function profileOf(
   event: RequestEvent,
   profile: string | undefined,

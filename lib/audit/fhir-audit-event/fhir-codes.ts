@@ -7,7 +7,7 @@ const TERMINOLOGY = 'http://terminology.hl7.org/CodeSystem';
 const BALP = 'https://profiles.ihe.net/ITI/BALP';
 const PARTICIPATION = 'v3-ParticipationType';
 
-/** How agents of an event take part in it. */
+/** How BALP describes one kind of action: its codes, and the roles of its agents. */
 interface Pattern {
   readonly action: NonNullable<AuditEvent['action']>;
   /** Code of `http://hl7.org/fhir/restful-interaction`. */
@@ -45,7 +45,7 @@ const removes = {
   server: concept(terminology('provenance-participant-type', 'custodian', 'Custodian')),
   user: AUTHOR,
 };
-/** For what no profile describes: `$operation`, bundles, paths of the caller's own. */
+/** For actions without a BALP profile: operations, bundles, paths that the caller wrote. */
 const executes = { action: 'E', client: SOURCE, server: DESTINATION, user: AUTHOR } as const;
 
 const PATTERNS: Readonly<Record<string, Pattern>> = {
@@ -62,7 +62,7 @@ const PATTERNS: Readonly<Record<string, Pattern>> = {
   operation: { ...executes, subtype: 'operation' },
 };
 
-/** How BALP describes an action of this library; unknown ones as operations. */
+/** How BALP describes an action of this library. An unknown action counts as an operation. */
 export function patternOf(action: string): Pattern {
   return (Object.hasOwn(PATTERNS, action) ? PATTERNS[action] : undefined) ?? { ...executes, subtype: 'operation' };
 }
@@ -78,7 +78,7 @@ export function restInteraction(code: string): Coding {
 }
 
 export const REST = terminology('audit-event-type', 'rest', 'RESTful Operation');
-/** A call that was stopped before it was sent, because it was for nobody who may be acted for. */
+/** For a call that was refused before it was sent, because it had no valid identity. */
 export const SECURITY_ALERT = dicom('110113', 'Security Alert');
 export const APPLICATION_SERVER = terminology('security-source-type', '4', 'Application Server');
 export const ENTITY_PERSON = terminology('audit-entity-type', '1', 'Person');
@@ -89,5 +89,5 @@ export const ROLE_RESOURCE = terminology('object-role', '4', 'Domain Resource');
 export const ROLE_QUERY = terminology('object-role', '24', 'Query');
 export const REQUEST_ID: Coding = { system: `${BALP}/CodeSystem/BasicAuditEntityType`, code: 'XrequestId' };
 export const ACT_REASON = `${TERMINOLOGY}/v3-ActReason`;
-/** FHIR extensions pack: for whom an agent acts. */
+/** From the FHIR extensions pack: for whom an agent acts. */
 export const ON_BEHALF_OF = 'http://hl7.org/fhir/StructureDefinition/auditevent-OnBehalfOf';

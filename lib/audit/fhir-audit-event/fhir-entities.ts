@@ -2,7 +2,7 @@ import type { AuditEventEntity, AuditEventEntityDetail } from '@medplum/fhirtype
 import * as codes from './fhir-codes';
 import type { RequestEvent } from '../request-event';
 
-/** What was read or written, as far as it has an id. */
+/** The resources that were read or written and that have ids. */
 export function dataEntities(event: RequestEvent): AuditEventEntity[] {
   const { resourceType, resourceId, resourceVersion, action } = event;
   const own = resourceType !== undefined && resourceId !== undefined ? `${resourceType}/${resourceId}` : undefined;
@@ -26,7 +26,7 @@ function dataEntity(reference: string): AuditEventEntity {
   return { what: { reference }, type: codes.ENTITY_OBJECT, role: codes.ROLE_RESOURCE };
 }
 
-/** The request, as BALP wants it: base64 of its first line. */
+/** The request as BALP wants it: its first line in base64. */
 export function queryEntity({ method, path, query, baseUrl }: RequestEvent): AuditEventEntity {
   const parameters = new URLSearchParams();
   for (const [name, values] of Object.entries(query ?? {})) {
@@ -42,7 +42,7 @@ export function queryEntity({ method, path, query, baseUrl }: RequestEvent): Aud
   };
 }
 
-/** The record itself: what FHIR has no element for. */
+/** The event itself, with the facts for which FHIR has no element. */
 export function recordEntity(event: RequestEvent): AuditEventEntity {
   const { id, instanceId, seq, operationId, effect, identitySource, pathTemplate, traceId, attempts, reason } = event;
   const facts: Record<string, string | number | undefined> = {
@@ -62,11 +62,11 @@ export function recordEntity(event: RequestEvent): AuditEventEntity {
     value === undefined || value === '' ? [] : [{ type, valueString: String(value) }],
   );
   for (const { attempt, status, error, onBehalfOf } of attempts) {
-    const valueString = `${status ?? error ?? 'no answer'} ${onBehalfOf ?? 'without X-Medplum-On-Behalf-Of'}`;
+    const valueString = `${status ?? error ?? 'no response'} ${onBehalfOf ?? 'without X-Medplum-On-Behalf-Of'}`;
     detail.push({ type: `attempt ${attempt}`, valueString });
   }
   for (const { method, resourceType = 'unknown type', status, count } of event.entries ?? []) {
-    detail.push({ type: 'entries', valueString: `${count} ${method} ${resourceType} ${status ?? 'no answer'}` });
+    detail.push({ type: 'entries', valueString: `${count} ${method} ${resourceType} ${status ?? 'no response'}` });
   }
   return {
     what: { identifier: { system: 'urn:ietf:rfc:3986', value: `urn:uuid:${id}` } },

@@ -4,19 +4,19 @@ import { type AuditChainHead, parseChainedLine } from './hash-chain';
 const FIRST_READ = 65_536;
 const NEWLINE = 0x0a;
 
-/** How a file of records ends. */
+/** The end of a file of records. */
 export interface AuditFileTail {
   /** In bytes. */
   readonly size: number;
-  /** The last line has no end: its writer was killed. */
+  /** Whether the last line has no newline, because its writer was killed. */
   readonly isTorn: boolean;
-  /** The last whole line of a chain, if there is one. */
+  /** The last whole line that is part of a chain, if there is one. */
   readonly head: AuditChainHead | undefined;
-  /** What follows that line, or all of it when there is none; the newline at its end is left out. */
+  /** The bytes after that line, or the whole file when there is no such line. The newline at the end is left out. */
   readonly unchained: Buffer;
 }
 
-/** Looks at the end of a file, from behind, until it finds a line of a chain (if `chained`). */
+/** Reads a file backwards from its end until it finds a line of a chain. Without `chained`, it reads only the last byte. */
 export async function readTail(handle: FileHandle, chained: boolean): Promise<AuditFileTail> {
   const { size } = await handle.stat();
   for (let length = chained ? FIRST_READ : 1; ; length *= 2) {
@@ -45,7 +45,7 @@ async function readFrom(handle: FileHandle, from: number, length: number): Promi
   return buffer.subarray(0, read);
 }
 
-/** The last whole line of a chain in `bytes`, whose first line may be cut off unless they are the whole file. */
+/** The last whole line of a chain in `bytes`. Unless `bytes` is the whole file, its first line may be cut off. */
 function lastChained(bytes: Buffer, isWhole: boolean): { head: AuditChainHead; end: number } | undefined {
   let end = bytes.lastIndexOf(NEWLINE);
   while (end > 0) {

@@ -1,8 +1,8 @@
 import type { RequestEvent } from '../request-event';
 
 /**
- * What a sink keeps of an event: `non-phi` (`toJSON()`), `phi` (`toPhiAudit()`), `phi-with-query` (search parameters as
- * well), or what a function makes of it, such as `(event) => toFhirAuditEvent(event)`.
+ * What a sink keeps of an event: `non-phi` (`toJSON()`), `phi` (`toPhiAudit()`), `phi-with-query` (the search parameters
+ * too), or the result of a function such as `(event) => toFhirAuditEvent(event)`.
  */
 export type MedplumAuditForm = 'non-phi' | 'phi' | 'phi-with-query' | ((event: RequestEvent) => object);
 

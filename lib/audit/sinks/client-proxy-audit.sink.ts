@@ -11,13 +11,13 @@ export interface MedplumAuditEmitter {
 
 /** Options of {@link ClientProxyAuditSink}. */
 export interface ClientProxyAuditSinkOptions {
-  /** Pattern of the messages: a topic, a subject, a queue. */
+  /** Pattern of the messages: a topic, a subject or a queue. */
   readonly pattern: unknown;
-  /** Must be chosen: `phi` names people and records to whoever reads the broker. */
+  /** Required. `phi` shows people and records to everyone who can read the broker. */
   readonly form: MedplumAuditForm;
 }
 
-/** Sends each event as a message through a `ClientProxy` of Nest: Kafka, NATS, RabbitMQ, Redis, TCP. */
+/** Sends each event as a message through a `ClientProxy` of Nest: Kafka, NATS, RabbitMQ, Redis or TCP. */
 export class ClientProxyAuditSink implements MedplumAuditSink {
   readonly #client: MedplumAuditEmitter;
   readonly #options: ClientProxyAuditSinkOptions;

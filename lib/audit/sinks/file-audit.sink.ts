@@ -2,57 +2,58 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { MedplumConfigError } from '../../errors/medplum-config.error';
 import { type AuditFileTail, readTail } from './audit-file-tail';
 import { inForm, type MedplumAuditForm } from './audit-form';
 import type { MedplumAuditSink } from '../audit-sink';
-import { type AuditChainHead, CHAIN_START, chainLine } from './hash-chain';
+import { type AuditChainHead, type AuditChainKey, CHAIN_START, chainKeyBytes, chainLine } from './hash-chain';
 import type { RequestEvent } from '../request-event';
 
 /** Makes a file tamper-evident: `npx nestjs-medplum audit verify` names the first line that was changed or is missing. */
 export interface FileAuditChainOptions {
-  /** Secret of at least 32 bytes. Who has it can forge the file: keep it away from who can write the file. */
-  readonly key: string | Uint8Array;
+  /** The secret that signs the chain: at least 32 bytes. */
+  readonly key: AuditChainKey;
   /**
-   * Gets the head of the chain at each rotation, interval and end. Keep heads where the file's owner cannot change them:
-   * only they show that lines are missing at the end. Default: Nest's logger.
+   * Called with the head of the chain at each rotation, at each interval and at the end. Keep the heads where the owner
+   * of the file cannot change them. Only they show that lines are missing at the end. Default: logs the head.
    */
   readonly onHead?: (head: AuditChainHead) => void;
-  /** How often the head is published while there are new records, in ms. Default 60,000. */
+  /** How often `onHead` gets the head while there are new records, in ms. Default 60,000. */
   readonly headInterval?: number;
 }
 
 /** Options of {@link FileAuditSink}. */
 export interface FileAuditSinkOptions {
-  /** The file, which no other process may write. Its directory is made when it is missing. */
+  /** The file. No other process may write it. A missing directory is created. */
   readonly path: string;
-  /** Must be chosen: `phi` names people and records in the file. */
+  /** Required. `phi` writes people and records into the file. */
   readonly form: MedplumAuditForm;
-  /** When the file would grow beyond this, it is renamed to `<path>.000001` and so on. In bytes; default 100 MiB. */
+  /** A file that would grow larger is renamed to `<path>.000001` and so on. In bytes. Default 100 MiB. */
   readonly maxBytes?: number;
   /**
-   * When the records are forced to the disk: after each batch (default), at an interval in ms, or never, which leaves
-   * it to the system. A killed process loses nothing that was accepted, in any case; a power failure may.
+   * When records are forced to the disk: after each batch (default), at an interval in ms, or never, which leaves it to
+   * the operating system. A killed process never loses an accepted record. With an interval or `never`, a power failure
+   * may lose some.
    */
   readonly fsync?: 'batch' | 'never' | number;
-  /** Default: none. */
+  /** Default: no chain. */
   readonly chain?: FileAuditChainOptions;
 }
 
 interface OpenFile {
   readonly handle: FileHandle;
   size: number;
-  /** What has to be written before the next record: the end of a torn line, and the records that explain it. */
+  /** What has to be written before the next record: the end of a torn line, and the record that accounts for it. */
   prefix: string;
+  /** Where the chain ends once the prefix is written. */
+  head: AuditChainHead;
 }
 
 const MAX_BYTES = 100 * 1024 * 1024;
 const HEAD_INTERVAL = 60_000;
-const SHORTEST_KEY = 32;
 
 /**
- * Appends each event as one line of JSON to a file that only the owner may read. A line that a killed process left
- * unfinished keeps its place: the next record begins on a line of its own, so neither is taken for the other.
+ * Appends each event as one line of JSON to a file that only its owner may read. A killed process may leave its last
+ * line unfinished. The next record then starts on a new line, so the two do not mix.
  */
 export class FileAuditSink implements MedplumAuditSink {
   readonly #options: FileAuditSinkOptions;
@@ -60,17 +61,15 @@ export class FileAuditSink implements MedplumAuditSink {
   readonly #logger = new Logger('FileAuditSink');
   readonly #timers: NodeJS.Timeout[] = [];
   #file: OpenFile | undefined;
-  #head: AuditChainHead | undefined;
+  /** Where the chain ends in the file. A head is published only when its record is there. */
+  #head = CHAIN_START;
   #published = 0;
 
-  /** @throws MedplumConfigError for a key that is too short. */
+  /** @throws MedplumConfigError when the key of the chain is shorter than 32 bytes. */
   constructor(options: FileAuditSinkOptions) {
     this.#options = options;
     const { chain, fsync } = options;
-    this.#key = chain && Buffer.from(chain.key as Uint8Array);
-    if (this.#key && this.#key.length < SHORTEST_KEY) {
-      throw new MedplumConfigError(`The key of an audit chain must have at least ${SHORTEST_KEY} bytes.`);
-    }
+    this.#key = chain && chainKeyBytes(chain.key);
     if (typeof fsync === 'number') {
       this.#every(fsync, () => void this.#file?.handle.datasync().catch(() => undefined));
     }
@@ -79,7 +78,7 @@ export class FileAuditSink implements MedplumAuditSink {
     }
   }
 
-  /** Resolves when the lines are in the file, and on the disk as `fsync` says. */
+  /** Resolves when the lines are in the file and, with `fsync: 'batch'`, on the disk. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
     const records = batch.map((event) => inForm(event, this.#options.form));
     let file = (this.#file ??= await this.#open());
@@ -97,9 +96,9 @@ export class FileAuditSink implements MedplumAuditSink {
       }
       file.size += Buffer.byteLength(lines.text);
       file.prefix = '';
-      this.#head = lines.head;
+      file.head = this.#head = lines.head;
     } catch (error) {
-      // Nobody knows how much was written: the next attempt looks at the file.
+      // It is unknown how much was written, so the next attempt opens the file again and looks.
       this.#file = undefined;
       await file.handle.close().catch(() => undefined);
       throw error;
@@ -120,14 +119,14 @@ export class FileAuditSink implements MedplumAuditSink {
     this.#timers.push(setInterval(what, ms).unref());
   }
 
-  #lines(records: readonly object[], file: OpenFile): { text: string; head: AuditChainHead | undefined } {
+  #lines(records: readonly object[], file: OpenFile): { text: string; head: AuditChainHead } {
     const key = this.#key;
-    let head = this.#head;
+    let { head } = file;
     const lines = records.map((record) => {
       if (!key) {
         return JSON.stringify(record);
       }
-      const chained = chainLine(record, head ?? CHAIN_START, key);
+      const chained = chainLine(record, head, key);
       head = chained.head;
       return chained.line;
     });
@@ -140,22 +139,23 @@ export class FileAuditSink implements MedplumAuditSink {
     const handle = await open(path, 'a+', 0o600);
     try {
       const tail = await readTail(handle, this.#key !== undefined);
-      return { handle, size: tail.size, prefix: (tail.isTorn ? '\n' : '') + (await this.#beginning(tail)) };
+      const { text, head } = await this.#beginning(tail);
+      return { handle, size: tail.size, prefix: (tail.isTorn ? '\n' : '') + text, head };
     } catch (error) {
       await handle.close();
       throw error;
     }
   }
 
-  /** The record that joins the chain to what is there: where it comes from, and what lies between. */
-  async #beginning({ head, unchained, size }: AuditFileTail): Promise<string> {
+  /** The record that joins the chain to what is in the file: which head it follows, and which lines lie between. */
+  async #beginning({ head, unchained, size }: AuditFileTail): Promise<{ text: string; head: AuditChainHead }> {
     if (!this.#key) {
-      return '';
+      return { text: '', head: CHAIN_START };
     }
     const previous = head ?? (await this.#lastRotatedHead()) ?? CHAIN_START;
     this.#head = previous;
     if (head && unchained.length === 0) {
-      return '';
+      return { text: '', head };
     }
     const type = head ? 'restart' : 'start';
     const between =
@@ -164,15 +164,15 @@ export class FileAuditSink implements MedplumAuditSink {
         : {};
     const record = { type, at: new Date().toISOString(), ...(head ? {} : { previous }), ...between };
     const { line, head: joined } = chainLine(record, previous, this.#key);
-    this.#head = joined;
-    return `${line}\n`;
+    return { text: `${line}\n`, head: joined };
   }
 
-  async #rotate({ handle, prefix }: OpenFile): Promise<void> {
+  async #rotate({ handle, prefix, head }: OpenFile): Promise<void> {
     const { path } = this.#options;
-    // What explains the end of this file belongs into it.
+    // The record that accounts for the end of this file belongs in it.
     await handle.appendFile(prefix);
     await handle.datasync();
+    this.#head = head;
     await handle.close();
     this.#file = undefined;
     const last = Number((await this.#rotated()).at(-1)?.slice(-6) ?? 0);
@@ -203,7 +203,7 @@ export class FileAuditSink implements MedplumAuditSink {
 
   #publishHead(): void {
     const head = this.#head;
-    if (!this.#options.chain || !head || head.n === this.#published || head.n === 0) {
+    if (!this.#options.chain || head.n === this.#published || head.n === 0) {
       return;
     }
     this.#published = head.n;

@@ -5,7 +5,7 @@ import type { RequestEvent } from '../request-event';
 
 /** Options of {@link LoggerAuditSink}. */
 export interface LoggerAuditSinkOptions {
-  /** Default `non-phi`: logs are read by many. */
+  /** Default `non-phi`, because many people read logs. */
   readonly form?: MedplumAuditForm;
   /** Default: Nest's logger with the context `MedplumRequest`. */
   readonly logger?: { log(line: string): void };
@@ -21,7 +21,7 @@ export class LoggerAuditSink implements MedplumAuditSink {
     this.#logger = logger;
   }
 
-  /** Resolves when the lines were handed to the logger. */
+  /** Resolves when the logger has the lines. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
     for (const event of batch) {
       this.#logger.log(JSON.stringify(inForm(event, this.#form)));

@@ -12,7 +12,7 @@ import type { RequestEvent } from '../request-event';
 
 /** What {@link MedplumAuditEventSink} needs of a `MedplumService`. */
 export interface MedplumAuditTarget {
-  /** Calls `fn` as the client itself. */
+  /** Calls `fn` with the rights of the client itself. */
   asClientApplication<T>(fn: () => T, options?: { readonly reason?: string }): T;
   /** Sends a batch. */
   executeBatch(bundle: Bundle): Promise<Bundle>;
@@ -21,19 +21,19 @@ export interface MedplumAuditTarget {
 /** Options of {@link MedplumAuditEventSink}. */
 export interface MedplumAuditEventSinkOptions extends FhirAuditEventOptions {
   /**
-   * Most AuditEvents that are written in one minute; further ones wait. Default 120. Each costs about 120 points of the
-   * quota that all users of the client share (50,000 a minute on a Medplum server that says nothing else).
+   * The largest number of AuditEvents to write in one minute. Further ones wait. Default 120. Each costs about 120 points
+   * of the quota that all users of the client share (by default 50,000 a minute on a Medplum server).
    */
   readonly maxPerMinute?: number;
 }
 
-/** Entries of one batch: what a server answers within its time limit. */
+/** Entries in one batch. A server can process this many within its time limit. */
 const BATCH = 20;
 const MINUTE = 60_000;
 
 /**
- * Stores each event in Medplum as a FHIR AuditEvent, as the client itself, whose rights must allow it. A conditional
- * create by the tag of the event keeps what is written again from being stored twice.
+ * Stores each event in Medplum as a FHIR AuditEvent. It writes as the client itself, so the client needs the right to
+ * create AuditEvents. Each one is a conditional create by the tag of the event, so a repeated write stores nothing twice.
  *
  * @example
  * ```ts
@@ -46,9 +46,9 @@ export class MedplumAuditEventSink implements MedplumAuditSink {
   readonly #medplum: MedplumAuditTarget;
   readonly #options: MedplumAuditEventSinkOptions;
   readonly #closed = new AbortController();
-  /** Tags of the batch under way that are stored: they are left out when it is tried again. */
+  /** Tags of the events of the current batch that are already stored. A retry leaves them out. */
   readonly #stored = new Set<string>();
-  /** When entries were sent within the last minute, by the monotonic clock, in ms. */
+  /** When each entry of the last minute was sent, by the monotonic clock, in ms. */
   #recent: number[] = [];
 
   constructor(medplum: MedplumAuditTarget, options: MedplumAuditEventSinkOptions = {}) {
@@ -56,7 +56,7 @@ export class MedplumAuditEventSink implements MedplumAuditSink {
     this.#options = options;
   }
 
-  /** Resolves when the server has stored every event; waits for quota before it sends. */
+  /** Waits for quota, then sends. Resolves when the server has stored every event. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
     const rest = batch.filter((event) => !this.#stored.has(tagOf(event)));
     const size = Math.min(BATCH, this.#maxPerMinute);
@@ -68,7 +68,7 @@ export class MedplumAuditEventSink implements MedplumAuditSink {
     this.#stored.clear();
   }
 
-  /** Ends the waiting for quota. */
+  /** Stops waiting for quota. */
   close(): void {
     this.#closed.abort();
   }
@@ -91,7 +91,7 @@ export class MedplumAuditEventSink implements MedplumAuditSink {
     const refused = events.findIndex((event) => !this.#stored.has(tagOf(event)));
     if (refused >= 0) {
       const status = /^\d{3}/.exec(statuses[refused] ?? '')?.[0] ?? 'no status';
-      throw Object.assign(new Error(`An AuditEvent was not stored: ${status}.`), { code: `HTTP_${status}` });
+      throw Object.assign(new Error(`Medplum did not store an AuditEvent: ${status}.`), { code: `HTTP_${status}` });
     }
   }
 
