@@ -7,6 +7,9 @@ import { type Login, LoginPipe } from './login.pipe';
 import { Public } from './public.decorator';
 import { closeSession, openSession } from './session.cookie';
 
+/** What the browser learns of the user who is logged in. The membership stays on the server: no browser needs it. */
+export type LoggedIn = Pick<ClinicUser, 'name'>;
+
 @Controller('auth')
 export class AuthController {
   constructor(private readonly auth: AuthService) {}
@@ -16,13 +19,13 @@ export class AuthController {
   @Post('login')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  async login(@Body(LoginPipe) login: Login, @Req() request: ClinicRequest): Promise<ClinicUser> {
+  async login(@Body(LoginPipe) login: Login, @Req() request: ClinicRequest): Promise<LoggedIn> {
     const user = await this.auth.verify(login.name, login.password);
     if (!user) {
       throw new UnauthorizedException('Wrong name or password.');
     }
     openSession(request, user);
-    return user;
+    return { name: user.name };
   }
 
   @Public()
@@ -34,7 +37,7 @@ export class AuthController {
 
   @Get('me')
   @Header('Cache-Control', 'no-store')
-  me(@CurrentUser() user: ClinicUser): ClinicUser {
-    return user;
+  me(@CurrentUser() { name }: ClinicUser): LoggedIn {
+    return { name };
   }
 }
