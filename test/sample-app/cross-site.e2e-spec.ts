@@ -45,14 +45,15 @@ describe('requests from other sites', () => {
   afterAll(() => clinic?.close());
 
   /** Sends any body, with the cookies of nora: the worst case, in which a browser would ignore `SameSite`. */
-  function send(route: string, headers: Headers, body?: string): Promise<Response> {
+  function send(route: string, headers: Headers, body?: string | ReadableStream): Promise<Response> {
     const [method = '', path = ''] = route.replace(':id', patient.id).split(' ');
     const cookie = [...nora.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     return fetch(new URL(path, clinic.url), {
       method,
       headers: { cookie, ...headers },
-      // As bytes, so that fetch() adds no content type of its own.
-      ...(body === undefined ? {} : { body: new TextEncoder().encode(body) }),
+      // As bytes or chunks, so that fetch() adds no content type of its own.
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? new TextEncoder().encode(body) : body }),
+      duplex: 'half',
     });
   }
 
@@ -122,6 +123,12 @@ describe('requests from other sites', () => {
       const before = backend.requests.length;
       const headers: Headers = type === undefined ? {} : { 'content-type': type };
       await expectRefusal(await send(route, headers, goodBody(route) ?? '{}'), 415, before);
+    });
+
+    it('is refused with a body that states neither type nor length', async () => {
+      const before = backend.requests.length;
+      const body = new Blob([goodBody(route) ?? '{}']).stream();
+      await expectRefusal(await send(route, {}, body), 415, before);
     });
 
     it('is refused with an empty form', async () => {
