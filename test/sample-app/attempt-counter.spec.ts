@@ -2,6 +2,10 @@ import { AttemptCounter } from '../../sample-app/auth/attempt-counter';
 
 const WINDOW = 1000;
 
+function counter(): AttemptCounter {
+  return new AttemptCounter({ attempts: 2, window: WINDOW, keys: 3 });
+}
+
 describe('AttemptCounter', () => {
   let now = 0;
   beforeEach(() => {
@@ -9,8 +13,6 @@ describe('AttemptCounter', () => {
     jest.spyOn(Date, 'now').mockImplementation(() => now);
   });
   afterEach(() => jest.restoreAllMocks());
-
-  const counter = (keys = 3): AttemptCounter => new AttemptCounter({ attempts: 2, window: WINDOW, keys });
 
   it('lets a key wait until its window ends, which begins with the first attempt', () => {
     const attempts = counter();
