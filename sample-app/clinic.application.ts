@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { enableFhirJson } from 'nestjs-medplum';
 import { AppModule } from './app.module';
+import { nearestProxy } from './auth/network-address';
 import { sessionCookie } from './auth/session.cookie';
 import { type ClinicConfig, clinicConfig } from './config/clinic.config';
 import { ClinicSettingsError, readClinicSettings } from './config/clinic.settings';
@@ -24,8 +25,9 @@ export function setUpClinic(app: NestExpressApplication): NestExpressApplication
   const settings = app.get<ClinicConfig>(clinicConfig.KEY);
   app.disable('x-powered-by');
   if (settings.production) {
-    // TLS ends at a proxy in front. Without trust in that proxy, requests count as insecure and get no cookie.
-    app.set('trust proxy', 'loopback, linklocal, uniquelocal');
+    // TLS ends at a proxy in front. Without trust in that proxy, requests count as insecure and get no cookie, and all
+    // users count as one address.
+    app.set('trust proxy', nearestProxy());
   }
   app.use(sessionCookie(settings));
   return enableFhirJson(app);

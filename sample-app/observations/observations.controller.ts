@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
 import type { Observation } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { fromUser, OnBehalfOf } from 'nestjs-medplum';
+import { BodyTypes } from '../auth/body-types.decorator';
 import { FhirIdPipe } from '../fhir/fhir-id.pipe';
 import { updateOf } from '../fhir/resource.checks';
 import { ObservationPipe, type PatientObservation } from './observation.pipe';
@@ -8,6 +9,7 @@ import { type ObservationQuery, ObservationQueryPipe } from './observation-query
 import { ObservationsService } from './observations.service';
 
 @Controller('observations')
+@BodyTypes('application/json', 'application/fhir+json')
 @OnBehalfOf(fromUser('membership'))
 export class ObservationsController {
   constructor(private readonly observations: ObservationsService) {}

@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
 import type { Patient } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { fromUser, OnBehalfOf } from 'nestjs-medplum';
+import { BodyTypes } from '../auth/body-types.decorator';
 import { FhirIdPipe } from '../fhir/fhir-id.pipe';
 import { updateOf } from '../fhir/resource.checks';
 import { PatientPipe } from './patient.pipe';
@@ -9,6 +10,7 @@ import { PatientsService } from './patients.service';
 
 /** Every call to Medplum that these handlers make is on behalf of `request.user.membership`. */
 @Controller('patients')
+@BodyTypes('application/json', 'application/fhir+json')
 @OnBehalfOf(fromUser('membership'))
 export class PatientsController {
   constructor(private readonly patients: PatientsService) {}
