@@ -1,6 +1,6 @@
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { type BaseUrl, pathWithin } from '../shared/base-url';
-import { isFhirId } from '../shared/fhir-id';
+import { isFhirId, isResourceType } from '../shared/fhir-id';
 import { knownType } from '../shared/known-types';
 
 /** An address that a caller chose, as the server will read it. */
@@ -127,8 +127,8 @@ function decoded(segment: string): string {
 }
 
 function shown(segment: string, i: number, segments: readonly string[]): string {
-  if (segments[i - 1]?.toLowerCase() === 'r4' && knownType(segment) !== undefined) {
-    return segment;
+  if (segments[i - 1]?.toLowerCase() === 'r4' && isResourceType(segment)) {
+    return knownType(segment) ?? '{type}';
   }
   return segment === '' || FIXED_SEGMENTS.has(segment) || OPERATION.test(segment) ? segment : '{id}';
 }

@@ -211,7 +211,7 @@ describe('The auditContext of the options', () => {
   it('keeps only texts, and cuts long ones', async () => {
     const odd = { subject: 1, actor: 'x'.repeat(1_000), purposeOfUse: ['TREAT', {}, ''], more: 'x', address: '' };
     const event = await session.run(odd as never, () =>
-      eventOf({ resourceType: 'Patient' }, () => app.medplum.readResource('Patient', '1', { onBehalfOf })),
+      eventOf({ resourceType: 'Patient', id: '1' }, () => app.medplum.readResource('Patient', '1', { onBehalfOf })),
     );
     expect(event.context).toEqual({ actor: 'x'.repeat(256), purposeOfUse: ['TREAT'] });
   });

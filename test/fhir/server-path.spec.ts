@@ -16,7 +16,7 @@ describe('The path of a raw call', () => {
       'projects/p-1/fhir/R4/Patient/123',
       { resourceType: 'Patient', pathTemplate: '/projects/{id}/fhir/R4/Patient/{id}' },
     ],
-    ['fhir/R4/Homer/123', { pathTemplate: '/fhir/R4/{id}/{id}' }],
+    ['fhir/R4/Homer/123', { pathTemplate: '/fhir/R4/{type}/{id}' }],
     ['admin/projects/p-1/invite', { pathTemplate: '/admin/projects/{id}/invite' }],
     ['fhir/R4/Bot/b-1/$execute/a%20b', { pathTemplate: '/fhir/R4/Bot/{id}/$execute/{id}' }],
   ])('%s tells what it is about, and the template shows no id', (address, expected) => {

@@ -1,7 +1,7 @@
 import { MedplumUnauthorizedError } from 'nestjs-medplum';
 import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { outcome, type WireRequest } from '../support/wire-server';
+import { outcome, resourceAsked, type WireRequest } from '../support/wire-server';
 
 const UNAUTHORIZED = { status: 401, body: outcome('unauthorized', 'login', 'Unauthorized') };
 const OK = { body: { resourceType: 'Patient', id: '1' } };
@@ -86,7 +86,7 @@ describe('A secret from a function', () => {
       {
         handler: async (request) => {
           if (secretOf(request) === 'new') {
-            return OK;
+            return { body: resourceAsked(request) };
           }
           if (request.path.endsWith('/late')) {
             await late;

@@ -182,12 +182,14 @@ describe('Interceptors of undici on a dispatcher that was given', () => {
       {
         handler: ({ onBehalfOf }) => ({
           headers: { 'cache-control': 'public, max-age=600' },
-          body: { resourceType: 'Patient', id: onBehalfOf?.split('/')[1] },
+          body: { resourceType: 'Patient', id: '1', language: onBehalfOf?.split('/')[1] },
         }),
       },
     );
     for (const onBehalfOf of ['m-1', 'm-2']) {
-      await expect(app.medplum.readResource('Patient', '1', { onBehalfOf })).resolves.toMatchObject({ id: onBehalfOf });
+      await expect(app.medplum.readResource('Patient', '1', { onBehalfOf })).resolves.toMatchObject({
+        language: onBehalfOf,
+      });
     }
     expect(app.wire.requests).toHaveLength(2);
   });

@@ -13,7 +13,7 @@ import {
 import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Fault, FAULTS } from '../support/wire-faults';
-import { outcome, type WireAnswer, type WireHandler, WireServer } from '../support/wire-server';
+import { outcome, resourceAsked, type WireAnswer, type WireHandler, WireServer } from '../support/wire-server';
 
 const PATIENT: Patient = { resourceType: 'Patient', id: '1', identifier: [{ system: 'urn:mrn', value: '4711' }] };
 const BATCH: Bundle = {
@@ -68,8 +68,9 @@ function failing(...faults: readonly (Fault | WireHandler)[]): WireHandler {
     const before = seen.get(request.onBehalfOf) ?? 0;
     seen.set(request.onBehalfOf, before + 1);
     const fault = faults[before];
-    const body = { resourceType: 'Patient', id: '1' };
-    return fault === undefined ? { body } : (typeof fault === 'string' ? FAULTS[fault] : fault)(request, response);
+    return fault === undefined
+      ? { body: resourceAsked(request) }
+      : (typeof fault === 'string' ? FAULTS[fault] : fault)(request, response);
   };
 }
 
@@ -389,10 +390,14 @@ describe('An answer of success that is no resource', () => {
     }
   });
 
-  it('nothing: a write is done (204, or Prefer: return=minimal)', async () => {
+  it('nothing: a write is done, and an error where the method returns what was stored', async () => {
     app.wire.handler = () => ({ status: 204 });
     await expect(CALLS.delete(app.medplum)).resolves.toBeUndefined();
-    await expect(CALLS.update(app.medplum)).resolves.toBeUndefined();
+    await expect(failureOf(CALLS.update(app.medplum))).resolves.toMatchObject({
+      name: 'MedplumProtocolError',
+      effect: 'happened',
+      retryable: false,
+    });
   });
 });
 

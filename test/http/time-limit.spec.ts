@@ -4,6 +4,7 @@ import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { troubleIn } from '../support/trouble';
 import { FAULTS, hanging } from '../support/wire-faults';
+import { resourceAsked } from '../support/wire-server';
 
 const OK = { body: { resourceType: 'Patient', id: '1' } };
 
@@ -58,7 +59,7 @@ describe('The timeout of a call', () => {
             await handler(request, response);
             await new Promise<void>((resolve) => release.push(resolve));
           }
-          return OK;
+          return { body: resourceAsked(request) };
         },
       },
     );

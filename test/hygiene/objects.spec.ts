@@ -77,7 +77,7 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   'the operations group': () => app.medplum.operations,
   'a bound function': () => ({ bound: inside(() => app.medplum.bind(() => undefined)) }),
   'the fetch of a service': () => ({ fetch: app.medplum.fetch }),
-  'a call in flight': () => inside(() => app.medplum.readResource('Patient', PLANTED.record)),
+  'a call in flight': () => inside(() => app.medplum.deleteResource('Patient', PLANTED.record)),
   'the pages of a search': () => app.medplum.searchResourcePages('Patient', { name: PLANTED.query }, FOR_SOMEBODY),
   'the matches of a search, tied to a scope': () =>
     inside(() => app.medplum.iterateResources('Patient', { name: PLANTED.query })),

@@ -9,7 +9,14 @@ import { Agent, type Dispatcher } from 'undici';
 import { closeAll } from '../support/close-all';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { Telemetry } from '../support/telemetry';
-import { outcome, type WireAnswer, type WireHandler, type WireRequest, WireServer } from '../support/wire-server';
+import {
+  resourceAsked,
+  outcome,
+  type WireAnswer,
+  type WireHandler,
+  type WireRequest,
+  WireServer,
+} from '../support/wire-server';
 
 /** Texts that must not leave the process. They stand in addresses, headers, bodies and responses. */
 const PLANTED = [
@@ -96,16 +103,21 @@ function answers(): WireHandler {
       return { body: { access_token: 'planted-token', token_type: 'Bearer', expires_in: 3600 } };
     }
     if (path.includes('/ProjectMembership')) {
-      const membership = { resourceType: 'ProjectMembership', id: 'planted-member' };
+      const profile = { reference: 'Practitioner/planted-profile' };
+      const membership = { resourceType: 'ProjectMembership', id: 'planted-member', profile };
       return path.includes('?') ? bundle(membership) : { body: membership };
     }
     if (path.includes('/DocumentReference/')) {
       return {
-        body: { resourceType: 'DocumentReference', content: [{ attachment: { url: signed(storage.baseUrl) } }] },
+        body: {
+          resourceType: 'DocumentReference',
+          id: 'planted-id',
+          content: [{ attachment: { url: signed(storage.baseUrl) } }],
+        },
       };
     }
     if (path.includes('/Media/')) {
-      return { body: { resourceType: 'Media', content: { url: signed(app.wire.baseUrl) } } };
+      return { body: { resourceType: 'Media', id: 'planted-id', content: { url: signed(app.wire.baseUrl) } } };
     }
     if (path.includes('/Encounter/')) {
       return { status: 404, body: outcome('not-found', 'not-found', 'planted-server-text') };
@@ -113,7 +125,13 @@ function answers(): WireHandler {
     if (path.includes('/Task/') && hiccups-- > 0) {
       return { destroy: true };
     }
-    return method === 'GET' && path.includes('Patient?') ? bundle(PATIENT) : { body: PATIENT };
+    if (path.includes('Patient?') || path.endsWith('/_search')) {
+      return bundle(PATIENT);
+    }
+    if (path.endsWith('/$graphql')) {
+      return { body: { data: { Patient: PATIENT } } };
+    }
+    return { body: path.includes('/Patient/') ? PATIENT : resourceAsked({ method, path }) };
   };
 }
 

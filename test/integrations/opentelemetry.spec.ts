@@ -131,7 +131,8 @@ describe('A call', () => {
 
   it('says that it renewed its credentials', async () => {
     let secret = 0;
-    const handler: WireHandler = () => (app.wire.requests.length === 1 ? { status: 401 } : { body: {} });
+    const handler: WireHandler = () =>
+      app.wire.requests.length === 1 ? { status: 401 } : { body: { resourceType: 'Patient', id: 'homer' } };
     await start({ clientSecret: () => `secret-${secret++}` }, handler);
     await app.medplum.readResource('Patient', 'homer', AS_MARGE);
     expect(theSpan().events[1]).toMatchObject({
@@ -238,7 +239,8 @@ it('a call that an audit sink makes is not part of the trace that the sink write
 
 describe('Metrics', () => {
   it('are durations in seconds and counts of retries, with few attribute values', async () => {
-    const responses = [{ status: 429 }, { body: {} }, { body: {} }];
+    const patient = (id: string) => ({ body: { resourceType: 'Patient', id } });
+    const responses = [{ status: 429 }, patient('homer'), patient('bart')];
     await start({}, () => responses.shift() ?? { status: 404 });
     await app.medplum.readResource('Patient', 'homer', AS_MARGE);
     await app.medplum.readResource('Patient', 'bart', AS_MARGE);

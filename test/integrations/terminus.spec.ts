@@ -107,7 +107,7 @@ describe('A client is down', () => {
       () => ({ body: '<html>', headers: { 'content-type': 'text/html' } }),
       /MEDPLUM_PROTOCOL/,
     ],
-    ['the response is not a search result', () => ({ body: { ok: true } }), /no ProjectMembership/],
+    ['the response is not a search result', () => ({ body: { ok: true } }), /MEDPLUM_PROTOCOL/],
     ['it has no membership', () => found(), /no ProjectMembership/],
     ['the result holds something else', () => found({ resourceType: 'Group', admin: true }), /no ProjectMembership/],
     ['it is not marked as an admin', () => found(membership()), /not a project admin/],

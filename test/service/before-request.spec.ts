@@ -81,7 +81,7 @@ describe('beforeRequest', () => {
     ]);
     expect(app.wire.requests[0]?.headers.authorization).toMatch(/^Basic /);
     expect(app.events[0]).toMatchObject({ action: 'raw', path: '/fhir/R4/Person', pathTemplate: '/fhir/R4/Person' });
-    expect(app.events[0]?.resourceType).toBeUndefined();
+    expect(app.events[0]?.resourceType).toBe('Person');
   });
 
   it('may remove a header, and replace the body by a stream', async () => {

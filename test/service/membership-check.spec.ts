@@ -23,7 +23,9 @@ async function start(memberships: readonly object[], check: true | MembershipChe
       };
     }
     return {
-      body: path.startsWith('/fhir/R4/ProjectMembership/') ? memberships[0] : { resourceType: 'Patient', id: '1' },
+      body: path.startsWith('/fhir/R4/ProjectMembership/')
+        ? { ...memberships[0], id: path.split('/').pop() }
+        : { resourceType: 'Patient', id: '1' },
     };
   };
   app = await startMedplumApp({ membershipCheck: check }, { handler });
@@ -56,9 +58,9 @@ it.each<readonly [string, readonly object[], RegExp]>([
   ['two active memberships', [membership('m1'), membership('m2')], /name one: ProjectMembership/],
   ['the membership of an admin', [membership('m1', { admin: true })], /allowAdminIdentity/],
   [
-    'the membership of the client itself',
-    [membership('m1', { profile: { reference: 'ClientApplication/client-1' } })],
-    /the client itself/,
+    'the membership of somebody else',
+    [membership('m1', { profile: { reference: 'Practitioner/another' } })],
+    /no such membership/,
   ],
 ])('refuses a profile with %s, and sends nothing for it', async (_what, memberships, why) => {
   await start(memberships);
@@ -67,6 +69,12 @@ it.each<readonly [string, readonly object[], RegExp]>([
   expect(String(failure)).toMatch(why);
   expect(app.wire.identities).toEqual([undefined]);
   expect(app.events.at(-1)).toMatchObject({ outcome: 'refused', action: 'read', resourceType: 'Patient' });
+});
+
+it('refuses the membership of the client itself', async () => {
+  await start([membership('m1', { profile: { reference: 'ClientApplication/client-1' } })]);
+  await expect(read('m1')).rejects.toThrow(/the client itself/);
+  expect(app.wire.identities).toEqual([undefined]);
 });
 
 it('allows admins, and refuses memberships without a policy, if the options say so', async () => {

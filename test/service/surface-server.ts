@@ -23,6 +23,24 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
   if (method === 'POST' && path === '/fhir/R4') {
     return { body: { resourceType: 'Bundle', type: 'batch-response', entry: [{ response: { status: '200' } }] } };
   }
+  if (path.startsWith('/fhir/R4/ProjectMembership?')) {
+    return { body: { resourceType: 'Bundle', type: 'searchset', entry: [] } };
+  }
+  if (path.endsWith('/invite')) {
+    return { body: { resourceType: 'ProjectMembership', id: 'm1' } };
+  }
+  if (path.endsWith('/bot')) {
+    return { body: { resourceType: 'Bot', id: 'bot-1' } };
+  }
+  if (method === 'POST' && path === '/fhir/R4/Binary') {
+    return { body: { resourceType: 'Binary', id: 'b1' } };
+  }
+  if (method === 'POST' && path === '/fhir/R4/DocumentReference') {
+    return { body: { resourceType: 'DocumentReference', id: 'd1' } };
+  }
+  if (/\/_history\/[^/]+$/.test(path)) {
+    return { body: PATIENT };
+  }
   if (path.includes('/ProjectMembership/')) {
     const access = [{ policy: { reference: 'AccessPolicy/a1' } }];
     const accessPolicy = { reference: 'AccessPolicy/a2' };

@@ -49,7 +49,11 @@ export function obligingly({ path, ...request }: WireRequest, { wire }: Pick<Med
   if (below.includes(`/ProjectMembership/${PLANTED.membership}`)) {
     return { body: { ...(answer.body as object), id: PLANTED.membership } };
   }
-  return answer;
+  const body = answer.body as { resourceType?: string } | string | undefined;
+  const [, id] = /^\/fhir\/R4\/[A-Z]\w+\/([^/?$]+)(?:\/_history\/[^/]+)?$/.exec(below) ?? [];
+  const isResource = typeof body === 'object' && body.resourceType !== undefined && body.resourceType !== 'Bundle';
+  // The record that was asked for.
+  return isResource && id !== undefined ? { ...answer, body: { ...body, id } } : answer;
 }
 
 /** Starts an app whose client, users and records contain planted values. The caller captures the log. */
