@@ -46,7 +46,7 @@ const CALLS: Readonly<Record<string, (medplum: MedplumService) => Promise<unknow
     ),
   'POST /fhir/R4/$graphql': (medplum) => medplum.graphql('{ Patient(id: "planted-id") { id } }', AS_MEMBER),
   'GET /fhir/R4/Patient/{id}/$everything': (medplum) => medplum.operations.everything('planted-id', {}, AS_MEMBER),
-  'GET /fhir/R4/{type}/{id}/{id}/{id}': (medplum) =>
+  'GET /fhir/R4/{id}/{id}/{id}/{id}': (medplum) =>
     medplum.get('fhir/R4/PlantedType/planted-id/x/planted-value?name=planted-value', {
       ...AS_MEMBER,
       headers: { 'x-note': 'planted-header' },
@@ -101,11 +101,15 @@ function answers(): WireHandler {
     }
     if (path.includes('/DocumentReference/')) {
       return {
-        body: { resourceType: 'DocumentReference', content: [{ attachment: { url: signed(storage.baseUrl) } }] },
+        body: {
+          resourceType: 'DocumentReference',
+          id: 'planted-id',
+          content: [{ attachment: { url: signed(storage.baseUrl) } }],
+        },
       };
     }
     if (path.includes('/Media/')) {
-      return { body: { resourceType: 'Media', content: { url: signed(app.wire.baseUrl) } } };
+      return { body: { resourceType: 'Media', id: 'planted-id', content: { url: signed(app.wire.baseUrl) } } };
     }
     if (path.includes('/Encounter/')) {
       return { status: 404, body: outcome('not-found', 'not-found', 'planted-server-text') };
@@ -113,7 +117,11 @@ function answers(): WireHandler {
     if (path.includes('/Task/') && hiccups-- > 0) {
       return { destroy: true };
     }
-    return method === 'GET' && path.includes('Patient?') ? bundle(PATIENT) : { body: PATIENT };
+    if (method === 'GET' && path.includes('Patient?')) {
+      return bundle(PATIENT);
+    }
+    const [, resourceType] = /R4\/([A-Z]\w+)/.exec(path) ?? [];
+    return { body: resourceType === undefined ? bundle().body : { ...PATIENT, resourceType } };
   };
 }
 

@@ -23,7 +23,7 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
   if (method === 'POST' && path === '/fhir/R4') {
     return { body: { resourceType: 'Bundle', type: 'batch-response', entry: [{ response: { status: '200' } }] } };
   }
-  if (path.includes('/ProjectMembership/')) {
+  if (path.includes('/ProjectMembership/') || path.endsWith('/invite')) {
     const access = [{ policy: { reference: 'AccessPolicy/a1' } }];
     const accessPolicy = { reference: 'AccessPolicy/a2' };
     return { body: { resourceType: 'ProjectMembership', id: 'm1', meta: { versionId: 'v1' }, access, accessPolicy } };
@@ -41,13 +41,20 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
     const content = [{ attachment: { url: 'Binary/b1' } }];
     return { body: { resourceType: 'DocumentReference', id: 'd1', status: 'current', content } };
   }
+  const [, created] = /^\/fhir\/R4\/(Binary|DocumentReference)$/.exec(path) ?? [];
+  if (created !== undefined && method === 'POST') {
+    return { body: { resourceType: created, id: 'b1', url: 'Binary/b1' } };
+  }
+  if (/^\/admin\/projects\/[^/]+\/bot$/.test(path)) {
+    return { body: { resourceType: 'Bot', id: 'b1' } };
+  }
   if (path.includes('/Binary/')) {
     return { headers: { 'content-type': 'text/plain' }, body: 'content' };
   }
   if (path.endsWith('/$graphql')) {
     return { body: { data: { Patient: { id: 'p1' } } } };
   }
-  if (path.includes('/_history') || /^\/fhir\/R4(\/Patient)?(\?|$)/.test(path)) {
+  if (/\/_history(\?|$)/.test(path) || /^\/fhir\/R4(\/[A-Z]\w+)?(\?|$)/.test(path)) {
     return method === 'GET' ? page(request, baseUrl) : { body: PATIENT };
   }
   return { body: PATIENT };
