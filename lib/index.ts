@@ -109,6 +109,8 @@ export type { DateBounds, SearchInput, SearchPrefix, SearchValue, TokenLike } fr
 export type { ClientSecret } from './http/credentials';
 export type { MedplumHeaders } from './calls/caller-headers';
 export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResponse } from './http/medplum-dispatcher';
+export { ignoreRequestsTo } from './http/ignore-requests-to';
+export type { ObservedRequest } from './http/ignore-requests-to';
 export type { MedplumPoolOptions } from './http/pool';
 export type { RequestAttempt } from './shared/request-attempt';
 export type { MedplumCallRetryOptions, MedplumRetryOptions } from './http/retry.options';

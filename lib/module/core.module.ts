@@ -4,6 +4,7 @@ import { CallTracing } from '../http/call-tracing';
 import { OnBehalfOfExplorer } from '../on-behalf-of/on-behalf-of.explorer';
 import { OnBehalfOfInvocations } from '../on-behalf-of/on-behalf-of.invocations';
 import { OnBehalfOfRegistry } from '../on-behalf-of/on-behalf-of.registry';
+import { RequestListeners } from './request-listeners';
 
 /** @internal What exists once per app, however many clients it has. Each `forRoot()` imports it. */
 @Global()
@@ -11,6 +12,7 @@ import { OnBehalfOfRegistry } from '../on-behalf-of/on-behalf-of.registry';
   providers: [
     MedplumAudit,
     CallTracing,
+    RequestListeners,
     OnBehalfOfRegistry,
     OnBehalfOfExplorer,
     {

@@ -1,9 +1,21 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { MedplumBadRequestError } from 'nestjs-medplum';
 import { serverPath } from '../../lib/fhir/server-path';
 
 const BASE = { origin: 'https://medplum.example.org', path: '/' };
 const read = (address: unknown) => serverPath(address, BASE);
+
+/** The path of an address; `undefined` when it is refused. */
+function attempt(address: string): string | undefined {
+  try {
+    return read(address).path;
+  } catch (error) {
+    if (error instanceof MedplumBadRequestError) {
+      return undefined;
+    }
+    throw error;
+  }
+}
 
 describe('The path of a raw call', () => {
   it.each([
@@ -97,16 +109,9 @@ describe('The path of a raw call', () => {
     );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
-        const address = `fhir/R4/Patient/${pieces.join('')}`;
-        let path: string;
-        try {
-          ({ path } = read(address));
-        } catch (error) {
-          expect(error).toBeInstanceOf(MedplumBadRequestError);
-          return;
-        }
-        expect(path).toMatch(/^fhir\/R4\/Patient\//);
-        expect(new URL(path, 'https://medplum.example.org/').pathname).toBe(`/${path}`);
+        const path = attempt(`fhir/R4/Patient/${pieces.join('')}`);
+        const resolved = path === undefined ? undefined : new URL(path, 'https://medplum.example.org/').pathname;
+        expect([path?.startsWith('fhir/R4/Patient/') ?? true, resolved]).toEqual([true, path && `/${path}`]);
       }),
     );
   });

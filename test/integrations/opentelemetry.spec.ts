@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { Controller, Get, type ModuleMetadata, Param } from '@nestjs/common';
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { Test } from '@nestjs/testing';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
+import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { MedplumModule, type MedplumModuleOptions, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { ignoreRequestsTo, MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
 import { safeTemplate } from '../../lib/shared/known-types';
 import { closeAll } from '../support/close-all';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { listen } from '../support/platforms';
-import { outcome, type WireHandler } from '../support/wire-server';
+import { outcome, type WireAnswer, type WireHandler } from '../support/wire-server';
 import { Telemetry } from '../support/telemetry';
 
 const AS_MARGE = { onBehalfOf: 'ProjectMembership/marge' };
@@ -47,6 +47,8 @@ function theSpan(): ReadableSpan {
   expect(telemetry.ours).toHaveLength(1);
   return telemetry.ours[0] as ReadableSpan;
 }
+
+const resource = (resourceType: string, id: string): WireAnswer => ({ body: { resourceType, id } });
 
 const parentOf = (span: ReadableSpan | undefined) => span?.parentSpanContext?.spanId;
 
@@ -132,7 +134,7 @@ describe('A call', () => {
   it('says that it renewed its credentials', async () => {
     let secret = 0;
     const handler: WireHandler = () =>
-      app.wire.requests.length === 1 ? { status: 401 } : { body: { resourceType: 'Patient', id: 'homer' } };
+      app.wire.requests.length === 1 ? { status: 401 } : resource('Patient', 'homer');
     await start({ clientSecret: () => `secret-${secret++}` }, handler);
     await app.medplum.readResource('Patient', 'homer', AS_MARGE);
     expect(theSpan().events[1]).toMatchObject({
@@ -228,7 +230,9 @@ it('a hundred calls at once keep their traces', async () => {
 
 it('a call that an audit sink makes is not part of the trace that the sink writes about', async () => {
   const sink = { write: async () => void (await app.medplum.readResource('Basic', 'b1', { onBehalfOf: '' })) };
-  await start({ audit: { sinks: [sink] } });
+  await start({ audit: { sinks: [sink] } }, ({ path }) =>
+    path.includes('/Basic/') ? resource('Basic', 'b1') : resource('Patient', 'homer'),
+  );
   const { spanId } = await telemetry.inTrace('request', () => app.medplum.readResource('Patient', 'homer', AS_MARGE));
   await app.module.close();
   expect(telemetry.ours.map((span) => [span.name, parentOf(span)])).toEqual([
@@ -239,8 +243,7 @@ it('a call that an audit sink makes is not part of the trace that the sink write
 
 describe('Metrics', () => {
   it('are durations in seconds and counts of retries, with few attribute values', async () => {
-    const patient = (id: string) => ({ body: { resourceType: 'Patient', id } });
-    const responses = [{ status: 429 }, patient('homer'), patient('bart')];
+    const responses = [{ status: 429 }, resource('Patient', 'homer'), resource('Patient', 'bart')];
     await start({}, () => responses.shift() ?? { status: 404 });
     await app.medplum.readResource('Patient', 'homer', AS_MARGE);
     await app.medplum.readResource('Patient', 'bart', AS_MARGE);

@@ -108,7 +108,7 @@ describe('A call under a scope that has ended', () => {
       late = later.opened.then(async () => {
         await medplum.readResource('Patient', '1', { onBehalfOf: 'b' });
         await medplum.onBehalfOf('c', () => read());
-        medplum.asClientApplication(() => undefined);
+        return medplum.asClientApplication(() => undefined);
       });
       bound = medplum.bind(read);
       await Promise.resolve();
@@ -193,15 +193,15 @@ function attempt(fn: () => unknown): unknown {
   }
 }
 
-describe('A scope lasts as long as the lazy value that its function returned', () => {
-  /** What a value is used for: it must read twice, the second time after a pause. */
-  const readTwice = async () => {
-    await read();
-    await settle();
-    await read();
-    return app.medplum.currentOnBehalfOf;
-  };
+/** What a value is used for: it must read twice, the second time after a pause. */
+const readTwice = async () => {
+  await read();
+  await settle();
+  await read();
+  return app.medplum.currentOnBehalfOf;
+};
 
+describe('A scope lasts as long as the lazy value that its function returned', () => {
   const USES: Readonly<Record<string, () => Promise<unknown>>> = {
     'an Observable': () => lastValueFrom(app.medplum.onBehalfOf('a', () => defer(readTwice))),
     'an Observable of work that runs already': () =>
@@ -273,7 +273,7 @@ describe('A scope lasts as long as the lazy value that its function returned', (
         () =>
           new Transform({
             objectMode: true,
-            transform: (_chunk, _encoding, done) => void readTwice().then((who) => done(null, who), done),
+            transform: async (_chunk, _encoding, done) => done(null, await readTwice()),
           }),
       );
       stream.end('x');
@@ -285,7 +285,10 @@ describe('A scope lasts as long as the lazy value that its function returned', (
         'a',
         () =>
           new Writable({
-            write: (_chunk, _encoding, done) => void readTwice().then((who) => done(void (seen = who)), done),
+            write: async (_chunk, _encoding, done) => {
+              seen = await readTwice();
+              done();
+            },
           }),
       );
       await pipeline(Readable.from(['x']), stream);

