@@ -166,6 +166,10 @@ function pullInside<T extends object>(iterator: T, scope: KeptScope, use = uses(
     }
     return result;
   };
+  const fail = (error: unknown): never => {
+    after('throw', undefined);
+    throw error;
+  };
   const inside: T = new Proxy(iterator, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key, target);
@@ -178,10 +182,6 @@ function pullInside<T extends object>(iterator: T, scope: KeptScope, use = uses(
           return begun === target ? inside : pullInside(begun as object, scope, use);
         }
         end ??= use.begin();
-        const fail = (error: unknown): never => {
-          after('throw', undefined);
-          throw error;
-        };
         try {
           const result: unknown = scope.enter(() => Reflect.apply(member, target, args) as unknown);
           return result instanceof Promise
