@@ -3,6 +3,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { ExternalContextCreator } from '@nestjs/core';
 import { fromUser, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { seededRandom } from '../support/seeded-random';
 
 /** Resolvers as @nestjs/graphql calls them: `(root, args, context, info)` through Nest's external contexts. */
 @Injectable()
@@ -22,7 +23,8 @@ class ChartResolver {
   }
 }
 
-const handler = () => ({ delay: Math.random() * 5, body: { resourceType: 'Patient', id: '1' } });
+const random = seededRandom();
+const handler = () => ({ delay: random() * 5, body: { resourceType: 'Patient', id: '1' } });
 
 describe('Two resolvers of one GraphQL query', () => {
   let app: MedplumApp;

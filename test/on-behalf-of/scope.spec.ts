@@ -19,6 +19,7 @@ import {
 } from 'rxjs';
 import { type MedplumService, OnBehalfOfReferenceError, OnBehalfOfRequiredError } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { seededRandom } from '../support/seeded-random';
 
 let app: MedplumApp;
 let medplum: MedplumService;
@@ -68,7 +69,8 @@ describe('Scopes', () => {
 
   it('keep two concurrent callers apart, and what they start after they returned', async () => {
     const names = Array.from({ length: 40 }, (_, i) => `m${i}`);
-    app.wire.handler = () => ({ delay: Math.random() * 10, body: { resourceType: 'Patient', id: '1' } });
+    const random = seededRandom();
+    app.wire.handler = () => ({ delay: random() * 10, body: { resourceType: 'Patient', id: '1' } });
     await Promise.all(
       names.map((name) =>
         medplum.onBehalfOf(name, async () => {
