@@ -9,15 +9,16 @@ export interface FhirDefinitions {
   readonly patientCompartment: ReadonlyMap<string, readonly string[]>;
 }
 
-let loaded: FhirDefinitions | undefined;
+const LOADED = Symbol.for('nestjs-medplum.definitions/1');
 
 /**
- * Reads and indexes Medplum's definitions. This happens once per process, because `@medplum/core` keeps its index at
- * module level. It takes about 0.6 s.
+ * Reads and indexes Medplum's definitions, which takes about 0.6 s. It does so once per process, because `@medplum/core`
+ * keeps them in a module-level index. The result stays on that index: a test runner may load this file anew for each
+ * test file, and `@medplum/core` only once.
  */
 export function loadDefinitions(): FhirDefinitions {
-  loaded ??= load();
-  return loaded;
+  const index: typeof core.globalSchema & { [LOADED]?: FhirDefinitions } = core.globalSchema;
+  return (index[LOADED] ??= load());
 }
 
 function load(): FhirDefinitions {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { verifyAuditFiles } from 'nestjs-medplum';
+import { seededRandom } from '../support/seeded-random';
 import { WireServer } from '../support/wire-server';
 
 const KEY = 'a key of a chain that has 32 bytes, or more';
@@ -72,9 +73,10 @@ function parse(line: string): AuditRecord | undefined {
 
 describe('An app that is killed again and again', () => {
   it('leaves a record of every call whose result it saw, and the intent of every write that it sent', async () => {
+    const random = seededRandom();
     const seen: string[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      seen.push(...(await runAndKill(1 + Math.floor(Math.random() * 150))));
+      seen.push(...(await runAndKill(1 + Math.floor(random() * 150))));
     }
     const files = await auditFiles();
     const lines = (await Promise.all(files.map((file) => readFile(file, 'utf8'))))

@@ -274,16 +274,20 @@ describe('A chained file', () => {
 
   it('publishes its head at each rotation and at an interval', async () => {
     const heads: number[] = [];
-    const sink = open({ maxBytes: 1_500, chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 5 } });
-    await sink.write([event('a')]);
-    await new Promise<void>((resolve) => {
-      const timer = setInterval(() => heads.length > 0 && (clearInterval(timer), resolve()), 1);
-    });
-    expect(heads).toEqual([2]);
-    await sink.write([event('b')]);
-    await sink.write([event('c')]);
-    await sink.write([event('d')]);
-    expect(heads.length).toBeGreaterThan(1);
+    jest.useFakeTimers({ doNotFake: ['setTimeout', 'setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      const sink = open({ maxBytes: 1_500, chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 5 } });
+      await sink.write([event('a')]);
+      expect(heads).toEqual([]);
+      jest.advanceTimersByTime(5);
+      expect(heads).toEqual([2]);
+      await sink.write([event('b')]);
+      await sink.write([event('c')]);
+      await sink.write([event('d')]);
+      expect(heads.length).toBeGreaterThan(1);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });
 

@@ -3,6 +3,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { ExternalContextCreator } from '@nestjs/core';
 import { fromUser, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { seededRandom } from '../support/seeded-random';
 import { resourceAsked, type WireRequest } from '../support/wire-server';
 
 /** Resolvers, called as @nestjs/graphql does it: `(root, args, context, info)` through Nest's external contexts. */
@@ -23,7 +24,8 @@ class ChartResolver {
   }
 }
 
-const handler = (request: WireRequest) => ({ delay: Math.random() * 5, body: resourceAsked(request) });
+const random = seededRandom();
+const handler = (request: WireRequest) => ({ delay: random() * 5, body: resourceAsked(request) });
 
 describe('Two resolvers of one GraphQL query', () => {
   let app: MedplumApp;

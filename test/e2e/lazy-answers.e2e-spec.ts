@@ -14,6 +14,7 @@ import { defer, from, map, mergeMap, type Observable, of, timer } from 'rxjs';
 import { fromUser, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
 import { listen, PLATFORMS } from '../support/platforms';
+import { seededRandom } from '../support/seeded-random';
 import { TestUserGuard } from '../support/test-user.guard';
 import { WireServer, resourceAsked, type WireRequest } from '../support/wire-server';
 
@@ -65,6 +66,8 @@ class AnswersController {
   }
 }
 
+const random = seededRandom();
+
 describe.each(PLATFORMS)('Answers on %s', (platform) => {
   let wire: WireServer;
   let app: INestApplication;
@@ -72,7 +75,7 @@ describe.each(PLATFORMS)('Answers on %s', (platform) => {
 
   beforeAll(async () => {
     wire = await WireServer.start();
-    wire.handler = (request: WireRequest) => ({ delay: Math.random() * 5, body: resourceAsked(request) });
+    wire.handler = (request: WireRequest) => ({ delay: random() * 5, body: resourceAsked(request) });
     const module = await Test.createTestingModule({
       imports: [MedplumModule.forRoot(wire.options())],
       controllers: [AnswersController],

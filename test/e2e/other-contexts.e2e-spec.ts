@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { defer, from, firstValueFrom, type Observable } from 'rxjs';
 import { CurrentOnBehalfOf, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
+import { seededRandom } from '../support/seeded-random';
 import { WireServer, resourceAsked, type WireRequest } from '../support/wire-server';
 
 interface Message {
@@ -43,6 +44,8 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+const random = seededRandom();
+
 describe('Messages over TCP, in a hybrid app without inheritAppConfig', () => {
   let wire: WireServer;
   let app: INestApplication;
@@ -54,7 +57,7 @@ describe('Messages over TCP, in a hybrid app without inheritAppConfig', () => {
     jest.spyOn(Logger.prototype, 'warn').mockImplementation();
     jest.spyOn(Logger.prototype, 'error').mockImplementation();
     wire = await WireServer.start();
-    wire.handler = (request: WireRequest) => ({ delay: Math.random() * 5, body: resourceAsked(request) });
+    wire.handler = (request: WireRequest) => ({ delay: random() * 5, body: resourceAsked(request) });
     const module = await Test.createTestingModule({
       imports: [MedplumModule.forRoot(wire.options())],
       controllers: [MessagesController],

@@ -7,6 +7,7 @@ import { from, mergeMap, type Observable, of } from 'rxjs';
 import { CurrentOnBehalfOf, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { WebSocket } from 'ws';
 import { closeAll } from '../support/close-all';
+import { seededRandom } from '../support/seeded-random';
 import { WireServer, resourceAsked, type WireRequest } from '../support/wire-server';
 
 interface Message {
@@ -34,6 +35,8 @@ class ChartGateway {
   }
 }
 
+const random = seededRandom();
+
 describe('A gateway with one socket for many messages', () => {
   let wire: WireServer;
   let app: INestApplication;
@@ -43,7 +46,7 @@ describe('A gateway with one socket for many messages', () => {
     jest.spyOn(Logger.prototype, 'warn').mockImplementation();
     jest.spyOn(Logger.prototype, 'error').mockImplementation();
     wire = await WireServer.start();
-    wire.handler = (request: WireRequest) => ({ delay: Math.random() * 5, body: resourceAsked(request) });
+    wire.handler = (request: WireRequest) => ({ delay: random() * 5, body: resourceAsked(request) });
     const module = await Test.createTestingModule({
       imports: [MedplumModule.forRoot(wire.options())],
       providers: [ChartGateway],

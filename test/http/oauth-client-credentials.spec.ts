@@ -5,6 +5,7 @@ import {
   MedplumUnauthorizedError,
 } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { seededRandom } from '../support/seeded-random';
 import { outcome, type WireAnswer, type WireRequest } from '../support/wire-server';
 
 const TOKEN_PATH = '/oauth2/token';
@@ -55,9 +56,10 @@ describe("auth: 'client-credentials'", () => {
 
   it('renews a refused token once and repeats the call; late refusals of the old one renew nothing', async () => {
     await start();
+    const random = seededRandom();
     resource = ({ headers }) =>
       headers.authorization === 'Bearer token-1'
-        ? { status: 401, delay: Math.random() * 20, body: outcome('unauthorized', 'login', 'Unauthorized') }
+        ? { status: 401, delay: random() * 20, body: outcome('unauthorized', 'login', 'Unauthorized') }
         : { body: { resourceType: 'Patient', id: '1' } };
     await Promise.all(Array.from({ length: 10 }, () => read()));
     expect(tokenRequests()).toHaveLength(2);

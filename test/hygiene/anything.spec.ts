@@ -7,16 +7,13 @@ import { leaksOf } from '../support/planted';
 /** The text that must not leak. It contains a digit, because names of types and operations have none. */
 const core = fc.stringMatching(/^[a-z]{7}\d[a-z\d]{8}$/);
 
+const graphemes = fc.string({ unit: 'grapheme' });
+const ofIds = fc.stringMatching(/^[A-Za-z\d.-]{0,20}$/);
+
 /** The text that must not leak, surrounded by arbitrary other text. */
-const text = core.chain((needle) =>
-  fc.tuple(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' })).map(([a, b]) => `${a} ${needle} ${b}`),
-);
-const id = core.chain((needle) =>
-  fc
-    .tuple(fc.stringMatching(/^[A-Za-z\d.-]{0,20}$/), fc.stringMatching(/^[A-Za-z\d.-]{0,20}$/))
-    .map(([a, b]) => a + needle + b),
-);
-const header = core.chain((needle) => fc.stringMatching(/^[!-~]{1,20}$/).map((a) => a + needle));
+const text = fc.tuple(graphemes, core, graphemes).map((parts) => parts.join(' '));
+const id = fc.tuple(ofIds, core, ofIds).map((parts) => parts.join(''));
+const header = fc.tuple(fc.stringMatching(/^[!-~]{1,20}$/), core).map((parts) => parts.join(''));
 const path = text.map(encodeURIComponent);
 
 interface Spots {

@@ -1,5 +1,6 @@
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { createRequire } = require('node:module');
+const { relative } = require('node:path');
 const vm = require('node:vm');
 const { TestEnvironment } = require('jest-environment-node');
 
@@ -49,9 +50,12 @@ function remember(target) {
  */
 module.exports = class ProcessRealmEnvironment extends TestEnvironment {
   #putBack = [globalThis, process, process.env].map(remember);
+  #testPath;
+  #hasFailed = false;
 
   constructor(config, context) {
     super(config, context);
+    this.#testPath = relative(config.projectConfig.rootDir, context.testPath);
     // @medplum/core reads the global WebSocket when it loads, and Node 20 has none.
     globalThis.WebSocket ??= require('undici').WebSocket;
     const { projectConfig } = config;
@@ -70,8 +74,17 @@ module.exports = class ProcessRealmEnvironment extends TestEnvironment {
     return super.getVmContext() && PROCESS_REALM;
   }
 
+  handleTestEvent({ name, test }) {
+    this.#hasFailed ||= name === 'test_done' && test.errors.length > 0;
+  }
+
   async teardown() {
     await super.teardown();
+    if (this.#hasFailed && process.env.TEST_SEED) {
+      process.stderr.write(
+        `The random numbers of ${this.#testPath} come again with TEST_SEED=${process.env.TEST_SEED}\n`,
+      );
+    }
     this.#putBack.forEach((putBack) => putBack());
     storages.forEach((storage) => storage.disable());
     storages.clear();

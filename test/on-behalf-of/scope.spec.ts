@@ -19,6 +19,7 @@ import {
 } from 'rxjs';
 import { type MedplumService, OnBehalfOfReferenceError, OnBehalfOfRequiredError } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
+import { seededRandom } from '../support/seeded-random';
 import { resourceAsked, type WireRequest } from '../support/wire-server';
 
 let app: MedplumApp;
@@ -69,7 +70,8 @@ describe('Scopes', () => {
 
   it('keep two concurrent callers apart, also in what they start after they returned', async () => {
     const names = Array.from({ length: 40 }, (_, i) => `m${i}`);
-    app.wire.handler = (request: WireRequest) => ({ delay: Math.random() * 10, body: resourceAsked(request) });
+    const random = seededRandom();
+    app.wire.handler = (request: WireRequest) => ({ delay: random() * 10, body: resourceAsked(request) });
     await Promise.all(
       names.map((name) =>
         medplum.onBehalfOf(name, async () => {

@@ -3,16 +3,27 @@ import * as root from 'nestjs-medplum';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
 import * as testing from 'nestjs-medplum/testing';
-import { type PublicApi, readPublicApi } from './public-api';
+import { type PublicApi, readPublicApis } from './public-api';
 
 const LIB = resolve(__dirname, '../../lib');
+const ENTRIES = [
+  'index.ts',
+  'testing/index.ts',
+  'integrations/terminus/index.ts',
+  'integrations/opentelemetry/index.ts',
+];
+
+let apis: ReadonlyMap<string, PublicApi>;
+
+beforeAll(() => {
+  const read = readPublicApis(ENTRIES.map((entry) => join(LIB, entry)));
+  apis = new Map(ENTRIES.map((entry, i) => [entry, read[i] as PublicApi]));
+}, 60_000);
 
 describe('nestjs-medplum', () => {
   let api: PublicApi;
 
-  beforeAll(() => {
-    api = readPublicApi(join(LIB, 'index.ts'));
-  }, 60_000);
+  beforeAll(() => (api = apis.get('index.ts') as PublicApi));
 
   it('exports these values', () => {
     expect(Object.keys(root).toSorted()).toEqual(api.values);
@@ -211,9 +222,7 @@ describe('nestjs-medplum', () => {
 describe('nestjs-medplum/testing', () => {
   let api: PublicApi;
 
-  beforeAll(() => {
-    api = readPublicApi(join(LIB, 'testing/index.ts'));
-  }, 60_000);
+  beforeAll(() => (api = apis.get('testing/index.ts') as PublicApi));
 
   it('exports these values', () => {
     expect(Object.keys(testing).toSorted()).toEqual(api.values);
@@ -266,9 +275,7 @@ describe('nestjs-medplum/testing', () => {
 describe('nestjs-medplum/terminus', () => {
   let api: PublicApi;
 
-  beforeAll(() => {
-    api = readPublicApi(join(LIB, 'integrations/terminus/index.ts'));
-  }, 60_000);
+  beforeAll(() => (api = apis.get('integrations/terminus/index.ts') as PublicApi));
 
   it('exports these values', () => {
     expect(Object.keys(terminus).toSorted()).toEqual(api.values);
@@ -287,9 +294,7 @@ describe('nestjs-medplum/terminus', () => {
 describe('nestjs-medplum/opentelemetry', () => {
   let api: PublicApi;
 
-  beforeAll(() => {
-    api = readPublicApi(join(LIB, 'integrations/opentelemetry/index.ts'));
-  }, 60_000);
+  beforeAll(() => (api = apis.get('integrations/opentelemetry/index.ts') as PublicApi));
 
   it('exports these values', () => {
     expect(Object.keys(opentelemetry).toSorted()).toEqual(api.values);

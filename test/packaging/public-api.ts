@@ -10,18 +10,25 @@ export interface PublicApi {
   readonly undocumented: string[];
 }
 
-/** Reads the public API of `entry`, a `.ts` or `.d.ts` file; declarations from `node_modules` of others are not asked for docs. */
-export function readPublicApi(entry: string, options: ts.CompilerOptions = {}): PublicApi {
-  const program = ts.createProgram([entry], {
+/**
+ * Reads the public faces of `entries`, `.ts` or `.d.ts` files, in one go: what they import is read once. Declarations from
+ * `node_modules` of others are not asked for docs.
+ */
+export function readPublicApis(entries: readonly string[]): PublicApi[] {
+  const program = ts.createProgram(entries, {
     module: ts.ModuleKind.NodeNext,
     moduleResolution: ts.ModuleResolutionKind.NodeNext,
     target: ts.ScriptTarget.ES2023,
+    lib: ['lib.es2023.d.ts'],
     experimentalDecorators: true,
     strict: true,
     skipLibCheck: true,
     noEmit: true,
-    ...options,
   });
+  return entries.map((entry) => readPublicApi(entry, program));
+}
+
+function readPublicApi(entry: string, program: ts.Program): PublicApi {
   const checker = program.getTypeChecker();
   const source = program.getSourceFile(entry);
   const module = source && checker.getSymbolAtLocation(source);
