@@ -108,8 +108,8 @@ describe.each(WAYS)('A response through %s', (_name, options) => {
       });
       expect(app.wire.requests).toHaveLength(2);
       expect(app.events.at(-1)?.attempts).toMatchObject([{ status: 200, error: 'CONTENT_TOO_LARGE' }]);
-      app.wire.handler = () => ({ body: { resourceType: 'Patient', id: '2' } });
-      await expect(read()).resolves.toMatchObject({ id: '2' });
+      app.wire.handler = () => ({ body: { resourceType: 'Patient', id: '1' } });
+      await expect(read()).resolves.toMatchObject({ id: '1' });
     },
   );
 

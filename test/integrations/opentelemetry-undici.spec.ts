@@ -53,7 +53,7 @@ const CALLS: Readonly<Record<string, (medplum: MedplumService) => Promise<unknow
     ),
   'POST /fhir/R4/$graphql': (medplum) => medplum.graphql('{ Patient(id: "planted-id") { id } }', AS_MEMBER),
   'GET /fhir/R4/Patient/{id}/$everything': (medplum) => medplum.operations.everything('planted-id', {}, AS_MEMBER),
-  'GET /fhir/R4/{id}/{id}/{id}/{id}': (medplum) =>
+  'GET /fhir/R4/{type}/{id}/{id}/{id}': (medplum) =>
     medplum.get('fhir/R4/PlantedType/planted-id/x/planted-value?name=planted-value', {
       ...AS_MEMBER,
       headers: { 'x-note': 'planted-header' },
