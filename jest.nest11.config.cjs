@@ -8,7 +8,7 @@ module.exports = {
   globals: { NEST_MAJOR: 11 },
   moduleNameMapper: {
     ...base.moduleNameMapper,
-    '^(@nestjs/(?!observe/)[^/]+)(/.*)?$': `${at}/$1$2`,
+    '^(@nestjs/[^/]+)(/.*)?$': `${at}/$1$2`,
     '^(nestjs-cls|rxjs|reflect-metadata)(/.*)?$': `${at}/$1$2`,
   },
   // These tests only read sources and lock files. They do not run Nest.
