@@ -4,12 +4,6 @@ import { MedplumConfigError } from '../errors/medplum-config.error';
 export type ObservedRequest = string | URL | { readonly origin: string | URL };
 
 /**
- * The origins that apps asked to ignore. One set per process, because instrumentations are one per process: they are set
- * up before any app, or by another module. It only silences a warning and never changes a request.
- */
-const ignored = new Set<string>();
-
-/**
  * Makes a hook with which an instrumentation ignores every request to these servers, whoever sends it. Instrumentations of
  * undici see whole addresses, with ids, search values and signatures. The hook fits:
  *
@@ -19,9 +13,6 @@ const ignored = new Set<string>();
  *   dispatcher sends a queued request in the async context of another one, so the instrumentation cannot tell which call it
  *   belongs to.
  * - other tools whose hook gets the URL or an object with its `origin`.
- *
- * Once an app has made a hook for all servers of a client, the client does not warn at start-up of listeners it does not
- * know. It cannot see whether each of them has got the hook.
  *
  * @param addresses the `baseUrl` of each client, and its `storageOrigins`.
  * @throws MedplumConfigError if an address is not an absolute URL.
@@ -35,13 +26,7 @@ const ignored = new Set<string>();
  */
 export function ignoreRequestsTo(...addresses: readonly string[]): (request: ObservedRequest) => boolean {
   const origins = new Set(addresses.map(originOf));
-  origins.forEach((origin) => ignored.add(origin));
   return (request) => origins.has(originOfRequest(request));
-}
-
-/** Whether the app has made a hook that ignores requests to this origin. */
-export function isIgnoredOrigin(origin: string): boolean {
-  return ignored.has(origin);
 }
 
 function originOf(address: string): string {

@@ -3,7 +3,6 @@ import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common'
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { MedplumConnection } from '../calls/connection';
 import { CallTracing } from '../http/call-tracing';
-import { isIgnoredOrigin } from '../http/ignore-requests-to';
 
 /** The diagnostics channels of undici whose listeners get a request with its address and headers. */
 const CHANNELS = [
@@ -47,7 +46,7 @@ export class RequestListeners implements OnApplicationBootstrap {
       return;
     }
     // Who listens cannot be seen. With a tracer it is taken for OpenTelemetry's instrumentation, which the tracer quiets.
-    if (!this.tracing.tracer && !addresses.every((address) => isIgnoredOrigin(new URL(address).origin))) {
+    if (!this.tracing.tracer) {
       this.#logger.warn(
         `Something in this process listens to undici's diagnostics channels. It probably ${DANGER}. If it is OpenTelemetry, import MedplumOpenTelemetryModule; ` +
           `if it is another tool (an APM agent, NODE_DEBUG=undici), make it ignore these requests, for instance with ${HOOK}, or turn it off.`,

@@ -191,14 +191,6 @@ describe('A listener that nobody knows', () => {
     expect(warnings()).toEqual([]);
   });
 
-  it('is not warned about once the app has made a hook for all servers', async () => {
-    listen();
-    const baseUrl = 'https://hooked.example/';
-    ignoreRequestsTo(baseUrl, STORAGE);
-    await start([], { baseUrl, storageOrigins: [STORAGE] });
-    expect(warnings()).toEqual([]);
-  });
-
   it('is no matter when there is none', async () => {
     await start();
     expect(warnings()).toEqual([]);
