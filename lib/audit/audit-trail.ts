@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AuditSinkError, type AuditSinkErrorDetails } from '../errors/audit-sink.error';
+import { AuditRecordRefusedError } from './audit-record-refused.error';
 import type { MedplumAuditContext, MedplumAuditContextResolver } from './audit-context';
 import type { MedplumAuditOptions } from './audit-sink';
 import type { MedplumAudit } from './medplum-audit';
@@ -132,10 +133,15 @@ export class AuditTrail {
     );
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) {
-      throw refusal('A sink did not accept the record. The cause of this error says why.', facts, {
-        ...details,
-        cause: failed.reason,
-      });
+      const reason: unknown = failed.reason;
+      const forGood = reason instanceof AuditRecordRefusedError;
+      throw refusal(
+        forGood
+          ? 'A sink refused the record for good. The cause of this error says why. Mend the sink, or what the record holds.'
+          : 'A sink did not accept the record. The cause of this error says why.',
+        facts,
+        { ...details, ...(forGood ? { retryable: false } : {}), cause: forGood ? (reason.cause ?? reason) : reason },
+      );
     }
   }
 

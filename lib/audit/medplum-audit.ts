@@ -37,6 +37,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     warn: (text) => this.#logger.warn(text),
   };
   #end: Promise<void> | undefined;
+  #codeSaid = false;
 
   /**
    * Emits one {@link RequestEvent} per call, when the call ends. A listener that throws harms neither the call nor other
@@ -101,7 +102,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   /** @internal What the app says about the call that is being made. A resolver that throws does not fail the call. */
   contextOf(resolver: MedplumAuditContextResolver | undefined): MedplumAuditContext | undefined {
     try {
-      return resolver && readAuditContext(resolver());
+      return resolver && readAuditContext(resolver(), () => this.#warnOfCode());
     } catch (error) {
       this.#logger.warn(
         `The auditContext function failed: ${shownError(error).name}. The event of this call has no context. Mend the function in the options of MedplumModule.`,
@@ -137,6 +138,15 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     this.#clients.delete(client);
     if (this.#clients.size === 0) {
       this.#subject.complete();
+    }
+  }
+
+  #warnOfCode(): void {
+    if (!this.#codeSaid) {
+      this.#codeSaid = true;
+      this.#logger.warn(
+        'The auditContext function returned a purposeOfUse that is not a FHIR code, so events leave it out. Return codes of v3-ActReason, such as TREAT, without blanks around them.',
+      );
     }
   }
 

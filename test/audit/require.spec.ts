@@ -1,6 +1,7 @@
 import { Controller, Get, Logger, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
+  AuditRecordRefusedError,
   AuditSinkError,
   MedplumAudit,
   type MedplumAuditOptions,
@@ -111,6 +112,19 @@ describe("With audit.mode 'require' a write", () => {
     await expect(create()).rejects.toMatchObject({ code: 'MEDPLUM_AUDIT_SINK', effect: 'none' });
     expect(outcomes()).toEqual(['pending']);
     expect(app.wire.requests).toEqual([]);
+  });
+
+  it('fails at once when its intent is refused for good, and the next one is not held up', async () => {
+    sink.onWrite = (batch) => {
+      throw new AuditRecordRefusedError(batch, Object.assign(new Error('taint'), { code: 'HTTP_400' }));
+    };
+    const error = (await errorOf(create())) as AuditSinkError;
+    expect(error).toBeInstanceOf(AuditSinkError);
+    expect(error).toMatchObject({ effect: 'none', retryable: false, cause: { code: 'HTTP_400' } });
+    expect(error.message).toContain('A sink refused the record for good.');
+    sink.onWrite = () => undefined;
+    await create();
+    expect(outcomes()).toEqual(['refused', 'pending', 'success']);
   });
 
   it('works again as soon as the sink does', async () => {

@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { type AuditFileTail, readTail } from './audit-file-tail';
-import { inForm, type MedplumAuditForm } from './audit-form';
+import { jsonInForm, type MedplumAuditForm } from './audit-form';
 import type { MedplumAuditSink } from '../audit-sink';
 import { type AuditChainHead, type AuditChainKey, CHAIN_START, chainKeyBytes, chainLine } from './hash-chain';
 import type { RequestEvent } from '../request-event';
@@ -80,7 +80,7 @@ export class FileAuditSink implements MedplumAuditSink {
 
   /** Resolves when the lines are in the file and, with `fsync: 'batch'`, on the disk. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
-    const records = batch.map((event) => inForm(event, this.#options.form));
+    const records = batch.map((event) => jsonInForm(event, this.#options.form));
     let file = (this.#file ??= await this.#open());
     try {
       let lines = this.#lines(records, file);
@@ -119,12 +119,12 @@ export class FileAuditSink implements MedplumAuditSink {
     this.#timers.push(setInterval(what, ms).unref());
   }
 
-  #lines(records: readonly object[], file: OpenFile): { text: string; head: AuditChainHead } {
+  #lines(records: readonly string[], file: OpenFile): { text: string; head: AuditChainHead } {
     const key = this.#key;
     let { head } = file;
     const lines = records.map((record) => {
       if (!key) {
-        return JSON.stringify(record);
+        return record;
       }
       const chained = chainLine(record, head, key);
       head = chained.head;
@@ -163,7 +163,7 @@ export class FileAuditSink implements MedplumAuditSink {
         ? { unchainedBytes: unchained.length, unchainedSha256: createHash('sha256').update(unchained).digest('hex') }
         : {};
     const record = { type, at: new Date().toISOString(), ...(head ? {} : { previous }), ...between };
-    const { line, head: joined } = chainLine(record, previous, this.#key);
+    const { line, head: joined } = chainLine(JSON.stringify(record), previous, this.#key);
     return { text: `${line}\n`, head: joined };
   }
 
