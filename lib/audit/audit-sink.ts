@@ -5,7 +5,9 @@ import type { RequestEvent } from './request-event';
  * same batch again. So an event arrives at least once, and you recognise a repetition by its `id` and `outcome`. To
  * refuse an event for good, reject with `AuditRecordRefusedError`.
  *
- * The events of calls that a sink itself makes to Medplum appear on `MedplumAudit.events$`. Sinks never get them.
+ * The events of calls that a sink itself makes to Medplum appear on `MedplumAudit.events$`. Sinks never get them. A call
+ * is the sink's own when the sink makes it before `write` or `close` settles, and outside every scope of a user. To act for
+ * a user, a sink passes `{ onBehalfOf }`.
  */
 export interface MedplumAuditSink {
   /** The name of the sink in logs and statistics. Default: the name of its class. */

@@ -58,12 +58,17 @@ export class AuditTrail {
     return this.#options.flushTimeout ?? FLUSH_TIMEOUT;
   }
 
-  /** Call it synchronously when a method is called. */
-  capture(): AuditedCall {
+  /**
+   * Call it synchronously when a method is called.
+   *
+   * @param inUserScope whether a scope of a user, or of an inbound request, surrounds the call. Sinks run outside of all
+   * scopes, so the call is then one of a handler that a sink's connection has started.
+   */
+  capture(inUserScope: boolean): AuditedCall {
     if (!this.isActive) {
       return UNKNOWN;
     }
-    return { context: this.#audit.contextOf(this.#resolver), fromSink: this.#audit.isInSink };
+    return { context: this.#audit.contextOf(this.#resolver), fromSink: !inUserScope && this.#audit.isInSink };
   }
 
   /** Whether the sinks must accept the events of this call. */

@@ -16,8 +16,10 @@ const LONGEST_PAUSE = 5_000;
 
 /** What a queue needs from the audit that it belongs to. */
 export interface SinkQueueHost {
-  /** Calls `fn` outside every scope, and marks the calls to Medplum that `fn` makes as calls of a sink. */
-  asSink<T>(fn: () => T): T;
+  /** Calls `fn` outside every scope. */
+  outside<T>(fn: () => T): T;
+  /** Like `outside`. Until `fn` settles, the calls to Medplum that it makes are marked as calls of a sink. */
+  asSink(fn: () => Promise<void>): Promise<void>;
   /** The queue of a sink. It takes the events that do not fit here. */
   queueOf(sink: MedplumAuditSink): SinkQueue;
   warn(text: string): void;
@@ -161,7 +163,7 @@ export class SinkQueue {
 
   #push(item: Waiting): void {
     this.#waiting.push(item);
-    this.#draining ??= this.#host.asSink(() => this.#drain()).finally(() => (this.#draining = undefined));
+    this.#draining ??= this.#host.outside(() => this.#drain()).finally(() => (this.#draining = undefined));
   }
 
   async #drain(): Promise<void> {
@@ -174,7 +176,7 @@ export class SinkQueue {
 
   async #write(batch: readonly Waiting[]): Promise<void> {
     try {
-      await this.#sink.write(Object.freeze(batch.map(({ event }) => event)));
+      await this.#host.asSink(() => this.#sink.write(Object.freeze(batch.map(({ event }) => event))));
     } catch (error) {
       const rest = error instanceof AuditRecordRefusedError ? this.#setAside(batch, error) : batch;
       if (rest.length === batch.length) {

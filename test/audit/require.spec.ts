@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Controller, Get, Logger, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
@@ -202,6 +203,15 @@ describe("With audit.mode 'require'", () => {
     await read();
     expect(outcomes()).toEqual(['success']);
     expect(app.wire.requests).toHaveLength(2);
+  });
+
+  it('a call of a handler whose connection a sink opened needs a record', async () => {
+    let connection: AsyncResource | undefined;
+    sink.onWrite = () => (connection ??= new AsyncResource('SharedConnection'));
+    await read();
+    sink.isDown = true;
+    await expect(connection?.runInAsyncScope(create)).rejects.toMatchObject({ code: 'MEDPLUM_AUDIT_SINK' });
+    expect(app.wire.requests).toHaveLength(1);
   });
 
   it('the app responds with 500, and never suggests a retry to the user', async () => {

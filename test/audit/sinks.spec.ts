@@ -1,4 +1,5 @@
 import type { AuditEvent, Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { AsyncResource } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Logger } from '@nestjs/common';
@@ -72,6 +73,23 @@ class Broker extends ClientProxy {
   }
 }
 
+/** A connection that stays open. Like a socket, it calls its handlers in the async context of whoever opened it. */
+class SharedConnection {
+  #context: AsyncResource | undefined;
+
+  get isOpen(): boolean {
+    return this.#context !== undefined;
+  }
+
+  open(): void {
+    this.#context ??= new AsyncResource('SharedConnection');
+  }
+
+  async receive(handler: () => Promise<unknown>): Promise<void> {
+    await this.#context?.runInAsyncScope(handler);
+  }
+}
+
 describe('A sink', () => {
   it('gets each event once, in order and in batches, however often it is added', async () => {
     const sink = new MemorySink();
@@ -140,6 +158,48 @@ describe('A sink', () => {
     expect(sink.events.map(({ resourceId }) => resourceId)).toEqual(['1', '1']);
     expect(sink.events.map(({ seq }) => seq)).toEqual([1, 2]);
     expect(app.events.filter(({ resourceId }) => resourceId === 'of-the-sink').length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('may open a connection whose handlers are not sinks: their calls are recorded', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    const connection = new SharedConnection();
+    sink.onWrite = () => connection.open();
+    await read(app);
+    await until(() => sink.events.length === 1);
+    await connection.receive(() => read(app, 'later'));
+    await until(() => sink.events.length === 2);
+    expect(sink.events[1]?.resourceId).toBe('later');
+  });
+
+  it('may be at work while a handler of its connection serves a user: the calls of the handler are recorded', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    const connection = new SharedConnection();
+    let release: () => void = nothing;
+    sink.onWrite = () => connection.open();
+    sink.gate = new Promise<void>((resolve) => (release = resolve));
+    await read(app);
+    await until(() => connection.isOpen);
+    await connection.receive(() => app.medplum.onBehalfOf('m-1', () => app.medplum.readResource('Patient', 'user')));
+    release();
+    await until(() => sink.events.length === 2);
+    expect(sink.events[1]?.resourceId).toBe('user');
+  });
+
+  it('may call Medplum as the client: its calls have events, which no sink gets', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    let calls = 0;
+    sink.onWrite = () =>
+      calls++ < 10
+        ? app.medplum.asClientApplication(() => app.medplum.readResource('Patient', 'of-the-sink'))
+        : undefined;
+    await read(app);
+    await until(() => sink.events.length === 1);
+    await read(app);
+    await until(() => sink.events.length === 2);
+    expect(sink.events.map(({ resourceId }) => resourceId)).toEqual(['1', '1']);
   });
 
   it('writes outside the scope of the call that it records', async () => {
@@ -326,14 +386,17 @@ class AuditServer {
 /** The id of the resource that an AuditEvent is about. */
 const idOf = (event: AuditEvent | undefined) => event?.entity?.[0]?.what?.reference?.split('/')[1] ?? '';
 
-describe('An event that a sink refuses for good', () => {
-  const refuses = (bad: string) => (batch: readonly RequestEvent[]) => {
+/** Refuses the events about this resource for good. */
+function refuses(bad: string): (batch: readonly RequestEvent[]) => void {
+  return (batch) => {
     const events = batch.filter(({ resourceId }) => resourceId === bad);
     if (events.length > 0) {
       throw new AuditRecordRefusedError(events, Object.assign(new Error('taint'), { code: 'BAD_ROW' }));
     }
   };
+}
 
+describe('An event that a sink refuses for good', () => {
   it('is set aside and counted, and what follows goes on', async () => {
     const sink = new MemorySink();
     sink.onWrite = refuses('bad');
