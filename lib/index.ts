@@ -21,6 +21,7 @@ export type { MedplumBeforeRequest, MedplumPreparedRequest } from './calls/befor
 export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
 export type { MedplumAuditContext, MedplumAuditContextResolver } from './audit/audit-context';
+export { AuditRecordRefusedError } from './audit/audit-record-refused.error';
 export type { RequestEventEntries, RequestEventReturned } from './audit/bundle-summary';
 export type { MedplumAuditForm } from './audit/sinks/audit-form';
 export type {

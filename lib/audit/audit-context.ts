@@ -2,7 +2,10 @@ import { isTraceId } from '../shared/trace-headers';
 
 /** What the app knows about the end user and the request that it serves. Treat all of it as PHI in logs. */
 export interface MedplumAuditContext {
-  /** Why the data is used: codes of v3-ActReason (`TREAT`, `ETREAT`, `BTG`, `PATRQT`, `HPAYMT` …). */
+  /**
+   * Why the data is used: codes of v3-ActReason (`TREAT`, `ETREAT`, `BTG`, `PATRQT`, `HPAYMT` …). A text that is not a
+   * FHIR `code`, such as one with a blank at its end, is left out, and the log says so once.
+   */
   readonly purposeOfUse?: string | readonly string[];
   /** Who is logged in, by the name that the identity provider uses (`sub`). */
   readonly subject?: string;
@@ -23,17 +26,34 @@ export type MedplumAuditContextResolver = () => MedplumAuditContext | undefined;
 /** In characters. Longer texts are cut, because documents do not belong in an event. */
 const LONGEST = 256;
 
+/** A FHIR `code`: no blanks at its ends, and only single ones inside (https://hl7.org/fhir/R4/datatypes.html#code). */
+const CODE = /^[^\s\p{Cc}]+(?: [^\s\p{Cc}]+)*$/u;
+
 function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value.slice(0, LONGEST) : undefined;
+  return typeof value === 'string' && value.trim() !== '' ? value.slice(0, LONGEST) : undefined;
 }
 
-/** A frozen copy of what a resolver returned. It holds only strings. */
-export function readAuditContext(given: MedplumAuditContext | undefined): MedplumAuditContext | undefined {
+function isCode(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= LONGEST && CODE.test(value);
+}
+
+/**
+ * A frozen copy of what a resolver returned. It holds only strings.
+ *
+ * @param onRefusedCode called when a purpose is left out because no server would accept it as a code.
+ */
+export function readAuditContext(
+  given: MedplumAuditContext | undefined,
+  onRefusedCode: () => void = () => undefined,
+): MedplumAuditContext | undefined {
   if (typeof given !== 'object' || given === null) {
     return undefined;
   }
-  const purposes = [given.purposeOfUse ?? []].flat().map(text);
-  const purposeOfUse = purposes.filter((purpose) => purpose !== undefined);
+  const purposes: readonly unknown[] = [given.purposeOfUse ?? []].flat();
+  const purposeOfUse = purposes.filter(isCode);
+  if (purposeOfUse.length < purposes.length) {
+    onRefusedCode();
+  }
   const context = {
     purposeOfUse: purposeOfUse.length > 0 ? Object.freeze(purposeOfUse) : undefined,
     subject: text(given.subject),

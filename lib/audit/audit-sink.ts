@@ -2,9 +2,12 @@ import type { RequestEvent } from './request-event';
 
 /**
  * Keeps events. The library calls `write` with one batch at a time, oldest event first. When `write` rejects, it gets the
- * same batch again. So an event arrives at least once, and you recognise a repetition by its `id` and `outcome`.
+ * same batch again. So an event arrives at least once, and you recognise a repetition by its `id` and `outcome`. To
+ * refuse an event for good, reject with `AuditRecordRefusedError`.
  *
- * The events of calls that a sink itself makes to Medplum appear on `MedplumAudit.events$`. Sinks never get them.
+ * The events of calls that a sink itself makes to Medplum appear on `MedplumAudit.events$`. Sinks never get them. A call
+ * is the sink's own when the sink makes it before `write` or `close` settles, and outside every scope of a user. To act for
+ * a user, a sink passes `{ onBehalfOf }`.
  */
 export interface MedplumAuditSink {
   /** The name of the sink in logs and statistics. Default: the name of its class. */
@@ -21,7 +24,8 @@ export interface MedplumAuditSinkOptions {
   readonly maxQueued?: number;
   /**
    * What happens to further events while the queue is full. `drop` (default) only counts them. A sink, such as a file,
-   * gets them instead. In the mode `require`, the call fails instead.
+   * gets them instead. In the mode `require`, the call fails instead. The sink also gets the events that this one refuses
+   * for good.
    */
   readonly onFull?: 'drop' | MedplumAuditSink;
   /** The largest number of events in one batch. Default 100. */
@@ -55,12 +59,17 @@ export interface MedplumAuditSinkStats {
   readonly queued: number;
   /** Events that the sink has accepted. */
   readonly written: number;
-  /** Batches that the sink has refused. */
+  /** Attempts to write a batch that failed and are repeated. */
   readonly failures: number;
   /** Events that are lost, because the queue was full or the app ended. */
   readonly dropped: number;
   /** Events that went to the sink of `onFull` instead. */
   readonly spilled: number;
+  /**
+   * Events that the sink refused for good. With a sink in `onFull`, they count as `spilled` too. Otherwise they are lost,
+   * but do not count as `dropped`.
+   */
+  readonly refused: number;
 }
 
 /** Name of a sink for logs. */

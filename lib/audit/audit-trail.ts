@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AuditSinkError, type AuditSinkErrorDetails } from '../errors/audit-sink.error';
+import { AuditRecordRefusedError } from './audit-record-refused.error';
 import type { MedplumAuditContext, MedplumAuditContextResolver } from './audit-context';
 import type { MedplumAuditOptions } from './audit-sink';
 import type { MedplumAudit } from './medplum-audit';
@@ -57,12 +58,17 @@ export class AuditTrail {
     return this.#options.flushTimeout ?? FLUSH_TIMEOUT;
   }
 
-  /** Call it synchronously when a method is called. */
-  capture(): AuditedCall {
+  /**
+   * Call it synchronously when a method is called.
+   *
+   * @param inUserScope whether a scope of a user, or of an inbound request, surrounds the call. Sinks run outside of all
+   * scopes, so the call is then one of a handler that a sink's connection has started.
+   */
+  capture(inUserScope: boolean): AuditedCall {
     if (!this.isActive) {
       return UNKNOWN;
     }
-    return { context: this.#audit.contextOf(this.#resolver), fromSink: this.#audit.isInSink };
+    return { context: this.#audit.contextOf(this.#resolver), fromSink: !inUserScope && this.#audit.isInSink };
   }
 
   /** Whether the sinks must accept the events of this call. */
@@ -132,10 +138,15 @@ export class AuditTrail {
     );
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) {
-      throw refusal('A sink did not accept the record. The cause of this error says why.', facts, {
-        ...details,
-        cause: failed.reason,
-      });
+      const reason: unknown = failed.reason;
+      const forGood = reason instanceof AuditRecordRefusedError;
+      throw refusal(
+        forGood
+          ? 'A sink refused the record for good. The cause of this error says why. Mend the sink, or what the record holds.'
+          : 'A sink did not accept the record. The cause of this error says why.',
+        facts,
+        { ...details, ...(forGood ? { retryable: false } : {}), cause: forGood ? (reason.cause ?? reason) : reason },
+      );
     }
   }
 

@@ -18,6 +18,14 @@ export interface AuditedClient {
 }
 
 /**
+ * Says that a sink is at work. AsyncLocalStorage is sticky: a shared connection that a sink is the first to open keeps the
+ * mark for ever. That is why the mark has an end.
+ */
+interface SinkMark {
+  isOpen: boolean;
+}
+
+/**
  * The trail of all calls to Medplum in this app. Every call of every client publishes one event, whether it succeeds,
  * fails or is refused.
  */
@@ -27,16 +35,18 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   readonly #subject = new Subject<RequestEvent>();
   // Created while the app starts, so outside every scope. Listeners run in it, never under the identity of a request.
   readonly #outside = new AsyncResource('MedplumAudit');
-  readonly #inSink = new AsyncLocalStorage<true>();
+  readonly #inSink = new AsyncLocalStorage<SinkMark>();
   readonly #queues = new Map<MedplumAuditSink, SinkQueue>();
   readonly #shared = new Set<SinkQueue>();
   readonly #clients = new Set<AuditedClient>();
   readonly #host: SinkQueueHost = {
-    asSink: (fn) => this.#outside.runInAsyncScope(() => this.#inSink.run(true, fn)),
+    outside: (fn) => this.#outside.runInAsyncScope(fn),
+    asSink: (fn) => this.#asSink(fn),
     queueOf: (sink) => this.register(sink),
     warn: (text) => this.#logger.warn(text),
   };
   #end: Promise<void> | undefined;
+  #codeSaid = false;
 
   /**
    * Emits one {@link RequestEvent} per call, when the call ends. A listener that throws harms neither the call nor other
@@ -95,13 +105,13 @@ export class MedplumAudit implements BeforeApplicationShutdown {
 
   /** @internal Whether the caller is a sink, inside `write` or `close`. */
   get isInSink(): boolean {
-    return this.#queues.size > 0 && this.#inSink.getStore() === true;
+    return this.#inSink.getStore()?.isOpen === true;
   }
 
   /** @internal What the app says about the call that is being made. A resolver that throws does not fail the call. */
   contextOf(resolver: MedplumAuditContextResolver | undefined): MedplumAuditContext | undefined {
     try {
-      return resolver && readAuditContext(resolver());
+      return resolver && readAuditContext(resolver(), () => this.#warnOfCode());
     } catch (error) {
       this.#logger.warn(
         `The auditContext function failed: ${shownError(error).name}. The event of this call has no context. Mend the function in the options of MedplumModule.`,
@@ -137,6 +147,24 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     this.#clients.delete(client);
     if (this.#clients.size === 0) {
       this.#subject.complete();
+    }
+  }
+
+  #warnOfCode(): void {
+    if (!this.#codeSaid) {
+      this.#codeSaid = true;
+      this.#logger.warn(
+        'The auditContext function returned a purposeOfUse that is not a FHIR code, so events leave it out. Return codes of v3-ActReason, such as TREAT, without blanks around them.',
+      );
+    }
+  }
+
+  async #asSink(fn: () => Promise<void>): Promise<void> {
+    const mark: SinkMark = { isOpen: true };
+    try {
+      await this.#outside.runInAsyncScope(() => this.#inSink.run(mark, fn));
+    } finally {
+      mark.isOpen = false;
     }
   }
 

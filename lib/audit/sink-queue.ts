@@ -1,3 +1,4 @@
+import { AuditRecordRefusedError } from './audit-record-refused.error';
 import {
   type MedplumAuditSink,
   type MedplumAuditSinkOptions,
@@ -9,14 +10,16 @@ import type { RequestEvent } from './request-event';
 
 const MAX_QUEUED = 10_000;
 const BATCH_SIZE = 100;
-/** Pause before a batch that the sink refused is written again, in ms. It doubles each time, up to the longest. */
+/** Pause before a batch that the sink could not write is written again, in ms. It doubles each time, up to the longest. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5_000;
 
 /** What a queue needs from the audit that it belongs to. */
 export interface SinkQueueHost {
-  /** Calls `fn` outside every scope, and marks the calls to Medplum that `fn` makes as calls of a sink. */
-  asSink<T>(fn: () => T): T;
+  /** Calls `fn` outside every scope. */
+  outside<T>(fn: () => T): T;
+  /** Like `outside`. Until `fn` settles, the calls to Medplum that it makes are marked as calls of a sink. */
+  asSink(fn: () => Promise<void>): Promise<void>;
   /** The queue of a sink. It takes the events that do not fit here. */
   queueOf(sink: MedplumAuditSink): SinkQueue;
   warn(text: string): void;
@@ -44,10 +47,12 @@ export class SinkQueue {
   #wake: (() => void) | undefined;
   #failing = 0;
   #fullSaid = false;
+  #refusedSaid = false;
   #written = 0;
   #failures = 0;
   #dropped = 0;
   #spilled = 0;
+  #refused = 0;
 
   constructor(sink: MedplumAuditSink, options: MedplumAuditSinkOptions, host: SinkQueueHost) {
     this.#sink = sink;
@@ -66,6 +71,7 @@ export class SinkQueue {
       failures: this.#failures,
       dropped: this.#dropped,
       spilled: this.#spilled,
+      refused: this.#refused,
     });
   }
 
@@ -86,8 +92,8 @@ export class SinkQueue {
   }
 
   /**
-   * Adds an event and waits until the sink accepts it. The event stays in the queue when this rejects, so it may still
-   * arrive.
+   * Adds an event and waits until the sink accepts it. When this rejects, the event stays in the queue and may still
+   * arrive, unless the sink refused it for good.
    *
    * @param timeout in ms.
    */
@@ -157,22 +163,58 @@ export class SinkQueue {
 
   #push(item: Waiting): void {
     this.#waiting.push(item);
-    this.#draining ??= this.#host.asSink(() => this.#drain()).finally(() => (this.#draining = undefined));
+    this.#draining ??= this.#host.outside(() => this.#drain()).finally(() => (this.#draining = undefined));
   }
 
   async #drain(): Promise<void> {
     // Wait for the other events of this turn, so that they share a batch.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, this.#batchSize);
-      try {
-        await this.#sink.write(Object.freeze(batch.map(({ event }) => event)));
-      } catch (error) {
-        await this.#refused(batch, error);
-        continue;
-      }
-      this.#accepted(batch);
+      await this.#write(this.#waiting.slice(0, this.#batchSize));
     }
+  }
+
+  async #write(batch: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#host.asSink(() => this.#sink.write(Object.freeze(batch.map(({ event }) => event))));
+    } catch (error) {
+      const rest = error instanceof AuditRecordRefusedError ? this.#setAside(batch, error) : batch;
+      if (rest.length === batch.length) {
+        await this.#failed(batch, error);
+      } else if (rest.length > 0 && rest[0] === this.#waiting[0]) {
+        // Only the rest: further events could be refused as well, and keep those that are fine waiting.
+        await this.#write(rest);
+      }
+      return;
+    }
+    this.#accepted(batch);
+  }
+
+  /** Takes the events that the sink refused for good out of the queue. Returns the rest of the batch. */
+  #setAside(batch: readonly Waiting[], error: AuditRecordRefusedError): readonly Waiting[] {
+    const refused = new Set(batch.filter(({ event }) => error.events.includes(event)));
+    if (refused.size === 0) {
+      return batch;
+    }
+    if (!this.#refusedSaid) {
+      this.#refusedSaid = true;
+      const where = this.#overflow ? `go to ${sinkName(this.#overflow)}` : 'are lost';
+      const { name, code } = shownError(error.cause ?? error);
+      this.#host.warn(
+        `The audit sink ${this.#name} refused events for good: ${code ?? name}. They ${where}, and the next events follow.`,
+      );
+    }
+    // If the queue was abandoned meanwhile, they were given up already.
+    const mine = this.#waiting.filter((item) => refused.has(item));
+    this.#waiting = this.#waiting.filter((item) => !refused.has(item));
+    for (const { event, settle } of mine) {
+      this.#refused++;
+      settle?.(error);
+      if (this.#overflow) {
+        this.#giveUp(event);
+      }
+    }
+    return batch.filter((item) => !refused.has(item));
   }
 
   #accepted(batch: readonly Waiting[]): void {
@@ -186,10 +228,11 @@ export class SinkQueue {
     }
     this.#failing = 0;
     this.#fullSaid = false;
+    this.#refusedSaid = false;
     batch.forEach(({ settle }) => settle?.(undefined));
   }
 
-  async #refused(batch: readonly Waiting[], error: unknown): Promise<void> {
+  async #failed(batch: readonly Waiting[], error: unknown): Promise<void> {
     this.#failures++;
     if (this.#failing++ === 0) {
       this.#host.warn(

@@ -19,7 +19,7 @@ const RETRY_KEYS = ['maxRetries', 'minTimeout', 'maxTimeout'];
 
 /** @internal Says who a call acts as, and which inbound request it serves. */
 export type CallIdentitySource = Pick<IdentityResolver, 'pin'> &
-  Partial<Pick<IdentityResolver, 'inbound' | 'isAfterScope'>>;
+  Partial<Pick<IdentityResolver, 'inbound' | 'isAfterScope' | 'scope'>>;
 
 /** @internal How a method uses its options. */
 export interface OptionUse {
@@ -58,7 +58,8 @@ export class CallContext {
     this.options = options;
     this.inbound = identity.inbound;
     this.#wholeSince = use.timeout === 'whole' ? performance.now() : undefined;
-    this.audited = connection.trail.capture();
+    const isUserScope = identity.scope?.current?.identity.onBehalfOf !== undefined;
+    this.audited = connection.trail.capture(isUserScope || this.inbound !== undefined);
     this.afterScope = identity.isAfterScope === true && !('onBehalfOf' in Object(options));
     try {
       checkRequestOptions(options, use.further);

@@ -11,7 +11,7 @@ was changed or is missing.
 
   --key-env <name>   environment variable that holds the chain's key
   --key-file <file>  file whose bytes are the chain's key, a final line break included
-  --head <n:mac>     head that you published; the files must contain it (repeatable)
+  --head <n:mac>     head that you published; the files must contain its record (repeatable)
   --help             show this text
 `;
 

@@ -215,4 +215,28 @@ describe('The auditContext of the options', () => {
     );
     expect(event.context).toEqual({ actor: 'x'.repeat(256), purposeOfUse: ['TREAT'] });
   });
+
+  it('leaves out purposes that are no codes, with one warning that does not quote them', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const bad = ['taint ', ' taint', 'taint  taint', 'taint\ttaint', '\u00a0', 'taint\u0000', 'taint'.repeat(100), {}];
+    const odd = await startMedplumApp({
+      auditContext: () => ({ purposeOfUse: [...bad, 'TREAT', 'A B'] as string[], subject: '  ' }),
+    });
+    try {
+      await odd.medplum.readResource('Patient', '1', { onBehalfOf });
+      await odd.medplum.readResource('Patient', '1', { onBehalfOf });
+      expect(odd.events.map(({ context }) => context)).toEqual([
+        { purposeOfUse: ['TREAT', 'A B'] },
+        { purposeOfUse: ['TREAT', 'A B'] },
+      ]);
+      expect(warn.mock.calls).toEqual([
+        [
+          'The auditContext function returned a purposeOfUse that is not a FHIR code, so events leave it out. Return codes of v3-ActReason, such as TREAT, without blanks around them.',
+        ],
+      ]);
+    } finally {
+      await odd.close();
+      warn.mockRestore();
+    }
+  });
 });

@@ -1,4 +1,16 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -99,6 +111,27 @@ describe('The file of a FileAuditSink', () => {
     expect((await lines()).slice(0, 2).map(idOf)).toEqual(['a', 'b']);
   });
 
+  it('loses a mode with which others may read it', async () => {
+    await mkdir(join(directory, 'sub'));
+    await writeFile(path, '');
+    await chmod(path, 0o644);
+    await open().write([event('a')]);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('is never behind a symbolic link, and is a regular file', async () => {
+    const target = join(directory, 'target');
+    await mkdir(join(directory, 'sub'));
+    await symlink(target, path);
+    await expect(open().write([event('a')])).rejects.toBeInstanceOf(MedplumConfigError);
+    await writeFile(target, 'as it was');
+    await expect(open().write([event('a')])).rejects.toThrow('symbolic link or not a regular file');
+    expect(await readFile(target, 'utf8')).toBe('as it was');
+    await rm(path);
+    await mkdir(path);
+    await expect(open().write([event('a')])).rejects.toBeInstanceOf(MedplumConfigError);
+  });
+
   it('keeps an unfinished line apart from the next one', async () => {
     const first = open();
     await first.write([event('a'), event('b')]);
@@ -194,6 +227,59 @@ describe('A chained file', () => {
     await writeFile(first, (await readFile(path, 'utf8')).slice(0, -10));
     expect((await verify([], [first])).torn).toBe(1);
     expect((await verify([], [first, path])).problem).toBe(`${first}, line 10: this line is not part of the chain`);
+  });
+
+  it.each<readonly [string, (text: string) => string]>([
+    ['forged', (text) => `${text}{"forged":1}\n`],
+    ['altered', (text) => text.replace(/,"chain":[^\n]*\n$/, '}\n')],
+    ['forged before a torn one', (text) => `${text}{"forged":1}\n{"torn`],
+  ])('shows last lines that were %s before a restart', async (_how, change) => {
+    await tenRecords();
+    await writeFile(path, change(await readFile(path, 'utf8')));
+    expect((await verify()).problem).toMatch(/line 1[01]: this line is not part of the chain/);
+    const sink = open(chain());
+    await sink.write([event('a')]);
+    await sink.close();
+    expect((await verify()).problem).toMatch(/line 1[01]: this line is not part of the chain/);
+  });
+
+  it('takes one line without a newline for unfinished, before and after a restart', async () => {
+    await tenRecords();
+    await appendFile(path, '{"torn');
+    expect(await verify()).toMatchObject({ torn: 1, records: 10 });
+    await open(chain()).write([event('a')]);
+    const result = await verify();
+    expect(result).toMatchObject({ torn: 1, records: 12 });
+    expect(result.problem).toBeUndefined();
+  });
+
+  it('holds every head that was published: also those of files that were deleted', async () => {
+    const heads: AuditChainHead[] = [];
+    const sink = open({ ...chain((head) => heads.push(head)), maxBytes: 1_500 });
+    for (let i = 0; i < 8; i++) {
+      await sink.write([event(String(i))]);
+    }
+    await sink.close();
+    const names = (await readdir(join(directory, 'sub'))).toSorted((a, b) => a.localeCompare(b));
+    const files = [...names.slice(1), 'audit.log'].map((name) => join(directory, 'sub', name));
+    const [first] = heads;
+    expect(files.length).toBeGreaterThan(2);
+    expect((await verify(heads, files)).problem).toBeUndefined();
+    expect((await verify(first && [first], files.slice(1))).problem).toMatch(
+      /line 1: record \d+, whose head was published, is missing before it/,
+    );
+  });
+
+  it('cannot meet two heads of one record that differ, or a head without a number', async () => {
+    const head = await tenRecords();
+    const other = { n: head.n, mac: '0'.repeat(64) };
+    for (const heads of [
+      [head, other],
+      [other, head],
+    ]) {
+      expect((await verify(heads)).problem).toMatch(/record 10 is not the one whose head was published/);
+    }
+    expect((await verify([{ ...head, n: Number.NaN }])).problem).toMatch(/whose head was published, is missing/);
   });
 
   it('shows that lines are missing at the end, when its head was published', async () => {

@@ -1,6 +1,8 @@
+import { AsyncResource } from 'node:async_hooks';
 import { Controller, Get, Logger, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
+  AuditRecordRefusedError,
   AuditSinkError,
   MedplumAudit,
   type MedplumAuditOptions,
@@ -113,6 +115,19 @@ describe("With audit.mode 'require' a write", () => {
     expect(app.wire.requests).toEqual([]);
   });
 
+  it('fails at once when its intent is refused for good, and the next one is not held up', async () => {
+    sink.onWrite = (batch) => {
+      throw new AuditRecordRefusedError(batch, Object.assign(new Error('taint'), { code: 'HTTP_400' }));
+    };
+    const error = (await errorOf(create())) as AuditSinkError;
+    expect(error).toBeInstanceOf(AuditSinkError);
+    expect(error).toMatchObject({ effect: 'none', retryable: false, cause: { code: 'HTTP_400' } });
+    expect(error.message).toContain('A sink refused the record for good.');
+    sink.onWrite = () => undefined;
+    await create();
+    expect(outcomes()).toEqual(['refused', 'pending', 'success']);
+  });
+
   it('works again as soon as the sink does', async () => {
     sink.isDown = true;
     await errorOf(create());
@@ -188,6 +203,15 @@ describe("With audit.mode 'require'", () => {
     await read();
     expect(outcomes()).toEqual(['success']);
     expect(app.wire.requests).toHaveLength(2);
+  });
+
+  it('a call of a handler whose connection a sink opened needs a record', async () => {
+    let connection: AsyncResource | undefined;
+    sink.onWrite = () => (connection ??= new AsyncResource('SharedConnection'));
+    await read();
+    sink.isDown = true;
+    await expect(connection?.runInAsyncScope(create)).rejects.toMatchObject({ code: 'MEDPLUM_AUDIT_SINK' });
+    expect(app.wire.requests).toHaveLength(1);
   });
 
   it('the app responds with 500, and never suggests a retry to the user', async () => {

@@ -1,13 +1,19 @@
+import type { AuditEvent, Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { AsyncResource } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Logger } from '@nestjs/common';
 import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import {
+  AuditRecordRefusedError,
   ClientProxyAuditSink,
   LoggerAuditSink,
   MedplumAudit,
   MedplumAuditEventSink,
   type MedplumAuditOptions,
+  MedplumBadRequestError,
+  MedplumForbiddenError,
+  MedplumNotFoundError,
   type RequestEvent,
 } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
@@ -64,6 +70,23 @@ class Broker extends ClientProxy {
   protected async dispatchEvent<T>(packet: ReadPacket): Promise<T> {
     this.messages.push(packet);
     return undefined as T;
+  }
+}
+
+/** A connection that stays open. Like a socket, it calls its handlers in the async context of whoever opened it. */
+class SharedConnection {
+  #context: AsyncResource | undefined;
+
+  get isOpen(): boolean {
+    return this.#context !== undefined;
+  }
+
+  open(): void {
+    this.#context ??= new AsyncResource('SharedConnection');
+  }
+
+  async receive(handler: () => Promise<unknown>): Promise<void> {
+    await this.#context?.runInAsyncScope(handler);
   }
 }
 
@@ -135,6 +158,48 @@ describe('A sink', () => {
     expect(sink.events.map(({ resourceId }) => resourceId)).toEqual(['1', '1']);
     expect(sink.events.map(({ seq }) => seq)).toEqual([1, 2]);
     expect(app.events.filter(({ resourceId }) => resourceId === 'of-the-sink').length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('may open a connection whose handlers are not sinks: their calls are recorded', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    const connection = new SharedConnection();
+    sink.onWrite = () => connection.open();
+    await read(app);
+    await until(() => sink.events.length === 1);
+    await connection.receive(() => read(app, 'later'));
+    await until(() => sink.events.length === 2);
+    expect(sink.events[1]?.resourceId).toBe('later');
+  });
+
+  it('may be at work while a handler of its connection serves a user: the calls of the handler are recorded', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    const connection = new SharedConnection();
+    let release: () => void = nothing;
+    sink.onWrite = () => connection.open();
+    sink.gate = new Promise<void>((resolve) => (release = resolve));
+    await read(app);
+    await until(() => connection.isOpen);
+    await connection.receive(() => app.medplum.onBehalfOf('m-1', () => app.medplum.readResource('Patient', 'user')));
+    release();
+    await until(() => sink.events.length === 2);
+    expect(sink.events[1]?.resourceId).toBe('user');
+  });
+
+  it('may call Medplum as the client: its calls have events, which no sink gets', async () => {
+    const sink = new MemorySink();
+    const app = await start({ sinks: [sink] });
+    let calls = 0;
+    sink.onWrite = () =>
+      calls++ < 10
+        ? app.medplum.asClientApplication(() => app.medplum.readResource('Patient', 'of-the-sink'))
+        : undefined;
+    await read(app);
+    await until(() => sink.events.length === 1);
+    await read(app);
+    await until(() => sink.events.length === 2);
+    expect(sink.events.map(({ resourceId }) => resourceId)).toEqual(['1', '1']);
   });
 
   it('writes outside the scope of the call that it records', async () => {
@@ -288,5 +353,159 @@ describe('The ready-made sinks', () => {
     await Promise.all(numbers(5).map((i) => read(app, String(i))));
     await until(() => executeBatch.mock.calls.length > 0);
     expect(executeBatch.mock.calls.flatMap(([bundle]) => bundle.entry)).toHaveLength(3);
+  });
+});
+
+/** A server of AuditEvents that judges each entry of a batch, or the batch as a whole. */
+class AuditServer {
+  readonly batches: AuditEvent[][] = [];
+  readonly stored = new Set<string>();
+  /** The status of an entry, or an error with which the whole batch fails. */
+  judge: (event: AuditEvent, batch: readonly AuditEvent[]) => string | Error = () => '201';
+
+  readonly target = {
+    asClientApplication: <T>(fn: () => T): T => fn(),
+    executeBatch: async (bundle: Bundle): Promise<Bundle> => {
+      const batch = (bundle.entry ?? []).map(({ resource }) => resource as AuditEvent);
+      this.batches.push(batch);
+      const verdicts = batch.map((event) => this.judge(event, batch));
+      const failed = verdicts.find((verdict) => verdict instanceof Error);
+      if (failed) {
+        throw failed;
+      }
+      verdicts.forEach((status, i) => status === '201' && this.stored.add(idOf(batch[i])));
+      return {
+        resourceType: 'Bundle',
+        type: 'batch-response',
+        entry: verdicts.map((status) => ({ response: { status: String(status) } })),
+      };
+    },
+  };
+}
+
+/** The id of the resource that an AuditEvent is about. */
+const idOf = (event: AuditEvent | undefined) => event?.entity?.[0]?.what?.reference?.split('/')[1] ?? '';
+
+/** Refuses the events about this resource for good. */
+function refuses(bad: string): (batch: readonly RequestEvent[]) => void {
+  return (batch) => {
+    const events = batch.filter(({ resourceId }) => resourceId === bad);
+    if (events.length > 0) {
+      throw new AuditRecordRefusedError(events, Object.assign(new Error('taint'), { code: 'BAD_ROW' }));
+    }
+  };
+}
+
+describe('An event that a sink refuses for good', () => {
+  it('is set aside and counted, and what follows goes on', async () => {
+    const sink = new MemorySink();
+    sink.onWrite = refuses('bad');
+    const app = await start({ sinks: [sink] });
+    await Promise.all(['1', 'bad', '2'].map((id) => read(app, id)));
+    await read(app, '3');
+    await until(() => sink.events.length === 3);
+    expect(sink.events.map(({ resourceId }) => resourceId).toSorted()).toEqual(['1', '2', '3']);
+    expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([
+      { queued: 0, written: 3, failures: 0, dropped: 0, spilled: 0, refused: 1 },
+    ]);
+    expect(warn.mock.calls).toEqual([
+      ['The audit sink MemorySink refused events for good: BAD_ROW. They are lost, and the next events follow.'],
+    ]);
+  });
+
+  it('goes to the sink of onFull, if there is one', async () => {
+    const sink = new MemorySink();
+    const rest = new MemorySink('Rest');
+    sink.onWrite = refuses('bad');
+    const app = await start({ sinks: [sink], onFull: rest });
+    await Promise.all(['1', 'bad', '2'].map((id) => read(app, id)));
+    await until(() => sink.events.length === 2 && rest.events.length === 1);
+    expect(rest.events[0]?.resourceId).toBe('bad');
+    expect(app.module.get(MedplumAudit).sinkStats[0]).toMatchObject({ written: 2, spilled: 1, refused: 1 });
+  });
+
+  it('is one of the batch: an error that names none of it is like any other', async () => {
+    const sink = new MemorySink();
+    let refusals = 0;
+    sink.onWrite = () => {
+      if (refusals++ === 0) {
+        throw new AuditRecordRefusedError([]);
+      }
+    };
+    const app = await start({ sinks: [sink] });
+    await read(app);
+    await until(() => sink.events.length === 1);
+    expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ written: 1, failures: 1, refused: 0 }]);
+  });
+
+  it.each<readonly [string, (event: RequestEvent) => object]>([
+    [
+      'throws',
+      () => {
+        throw new TypeError('taint');
+      },
+    ],
+    ['makes no JSON', () => ({ id: 1n })],
+    ['makes no object', () => []],
+  ])('is one whose form %s', async (_how, fail) => {
+    const log = jest.fn();
+    const form = (event: RequestEvent) => (event.resourceId === 'bad' ? fail(event) : event.toPhiAudit());
+    const app = await start({ sinks: [new LoggerAuditSink({ logger: { log }, form })] });
+    await Promise.all(['1', 'bad', '2'].map((id) => read(app, id)));
+    await until(() => log.mock.calls.length === 2);
+    expect(app.module.get(MedplumAudit).sinkStats).toMatchObject([{ written: 2, refused: 1, failures: 0 }]);
+  });
+});
+
+describe('A MedplumAuditEventSink', () => {
+  async function startWith(server: AuditServer): Promise<{ app: MedplumApp; rest: MemorySink }> {
+    const rest = new MemorySink('Rest');
+    const sink = new MedplumAuditEventSink(server.target, { maxPerMinute: 1_000 });
+    return { app: await start({ sinks: [sink], onFull: rest, flushTimeout: 50 }), rest };
+  }
+
+  it.each<readonly [string, AuditServer['judge']]>([
+    ['an entry', (event) => (idOf(event) === 'bad' ? '400 Bad Request' : '201')],
+    [
+      'the batch that it is in',
+      (_event, batch) =>
+        batch.some((event) => idOf(event) === 'bad') ? new MedplumBadRequestError('refused', { status: 400 }) : '201',
+    ],
+  ])('refuses the AuditEvent that the server calls invalid by %s, and stores the others', async (_what, judge) => {
+    const server = new AuditServer();
+    server.judge = judge;
+    const { app, rest } = await startWith(server);
+    await Promise.all([...numbers(7).map(String), 'bad'].map((id) => read(app, id)));
+    await until(() => server.stored.size === 7 && rest.events.length === 1);
+    expect(rest.events[0]?.resourceId).toBe('bad');
+    await read(app, '8');
+    await until(() => server.stored.has('8'));
+    expect(app.module.get(MedplumAudit).sinkStats[0]).toMatchObject({ refused: 1, failures: 0, queued: 0 });
+  });
+
+  it.each<readonly [string, string | Error]>([
+    ...['401', '403', '408', '409', '429', '500', '503'].map((status) => [status, status] as const),
+    ['an unreadable status', 'undefined'],
+    ['a batch that is not allowed', new MedplumForbiddenError('refused', { status: 403 })],
+    ['a batch with a wrong address', new MedplumNotFoundError('refused', { status: 404 })],
+    ['a lost connection', new TypeError('fetch failed')],
+  ])('writes again after a refusal that may pass: %s', async (_what, verdict) => {
+    const server = new AuditServer();
+    server.judge = (event) => (idOf(event) === '1' && server.batches.length === 1 ? verdict : '201');
+    const { app, rest } = await startWith(server);
+    await Promise.all(['1', '2'].map((id) => read(app, id)));
+    await until(() => server.stored.size === 2);
+    expect(rest.events).toEqual([]);
+    expect(app.module.get(MedplumAudit).sinkStats[0]).toMatchObject({ refused: 0, failures: 1 });
+  });
+
+  it('takes an AuditEvent that the server has several times for stored', async () => {
+    const server = new AuditServer();
+    server.judge = () => '412';
+    const { app } = await startWith(server);
+    await read(app);
+    const audit = app.module.get(MedplumAudit);
+    await until(() => audit.sinkStats[0]?.queued === 0);
+    expect(audit.sinkStats[0]).toMatchObject({ written: 1, refused: 0 });
   });
 });

@@ -30,6 +30,7 @@ describe('nestjs-medplum', () => {
     expect(api.values).toEqual([
       'AUDIT_EVENT_TAG_SYSTEM',
       'AsClientApplication',
+      'AuditRecordRefusedError',
       'AuditSinkError',
       'ClientProxyAuditSink',
       'CurrentOnBehalfOf',

@@ -12,7 +12,7 @@ export interface AuditFileTail {
   readonly isTorn: boolean;
   /** The last whole line that is part of a chain, if there is one. */
   readonly head: AuditChainHead | undefined;
-  /** The bytes after that line, or the whole file when there is no such line. The newline at the end is left out. */
+  /** The bytes after that line, or the whole file when there is no such line. A newline at the end is included. */
   readonly unchained: Buffer;
 }
 
@@ -25,8 +25,7 @@ export async function readTail(handle: FileHandle, chained: boolean): Promise<Au
     const isTorn = bytes.length > 0 && bytes.at(-1) !== NEWLINE;
     const found = chained ? lastChained(bytes, from === 0) : undefined;
     if (found || from === 0 || !chained) {
-      const rest = bytes.subarray(found?.end ?? 0);
-      const unchained = chained ? rest.subarray(0, rest.at(-1) === NEWLINE ? -1 : undefined) : Buffer.alloc(0);
+      const unchained = chained ? bytes.subarray(found?.end ?? 0) : Buffer.alloc(0);
       return { size, isTorn, head: found?.head, unchained };
     }
   }

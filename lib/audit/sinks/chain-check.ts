@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type AuditChainHead, CHAIN_START, type ChainedLine, isIntact, parseChainedLine } from './hash-chain';
 
-const NEWLINE = Buffer.from('\n');
-
 /** What checking the files of a chain found. */
 export interface AuditVerification {
   /** Number of lines of the chain that are as they were written. */
@@ -39,8 +37,9 @@ export class ChainProblem extends Error {}
  */
 export class ChainCheck {
   readonly #key: Buffer;
-  /** The heads that were published: `mac` by `n`. */
-  readonly #published: ReadonlyMap<number, string>;
+  readonly #published: readonly AuditChainHead[];
+  /** The published heads whose records were not read yet. */
+  #unmet: readonly AuditChainHead[];
   /** `undefined` until the first line of the chain is read. */
   #head: AuditChainHead | undefined;
   #records = 0;
@@ -49,11 +48,12 @@ export class ChainCheck {
   /** Number of the line in its file, counted from 1. */
   #line = 0;
   /** The lines since the last record that are not part of the chain. */
-  #unchained: Buffer[] = [];
+  #unchained: AuditFileLine[] = [];
 
   constructor(key: Buffer, published: readonly AuditChainHead[]) {
     this.#key = key;
-    this.#published = new Map(published.map(({ n, mac }) => [n, mac]));
+    this.#published = published;
+    this.#unmet = published.filter(({ n, mac }) => n !== CHAIN_START.n || mac !== CHAIN_START.mac);
   }
 
   beginFile(file: string): void {
@@ -62,36 +62,43 @@ export class ChainCheck {
   }
 
   /** @throws ChainProblem */
-  addLine({ bytes, isWhole }: AuditFileLine): void {
+  addLine(line: AuditFileLine): void {
     this.#line++;
-    const line = isWhole ? parseChainedLine(bytes.toString('utf8')) : undefined;
-    if (line) {
-      this.#addRecord(line);
+    const chained = line.isWhole ? parseChainedLine(line.bytes.toString('utf8')) : undefined;
+    if (chained) {
+      this.#addRecord(chained);
     } else {
       // The next record has to account for it.
-      this.#unchained.push(bytes);
+      this.#unchained.push(line);
     }
   }
 
   /**
-   * @param isLast whether this is the last file: its last line may be torn, because its writer has not come back yet.
+   * @param isLast whether this is the last file: its last line may be torn, because its writer has not come back yet. A
+   * torn line has no newline.
    * @throws ChainProblem
    */
   endFile(isLast: boolean): void {
-    const allowed = isLast ? 1 : 0;
-    if (this.#unchained.length > allowed) {
+    const [first, ...others] = this.#unchained;
+    if (first && (!isLast || first.isWhole || others.length > 0)) {
       throw this.#notPartOfTheChain(this.#line - this.#unchained.length + 1);
     }
     this.#countTorn();
   }
 
-  /** @throws ChainProblem when the chain ends before a published head. */
+  /** @throws ChainProblem when the files do not hold the record of a published head. */
   end(): void {
     const { n } = this.#head ?? CHAIN_START;
-    const last = Math.max(...this.#published.keys());
-    if (last > n) {
-      throw new ChainProblem(`records ${n + 1} to ${last} are missing at the end`);
+    const [unmet] = this.#unmet;
+    if (!unmet) {
+      return;
     }
+    const last = Math.max(...this.#unmet.map((head) => head.n));
+    throw new ChainProblem(
+      last > n
+        ? `records ${n + 1} to ${last} are missing at the end`
+        : `record ${unmet.n}, whose head was published, is missing`,
+    );
   }
 
   /** What was found so far. */
@@ -112,6 +119,7 @@ export class ChainCheck {
     this.#checkAccountsForUnchained(content);
     this.#countTorn();
     this.#checkIsAsPublished(line);
+    this.#checkBeginsEarlyEnough(line);
     this.#head = { n: line.n, mac: line.mac };
     this.#records++;
   }
@@ -146,21 +154,33 @@ export class ChainCheck {
     }
   }
 
-  /** A writer that finds lines which are not part of the chain signs their length and hash in its first record. */
+  /**
+   * A writer that finds bytes which are not part of the chain signs their length and hash in its first record. Only a
+   * line without a newline can be one that a killed process left unfinished. If the bytes had a newline, it was signed
+   * with them, so the hash of one line without it differs.
+   */
   #checkAccountsForUnchained({ unchainedBytes, unchainedSha256 }: RecordContent): void {
     if (this.#unchained.length === 0) {
       return;
     }
-    const bytes = Buffer.concat(this.#unchained.flatMap((line, i) => (i === 0 ? [line] : [NEWLINE, line])));
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    if (unchainedBytes !== bytes.length || unchainedSha256 !== sha256) {
+    const [torn, ...others] = this.#unchained.map(({ bytes }) => bytes);
+    const sha256 = torn && createHash('sha256').update(torn).digest('hex');
+    if (others.length > 0 || unchainedBytes !== torn?.length || unchainedSha256 !== sha256) {
       throw this.#notPartOfTheChain(this.#line - this.#unchained.length);
     }
   }
 
   #checkIsAsPublished({ n, mac }: ChainedLine): void {
-    if ((this.#published.get(n) ?? mac) !== mac) {
+    if (this.#published.some((head) => head.n === n && head.mac !== mac)) {
       throw this.#problem(`record ${n} is not the one whose head was published`);
+    }
+    this.#unmet = this.#unmet.filter((head) => head.n !== n);
+  }
+
+  #checkBeginsEarlyEnough({ n }: ChainedLine): void {
+    const earlier = this.#head ? undefined : this.#unmet.find((head) => head.n < n);
+    if (earlier) {
+      throw this.#problem(`record ${earlier.n}, whose head was published, is missing before it`);
     }
   }
 

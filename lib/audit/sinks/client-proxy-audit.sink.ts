@@ -30,8 +30,10 @@ export class ClientProxyAuditSink implements MedplumAuditSink {
   /** Resolves when the transport has taken every message. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
     const { pattern, form } = this.#options;
-    const sent = batch.map((event) =>
-      lastValueFrom(this.#client.emit(pattern, inForm(event, form)), { defaultValue: undefined }),
+    // All before the first one is sent: when one is refused, the rest of the batch comes again.
+    const messages = batch.map((event) => inForm(event, form));
+    const sent = messages.map((message) =>
+      lastValueFrom(this.#client.emit(pattern, message), { defaultValue: undefined }),
     );
     const failed = (await Promise.allSettled(sent)).find((result) => result.status === 'rejected');
     if (failed) {

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
+import { MedplumConfigError } from '../../errors/medplum-config.error';
 import { type AuditFileTail, readTail } from './audit-file-tail';
-import { inForm, type MedplumAuditForm } from './audit-form';
+import { jsonInForm, type MedplumAuditForm } from './audit-form';
 import type { MedplumAuditSink } from '../audit-sink';
 import { type AuditChainHead, type AuditChainKey, CHAIN_START, chainKeyBytes, chainLine } from './hash-chain';
 import type { RequestEvent } from '../request-event';
@@ -51,8 +53,14 @@ interface OpenFile {
 const MAX_BYTES = 100 * 1024 * 1024;
 const HEAD_INTERVAL = 60_000;
 
+/** Windows has no such flag: there, `refuseLink` looks before the file is opened. */
+const NO_FOLLOW = (constants as Partial<typeof constants>).O_NOFOLLOW ?? 0;
+const OWNER_ONLY = 0o600;
+
 /**
- * Appends each event as one line of JSON to a file that only its owner may read. A killed process may leave its last
+ * Appends each event as one line of JSON to a file that only its owner may read. It never writes through a symbolic link
+ * or to anything but a regular file, and narrows the mode of an existing file to 0600, except on Windows, which has no
+ * modes. Otherwise `write` rejects with a `MedplumConfigError`, or with the error of `node:fs`. A killed process may leave its last
  * line unfinished. The next record then starts on a new line, so the two do not mix.
  */
 export class FileAuditSink implements MedplumAuditSink {
@@ -80,7 +88,7 @@ export class FileAuditSink implements MedplumAuditSink {
 
   /** Resolves when the lines are in the file and, with `fsync: 'batch'`, on the disk. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
-    const records = batch.map((event) => inForm(event, this.#options.form));
+    const records = batch.map((event) => jsonInForm(event, this.#options.form));
     let file = (this.#file ??= await this.#open());
     try {
       let lines = this.#lines(records, file);
@@ -119,12 +127,12 @@ export class FileAuditSink implements MedplumAuditSink {
     this.#timers.push(setInterval(what, ms).unref());
   }
 
-  #lines(records: readonly object[], file: OpenFile): { text: string; head: AuditChainHead } {
+  #lines(records: readonly string[], file: OpenFile): { text: string; head: AuditChainHead } {
     const key = this.#key;
     let { head } = file;
     const lines = records.map((record) => {
       if (!key) {
-        return JSON.stringify(record);
+        return record;
       }
       const chained = chainLine(record, head, key);
       head = chained.head;
@@ -136,8 +144,11 @@ export class FileAuditSink implements MedplumAuditSink {
   async #open(): Promise<OpenFile> {
     const { path } = this.#options;
     await mkdir(dirname(path), { recursive: true });
-    const handle = await open(path, 'a+', 0o600);
+    await refuseLink(path);
+    const { O_APPEND, O_CREAT, O_RDWR } = constants;
+    const handle = await open(path, O_APPEND | O_CREAT | O_RDWR | NO_FOLLOW, OWNER_ONLY);
     try {
+      await secure(handle);
       const tail = await readTail(handle, this.#key !== undefined);
       const { text, head } = await this.#beginning(tail);
       return { handle, size: tail.size, prefix: (tail.isTorn ? '\n' : '') + text, head };
@@ -163,7 +174,7 @@ export class FileAuditSink implements MedplumAuditSink {
         ? { unchainedBytes: unchained.length, unchainedSha256: createHash('sha256').update(unchained).digest('hex') }
         : {};
     const record = { type, at: new Date().toISOString(), ...(head ? {} : { previous }), ...between };
-    const { line, head: joined } = chainLine(record, previous, this.#key);
+    const { line, head: joined } = chainLine(JSON.stringify(record), previous, this.#key);
     return { text: `${line}\n`, head: joined };
   }
 
@@ -193,7 +204,9 @@ export class FileAuditSink implements MedplumAuditSink {
     if (name === undefined) {
       return undefined;
     }
-    const handle = await open(join(dirname(this.#options.path), name), 'r');
+    const file = join(dirname(this.#options.path), name);
+    await refuseLink(file);
+    const handle = await open(file, constants.O_RDONLY | NO_FOLLOW);
     try {
       return (await readTail(handle, true)).head;
     } finally {
@@ -210,4 +223,41 @@ export class FileAuditSink implements MedplumAuditSink {
     const { onHead = ({ n, mac }) => this.#logger.log(`Head of the audit chain: ${n}:${mac}`) } = this.#options.chain;
     onHead(head);
   }
+}
+
+/** @throws MedplumConfigError when there is something other than a regular file. */
+async function refuseLink(path: string): Promise<void> {
+  const stats = await lstat(path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  });
+  if (stats && !stats.isFile()) {
+    throw notAFile();
+  }
+}
+
+/** @throws MedplumConfigError when the file is not a regular one, or its mode stays too wide. */
+async function secure(handle: FileHandle): Promise<void> {
+  const stats = await handle.stat();
+  if (!stats.isFile()) {
+    throw notAFile();
+  }
+  if (process.platform === 'win32' || (stats.mode & 0o777 & ~OWNER_ONLY) === 0) {
+    return;
+  }
+  try {
+    await handle.chmod(OWNER_ONLY);
+  } catch {
+    throw new MedplumConfigError(
+      'Others may open the file of the audit trail, and this process may not change that. Nothing was written. Set its mode to 0600, and its owner to the user of the app.',
+    );
+  }
+}
+
+function notAFile(): MedplumConfigError {
+  return new MedplumConfigError(
+    'The path of the audit trail is a symbolic link or not a regular file, so records could end up elsewhere. Nothing was written. Give FileAuditSink the path of a regular file.',
+  );
 }

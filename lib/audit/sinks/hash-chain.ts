@@ -44,13 +44,12 @@ export function chainKeyBytes(key: AuditChainKey): Buffer {
   return bytes;
 }
 
-/** The line that adds `record` to the chain after `previous`, and the new head. */
-export function chainLine(
-  record: object,
-  previous: AuditChainHead,
-  key: Buffer,
-): { line: string; head: AuditChainHead } {
-  const json = JSON.stringify(record);
+/**
+ * The line that adds a record to the chain after `previous`, and the new head.
+ *
+ * @param json the record: an object with at least one field.
+ */
+export function chainLine(json: string, previous: AuditChainHead, key: Buffer): { line: string; head: AuditChainHead } {
   const n = previous.n + 1;
   const mac = macOf(json, n, previous.mac, key);
   // The end of the line has a fixed form, so the verifier can cut it off and get exactly the bytes that were signed.

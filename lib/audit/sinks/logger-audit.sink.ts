@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { inForm, type MedplumAuditForm } from './audit-form';
+import { jsonInForm, type MedplumAuditForm } from './audit-form';
 import type { MedplumAuditSink } from '../audit-sink';
 import type { RequestEvent } from '../request-event';
 
@@ -23,8 +23,8 @@ export class LoggerAuditSink implements MedplumAuditSink {
 
   /** Resolves when the logger has the lines. */
   async write(batch: readonly RequestEvent[]): Promise<void> {
-    for (const event of batch) {
-      this.#logger.log(JSON.stringify(inForm(event, this.#form)));
-    }
+    // All before the first line is logged: when one is refused, the rest of the batch comes again.
+    const lines = batch.map((event) => jsonInForm(event, this.#form));
+    lines.forEach((line) => this.#logger.log(line));
   }
 }

@@ -1,6 +1,7 @@
 import type { Bundle, BundleEntry } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { setTimeout as delay } from 'node:timers/promises';
-import { objects } from '../../shared/objects';
+import { isMedplumError } from '../../errors/medplum.error';
+import { AuditRecordRefusedError } from '../audit-record-refused.error';
 import type { MedplumAuditSink } from '../audit-sink';
 import {
   AUDIT_EVENT_TAG_SYSTEM,
@@ -30,10 +31,18 @@ export interface MedplumAuditEventSinkOptions extends FhirAuditEventOptions {
 /** Entries in one batch. A server can process this many within its time limit. */
 const BATCH = 20;
 const MINUTE = 60_000;
+/**
+ * Statuses of one entry that may change without a change of the entry: rights, quota, locks and time. Any other 4xx
+ * judges the AuditEvent itself.
+ */
+const PASSING = new Set(['401', '403', '408', '409', '421', '423', '424', '425', '429']);
 
 /**
  * Stores each event in Medplum as a FHIR AuditEvent. It writes as the client itself, so the client needs the right to
  * create AuditEvents. Each one is a conditional create by the tag of the event, so a repeated write stores nothing twice.
+ *
+ * An AuditEvent that the server calls invalid (4xx, except 401, 403, 408, 409, 421, 423, 424, 425 and 429) is refused for
+ * good: see {@link AuditRecordRefusedError}. The others of its batch are stored.
  *
  * @example
  * ```ts
@@ -56,14 +65,27 @@ export class MedplumAuditEventSink implements MedplumAuditSink {
     this.#options = options;
   }
 
-  /** Waits for quota, then sends. Resolves when the server has stored every event. */
+  /**
+   * Waits for quota, then sends. Resolves when the server has stored every event.
+   *
+   * @throws AuditRecordRefusedError when the server will never accept some of them.
+   */
   async write(batch: readonly RequestEvent[]): Promise<void> {
     const rest = batch.filter((event) => !this.#stored.has(tagOf(event)));
     const size = Math.min(BATCH, this.#maxPerMinute);
-    for (let from = 0; from < rest.length; from += size) {
-      const part = rest.slice(from, from + size);
-      await this.#waitForQuota(part.length);
-      await this.#store(part);
+    const refusals = new Map<RequestEvent, unknown>();
+    try {
+      for (let from = 0; from < rest.length; from += size) {
+        await this.#store(rest.slice(from, from + size), refusals);
+      }
+    } catch (error) {
+      // The rest is written again in any case, and then fails again if the reason lasts.
+      if (refusals.size === 0) {
+        throw error;
+      }
+    }
+    if (refusals.size > 0) {
+      throw new AuditRecordRefusedError([...refusals.keys()], [...refusals.values()][0]);
     }
     this.#stored.clear();
   }
@@ -77,22 +99,59 @@ export class MedplumAuditEventSink implements MedplumAuditSink {
     return Math.max(1, this.#options.maxPerMinute ?? 120);
   }
 
-  async #store(events: readonly RequestEvent[]): Promise<void> {
-    const bundle: Bundle = { resourceType: 'Bundle', type: 'batch', entry: events.map((event) => this.#entry(event)) };
-    const answer = await this.#medplum.asClientApplication(() => this.#medplum.executeBatch(bundle), {
-      reason: 'audit trail',
-    });
-    const statuses = objects(answer.entry).map(({ response }) => String(response?.status));
+  /** Collects what the server will never accept in `refusals`, with the reason. */
+  async #store(events: readonly RequestEvent[], refusals: Map<RequestEvent, unknown>): Promise<void> {
+    await this.#waitForQuota(events.length);
+    let statuses: readonly string[];
+    try {
+      statuses = await this.#send(events);
+    } catch (error) {
+      if (!isAboutContent(error)) {
+        throw error;
+      }
+      const [only, ...others] = events;
+      if (only && others.length === 0) {
+        refusals.set(only, error);
+        return;
+      }
+      // One of them spoils the batch. Halving it finds that one.
+      const half = Math.ceil(events.length / 2);
+      await this.#store(events.slice(0, half), refusals);
+      await this.#store(events.slice(half), refusals);
+      return;
+    }
+    let passing: unknown;
     events.forEach((event, i) => {
-      if (/^20[01]\b/.test(statuses[i] ?? '')) {
+      const status = /^\d{3}\b/.exec(statuses[i] ?? '')?.[0] ?? 'no status';
+      // 412: several AuditEvents have the tag, so the event is stored (https://hl7.org/fhir/R4/http.html#ccreate).
+      if (['200', '201', '412'].includes(status)) {
         this.#stored.add(tagOf(event));
+        return;
+      }
+      const error = Object.assign(new Error(`Medplum did not store an AuditEvent: ${status}.`), {
+        code: `HTTP_${status}`,
+      });
+      if (status.startsWith('4') && !PASSING.has(status)) {
+        refusals.set(event, error);
+      } else {
+        passing ??= error;
       }
     });
-    const refused = events.findIndex((event) => !this.#stored.has(tagOf(event)));
-    if (refused >= 0) {
-      const status = /^\d{3}/.exec(statuses[refused] ?? '')?.[0] ?? 'no status';
-      throw Object.assign(new Error(`Medplum did not store an AuditEvent: ${status}.`), { code: `HTTP_${status}` });
+    if (passing !== undefined) {
+      throw passing;
     }
+  }
+
+  /** The status of each entry of the response, in the order of the events. */
+  async #send(events: readonly RequestEvent[]): Promise<readonly string[]> {
+    const bundle: Bundle = { resourceType: 'Bundle', type: 'batch', entry: events.map((event) => this.#entry(event)) };
+    const response = await this.#medplum.asClientApplication(() => this.#medplum.executeBatch(bundle), {
+      reason: 'audit trail',
+    });
+    const entries: unknown = response.entry;
+    return (Array.isArray(entries) ? (entries as readonly (BundleEntry | null)[]) : []).map((entry) =>
+      String(entry?.response?.status),
+    );
   }
 
   #entry(event: RequestEvent): BundleEntry {
@@ -116,4 +175,12 @@ export class MedplumAuditEventSink implements MedplumAuditSink {
       await delay(wait, undefined, { ref: false, signal: this.#closed.signal }).catch(() => undefined);
     }
   }
+}
+
+/**
+ * Whether the refusal of a whole batch is due to what it holds. A 404 or a 405 is about its address, which a server that
+ * is being moved may mend.
+ */
+function isAboutContent(error: unknown): boolean {
+  return isMedplumError(error) && error.code === 'MEDPLUM_BAD_REQUEST' && error.status !== 405;
 }
