@@ -8,6 +8,7 @@ import { responseProblem } from '../fhir/interactions';
 import { checkPrefer } from '../fhir/prefer';
 import type { CallSpan } from '../http/call-tracing';
 import { DownloadStream } from '../http/download-stream';
+import { markResponse } from '../http/response-error';
 import type { RequestAttempt } from '../shared/request-attempt';
 import type { TransportRequest, TransportResponse } from '../http/transport.types';
 import type { Identity } from '../on-behalf-of/identity';
@@ -203,6 +204,8 @@ export class CallRequest {
     const error = isMedplumError(cause)
       ? cause
       : new MedplumBadRequestError('The arguments of the call cannot be read. Nothing was sent.', { cause });
+    // It may be the error of another request, such as one of the membership check.
+    markResponse(error, false);
     return fail(this.#end(undefined, error), error);
   }
 

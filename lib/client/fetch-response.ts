@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { isMedplumError } from '../errors/medplum.error';
+import { isResponseError } from '../http/response-error';
 import type { TransportResponse } from '../http/transport.types';
 
 /** Response headers that are passed on. */
@@ -37,9 +38,12 @@ export function fetchResponse({ status, body, header }: TransportResponse): Resp
   return new Response(Readable.toWeb(body), { status, headers });
 }
 
-/** The `Response` for an error status of the server. Rethrows every other error: `fetch` rejects only without a response. */
+/**
+ * The `Response` for an error status that the server answered to this call. Rethrows every other error, those of the
+ * token endpoint and of the membership check included: `fetch` rejects only without a response.
+ */
 export function fetchErrorResponse(error: unknown): Response {
-  if (!isMedplumError(error) || error.status === undefined || error.status < 300) {
+  if (!isMedplumError(error) || error.status === undefined || !isResponseError(error)) {
     throw error;
   }
   const { status, outcome } = error;
