@@ -43,11 +43,15 @@ export function fetchResponse({ status, body, header }: TransportResponse): Resp
  * token endpoint and of the membership check included: `fetch` rejects only without a response.
  */
 export function fetchErrorResponse(error: unknown): Response {
-  if (!isMedplumError(error) || error.status === undefined || !isResponseError(error)) {
+  if (!isMedplumError(error) || !isResponseError(error)) {
     throw error;
   }
   const { status, outcome } = error;
-  return outcome
+  // A `Response` holds no other status (Fetch standard, section 5.5).
+  if (status === undefined || status < 200 || status > 599) {
+    throw error;
+  }
+  return outcome && !WITHOUT_BODY.has(status)
     ? Response.json(outcome, { status, headers: { 'content-type': 'application/fhir+json' } })
     : new Response(null, { status });
 }
