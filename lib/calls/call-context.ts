@@ -42,6 +42,8 @@ export class CallContext {
   readonly afterScope: boolean;
   /** Why no request of the method is sent. */
   readonly refusal: unknown;
+  /** One of the requests has written. */
+  wrote = false;
   #identity: Identity | undefined;
   /** When the method was called, by the monotonic clock, if its timeout limits all of its requests together. */
   readonly #wholeSince: number | undefined;

@@ -4,10 +4,11 @@ import type { RequestFacts } from '../audit/recorded-request-event';
 import { isMedplumError, type MedplumError } from '../errors/medplum.error';
 import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
 import type { FhirInteraction, FhirRequest } from '../fhir/fhir-request';
-import { responseProblem } from '../fhir/interactions';
+import { type ResponseProblem, responseProblem } from '../fhir/interactions';
 import { checkPrefer } from '../fhir/prefer';
 import type { CallSpan } from '../http/call-tracing';
 import { DownloadStream } from '../http/download-stream';
+import { markResponse } from '../http/response-error';
 import type { RequestAttempt } from '../shared/request-attempt';
 import type { TransportRequest, TransportResponse } from '../http/transport.types';
 import type { Identity } from '../on-behalf-of/identity';
@@ -180,6 +181,9 @@ export class CallRequest {
     if (wrong) {
       return fail(this.#end(response, wrong), wrong);
     }
+    if (request.repeatability !== 'safe') {
+      this.#context.wrote = true;
+    }
     const { body } = response;
     if (!(body instanceof DownloadStream)) {
       const recorded = this.#end(response);
@@ -203,6 +207,8 @@ export class CallRequest {
     const error = isMedplumError(cause)
       ? cause
       : new MedplumBadRequestError('The arguments of the call cannot be read. Nothing was sent.', { cause });
+    // It may be the error of another request, such as one of the membership check.
+    markResponse(error, false);
     return fail(this.#end(undefined, error), error);
   }
 
@@ -278,14 +284,24 @@ export class CallRequest {
 
 /** Why a response of success is an error for the caller, if it is. */
 function wrongResponse(request: FhirRequest, { status, body }: TransportResponse): MedplumError | undefined {
-  const problem = responseProblem(request, body);
-  if (!problem) {
-    return request.check?.(body);
+  const isSafe = request.repeatability === 'safe';
+  let problem: ResponseProblem | undefined;
+  try {
+    problem = responseProblem(request, body);
+    if (!problem) {
+      return request.check?.(body);
+    }
+  } catch (cause) {
+    return new MedplumProtocolError(
+      `${request.method} ${request.pathTemplate} was answered with ${status}, but the response cannot be read. Check the proxies between the app and Medplum.`,
+      { status, effect: isSafe ? 'none' : 'unknown', cause },
+    );
   }
-  const done = problem.isEmpty ? 'happened' : 'unknown';
+  // The status of a bundle says nothing about its entries.
+  const done = problem.isEmpty && request.expects !== 'bundle' ? 'happened' : 'unknown';
   return new MedplumProtocolError(
     `${request.method} ${request.pathTemplate} was answered with ${status}, but the response ${problem.text}. Check the proxies between the app and Medplum.`,
-    { status, effect: request.repeatability === 'safe' ? 'none' : done },
+    { status, effect: isSafe ? 'none' : done },
   );
 }
 

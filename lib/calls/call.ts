@@ -1,3 +1,4 @@
+import { isMedplumError } from '../errors/medplum.error';
 import type { FhirInteraction, FhirRequest } from '../fhir/fhir-request';
 import type { CallSpanStart } from '../http/call-tracing';
 import type { TransportResponse } from '../http/transport.types';
@@ -30,6 +31,21 @@ export class Call {
   /** Waits between two requests: see {@link CallContext.pause}. */
   pause(ms: number, what: string): Promise<void> {
     return this.#context.pause(ms, what);
+  }
+
+  /**
+   * For a method that makes several requests: when a later one fails after an earlier one has written, the error says
+   * that the method had an effect, and that the caller may not make the same call again.
+   */
+  async whole<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (this.#context.wrote && isMedplumError(error) && error.effect === 'none') {
+        Object.assign(error, { effect: 'happened', retryable: false });
+      }
+      throw error;
+    }
   }
 
   /** The body of the response to {@link Call.send}. */

@@ -13,7 +13,7 @@ import {
   uploadBinary,
   type UploadDescription,
 } from '../fhir/binaries';
-import { create, INTERACTIONS, read } from '../fhir/interactions';
+import { checkResource, create, INTERACTIONS, read } from '../fhir/interactions';
 import type { Stored, WithId } from '../fhir/resource.types';
 import { readReference } from '../fhir/versions';
 import type { TransportResponse } from '../http/transport.types';
@@ -97,19 +97,25 @@ export class MedplumBinaries {
     options: MedplumRequestOptions = {},
   ): Promise<Stored<DocumentReference>> {
     const call = this.#calls.begin(options, { timeout: 'whole' });
-    const binary = await call.body(BINARY.upload, () => uploadBinary(content, description));
-    const { title, ...rest } = document;
-    const attachment: Attachment = {
-      contentType: description.contentType,
-      url: `Binary/${(binary as Binary).id}`,
-      ...(title === undefined ? {} : { title }),
-    };
-    const resource: DocumentReference = { ...rest, content: [{ attachment }] };
-    return (await call.body(INTERACTIONS.create, () => create(resource))) as Stored<DocumentReference>;
+    return call.whole(async () => {
+      const binary = await call.body(BINARY.upload, () => {
+        checkResource(document);
+        return uploadBinary(content, description);
+      });
+      const { title, ...rest } = document;
+      const attachment: Attachment = {
+        contentType: description.contentType,
+        url: `Binary/${(binary as Binary).id}`,
+        ...(title === undefined ? {} : { title }),
+      };
+      const resource: DocumentReference = { ...rest, content: [{ attachment }] };
+      return (await call.body(INTERACTIONS.create, () => create(resource))) as Stored<DocumentReference>;
+    });
   }
 
   async #content(call: Call, attachment: Attachment, maxBytes: number | undefined): Promise<MedplumDownload> {
-    const { data, url, contentType } = attachment;
+    const { data, url } = attachment;
+    const contentType = typeof attachment.contentType === 'string' ? attachment.contentType : undefined;
     if (url === undefined && data !== undefined) {
       return inline(data, contentType, checkMaxBytes(maxBytes));
     }

@@ -40,16 +40,18 @@ export class MedplumBulk {
    */
   async export(input: ExportInput = {}, options: MedplumPollOptions = {}): Promise<ExportManifest> {
     const call = this.#calls.begin(options, POLL);
-    const { header, body } = await call.send(JOB.export, () => {
-      checkPoll(options);
-      return startExport(input);
+    return call.whole(async () => {
+      const { header, body } = await call.send(JOB.export, () => {
+        checkPoll(options);
+        return startExport(input);
+      });
+      const path = startedJob(header('content-location'), body, this.#calls.connection.settings.baseUrl);
+      const manifest = (await poll(call, () => jobStatus(path), options)) as Partial<ExportManifest>;
+      if (!Array.isArray(manifest.output)) {
+        throw new MedplumProtocolError('The export ended without a list of its files.');
+      }
+      return manifest as ExportManifest;
     });
-    const path = startedJob(header('content-location'), body, this.#calls.connection.settings.baseUrl);
-    const manifest = (await poll(call, () => jobStatus(path), options)) as Partial<ExportManifest>;
-    if (!Array.isArray(manifest.output)) {
-      throw new MedplumProtocolError('The export ended without a list of its files.');
-    }
-    return manifest as ExportManifest;
   }
 
   /** Downloads a file of an export; signed addresses are fetched without credentials. */
@@ -91,7 +93,7 @@ function checkPoll({ maxWait, interval }: MedplumPollOptions): void {
 }
 
 function isDone({ status, body }: { readonly status: number; readonly body: unknown }): boolean {
-  const { resourceType } = (body ?? {}) as Partial<AsyncJob>;
+  const { resourceType } = Object(body) as Partial<AsyncJob>;
   return status !== 202 && (resourceType !== 'AsyncJob' || isFinished(body as AsyncJob));
 }
 

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { isMedplumError } from '../errors/medplum.error';
+import { isResponseError } from '../http/response-error';
 import type { TransportResponse } from '../http/transport.types';
 
 /** Response headers that are passed on. */
@@ -37,13 +38,20 @@ export function fetchResponse({ status, body, header }: TransportResponse): Resp
   return new Response(Readable.toWeb(body), { status, headers });
 }
 
-/** The `Response` for an error status of the server. Rethrows every other error: `fetch` rejects only without a response. */
+/**
+ * The `Response` for an error status that the server answered to this call. Rethrows every other error, those of the
+ * token endpoint and of the membership check included: `fetch` rejects only without a response.
+ */
 export function fetchErrorResponse(error: unknown): Response {
-  if (!isMedplumError(error) || error.status === undefined || error.status < 300) {
+  if (!isMedplumError(error) || !isResponseError(error)) {
     throw error;
   }
   const { status, outcome } = error;
-  return outcome
+  // A `Response` holds no other status (Fetch standard, section 5.5).
+  if (status === undefined || status < 200 || status > 599) {
+    throw error;
+  }
+  return outcome && !WITHOUT_BODY.has(status)
     ? Response.json(outcome, { status, headers: { 'content-type': 'application/fhir+json' } })
     : new Response(null, { status });
 }

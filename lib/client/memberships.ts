@@ -24,6 +24,7 @@ import {
 } from '../fhir/memberships';
 import { clientApplicationIdentity } from '../on-behalf-of/identity';
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
+import { isFhirId } from '../shared/fhir-id';
 import type { WithId } from '../fhir/resource.types';
 import { splitBundle } from '../fhir/search';
 import type { Call, ClientCalls } from '../calls/call';
@@ -145,20 +146,22 @@ export class MedplumMemberships {
     options: MedplumAccessOptions,
   ): Promise<AccessResult> {
     const call = this.#begin(options, ACCESS);
-    for (let retries = 0; ; retries++) {
-      const before = (await call.body(INTERACTIONS.read, () => {
-        checkManaged(entries, managedPolicies(policies));
-        return read('ProjectMembership', membershipId(membership));
-      })) as WithId<ProjectMembership>;
-      try {
-        return await this.#write(call, before, changeAccess(before, managedPolicies(policies), change), options);
-      } catch (error) {
-        if (!(error instanceof MedplumPreconditionFailedError) || retries >= (options.maxRetries ?? 3)) {
-          throw error;
+    return call.whole(async () => {
+      for (let retries = 0; ; retries++) {
+        const before = (await call.body(INTERACTIONS.read, () => {
+          checkManaged(entries, managedPolicies(policies));
+          return read('ProjectMembership', membershipId(membership));
+        })) as WithId<ProjectMembership>;
+        try {
+          return await this.#write(call, before, changeAccess(before, managedPolicies(policies), change), options);
+        } catch (error) {
+          if (!(error instanceof MedplumPreconditionFailedError) || retries >= (options.maxRetries ?? 3)) {
+            throw error;
+          }
+          await call.pause(Math.random() * 50 * 2 ** retries, 'Retrying the change of access');
         }
-        await call.pause(Math.random() * 50 * 2 ** retries, 'Retrying the change of access');
       }
-    }
+    });
   }
 
   async #write(
@@ -168,7 +171,7 @@ export class MedplumMemberships {
     options: MedplumAccessOptions,
   ): Promise<AccessResult> {
     const versionId = before.meta?.versionId;
-    if (versionId === undefined) {
+    if (!isFhirId(versionId)) {
       throw new MedplumProtocolError('The server gave no version of the membership: it cannot be changed safely.');
     }
     if (access.length === 0 && !before.accessPolicy && changed && options.allowUnrestricted !== true) {
@@ -185,6 +188,6 @@ export class MedplumMemberships {
       (after as ProjectMembership | undefined)?.meta?.versionId ??
       ((await call.body(INTERACTIONS.read, () => read('ProjectMembership', before.id))) as ProjectMembership).meta
         ?.versionId;
-    return { updated: true, versionId: written ?? '', managed, untouched };
+    return { updated: true, versionId: isFhirId(written) ? written : '', managed, untouched };
   }
 }

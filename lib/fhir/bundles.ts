@@ -92,7 +92,7 @@ export function entryResults<T extends Resource = Resource>(response: Bundle | u
   return (Array.isArray(list) ? list : []).map((one: unknown, index) => {
     const { resource, response: answer } = Object(one) as BundleEntry;
     const { status: text, location, outcome } = Object(answer) as NonNullable<BundleEntry['response']>;
-    const status = typeof text === 'string' ? Number.parseInt(text, 10) || 0 : 0;
+    const status = typeof text === 'string' ? Number(/^[1-5]\d\d\b/.exec(text)?.[0] ?? 0) : 0;
     return {
       index,
       status,
@@ -121,7 +121,8 @@ export function transaction(entries: readonly BundleEntry[] | Bundle): FhirReque
 
 function partialFailure(response: Bundle, sent: readonly BundleEntry[]): MedplumError | undefined {
   const results = entryResults(response);
-  const writes = sent.some(({ request }) => request?.method !== 'GET');
+  const isWrite = (index: number): boolean => sent[index]?.request?.method !== 'GET';
+  const writes = sent.some((_entry, index) => isWrite(index));
   if (results.length !== sent.length || results.some(({ status }) => status === 0)) {
     return new MedplumProtocolError(
       `The response to the transaction does not say what became of each of its ${sent.length} entries. Read the resources before you send any entry again.`,
@@ -132,11 +133,13 @@ function partialFailure(response: Bundle, sent: readonly BundleEntry[]): Medplum
   if (failed === 0) {
     return undefined;
   }
-  const wrote = results.some(({ ok, index }) => ok && sent[index]?.request?.method !== 'GET');
+  const wrote = results.some(({ ok, index }) => ok && isWrite(index));
+  // A status below 300 or of a failed server does not say how far a write came.
+  const unclear = results.some(({ ok, status, index }) => !ok && isWrite(index) && (status < 300 || status >= 500));
   return new MedplumTransactionError(
     `The transaction was carried out only in part: ${failed} of ${sent.length} entries failed, and what the others wrote stays. ` +
       'Medplum undoes it only in projects with the feature transaction-bundles. ' +
       'Look at error.response before you send any entry again.',
-    { status: 200, effect: wrote ? 'happened' : 'none', response },
+    { status: 200, effect: wrote ? 'happened' : unclear ? 'unknown' : 'none', response },
   );
 }

@@ -68,7 +68,7 @@ export function fetchRequest(address: unknown, method: unknown, body: unknown, b
     headers: {},
     ...bodyOf(body),
     responseKind: 'stream',
-    notModified: true,
-    repeatability: name === 'GET' ? 'safe' : 'unsafe',
+    // Only a GET can be conditional on what the caller has (RFC 9110 section 15.4.5).
+    ...(name === 'GET' ? { notModified: true, repeatability: 'safe' } : { repeatability: 'unsafe' }),
   };
 }

@@ -3,6 +3,7 @@ import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response
 import { type BaseUrl, pathWithin } from '../shared/base-url';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ROOT } from './interactions';
+import { objects } from '../shared/objects';
 import { isFhirId } from '../shared/fhir-id';
 import { checkId, checkResourceTypes } from './path-segments';
 
@@ -94,10 +95,14 @@ export function jobPath(job: unknown, base: BaseUrl): string {
   return path;
 }
 
-/** Returns the path of the job that a 202 response started, from its `Content-Location` or its body. */
+/**
+ * Returns the path of the job that a 202 response started, from its `Content-Location` or its body.
+ *
+ * @throws MedplumProtocolError when the response names no job on the client's server.
+ */
 export function startedJob(location: string | undefined, body: unknown, base: BaseUrl): string {
-  const { issue } = (body ?? {}) as Partial<OperationOutcome>;
-  return jobPath(location ?? issue?.[0]?.diagnostics, base);
+  const { issue } = Object(body) as Partial<OperationOutcome>;
+  return jobPath(location ?? objects(issue)[0]?.diagnostics, base);
 }
 
 /** GET of a job's state. */

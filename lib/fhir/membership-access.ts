@@ -7,6 +7,7 @@ import type {
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { shownName } from '../errors/shown';
 import { isFhirId } from '../shared/fhir-id';
+import { objects } from '../shared/objects';
 import { isTypedReference } from './path-segments';
 
 /** Value of a policy's parameter. `Type/id` and Reference objects become references, other text stays text. */
@@ -68,7 +69,7 @@ export function accessEntry(
 
 /** A key that is equal for equal entries: same policy, same parameters in any order. Display texts do not count. */
 export function canonicalAccess({ policy, parameter }: ProjectMembershipAccess): string {
-  const parameters = (Array.isArray(parameter) ? parameter : []).map(({ name, valueReference, valueString }) =>
+  const parameters = objects(parameter).map(({ name, valueReference, valueString }) =>
     JSON.stringify([name, valueString ?? null, valueReference?.reference ?? null]),
   );
   return JSON.stringify([policy?.reference, parameters.toSorted((a, b) => (a < b ? -1 : 1))]);

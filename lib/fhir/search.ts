@@ -134,9 +134,12 @@ export function splitBundle<T extends Resource, I extends Resource = Resource>(
   const included: I[] = [];
   for (const { resource, search: role } of objects(bundle.entry as BundleEntry[])) {
     const mode = role?.mode ?? 'match';
-    if (resource && mode === 'match') {
+    if (typeof resource !== 'object' || resource === null) {
+      continue;
+    }
+    if (mode === 'match') {
       matches.push(resource as T);
-    } else if (resource && mode === 'include') {
+    } else if (mode === 'include') {
       included.push(resource as I);
     }
   }

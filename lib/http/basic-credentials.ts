@@ -1,9 +1,11 @@
-import { type ClientSecret, type Credentials, readSecret } from './credentials';
+import { type ClientSecret, type Credentials, CREDENTIALS_TIMEOUT, readSecret } from './credentials';
+import { Deadline } from './deadline';
 
 /**
  * HTTP Basic credentials of the ClientApplication (RFC 7617). Medplum recommends them for on-behalf-of.
  *
  * If the secret comes from a function, the function is called once, and again when the server refuses the secret.
+ * A function that takes longer than 10 s fails the calls that wait for it, and the next call asks it again.
  */
 export class BasicCredentials implements Credentials {
   readonly #clientId: string;
@@ -40,8 +42,13 @@ export class BasicCredentials implements Credentials {
   }
 
   async #ask(): Promise<string> {
-    this.#value = this.#encode(await readSecret(this.#secret));
-    return this.#value;
+    const deadline = new Deadline(CREDENTIALS_TIMEOUT, undefined);
+    try {
+      this.#value = this.#encode(await readSecret(this.#secret, deadline));
+      return this.#value;
+    } finally {
+      deadline.dispose();
+    }
   }
 
   #encode(secret: string): string {

@@ -8,6 +8,7 @@ import {
   asOperationOutcome,
   type ErrorClass,
   isSerializationConflict,
+  markResponse,
   requestIdOf,
   responseError,
 } from './response-error';
@@ -132,6 +133,7 @@ export class CallRetries {
     }
     const error = this.#typedError(response, outcome, busy, wait);
     error.attachRequestId(requestIdOf(response.header('x-request-id'), outcome));
+    markResponse(error, true);
     throw error;
   }
 

@@ -1,4 +1,12 @@
 import { MedplumUnauthorizedError } from '../errors/response.errors';
+import { MedplumTimeoutError } from '../errors/transport.errors';
+import { Cancelled, type Deadline } from './deadline';
+
+/**
+ * Time limit for getting credentials, in ms. All waiting calls share what they wait for, so the limit of one call does
+ * not end it.
+ */
+export const CREDENTIALS_TIMEOUT = 10_000;
 
 /** The secret of the ClientApplication, or a function that returns it, so that you can rotate it without a restart. */
 export type ClientSecret = string | (() => string | Promise<string>);
@@ -23,13 +31,21 @@ export const NO_CREDENTIALS: Credentials = {
 /**
  * The secret itself.
  *
- * @throws MedplumUnauthorizedError when the function throws, or returns anything but text.
+ * @param deadline limits how long the function may take.
+ * @throws MedplumUnauthorizedError when the function throws, or returns anything but text; MedplumTimeoutError when it
+ * takes too long.
  */
-export async function readSecret(secret: ClientSecret): Promise<string> {
+export async function readSecret(secret: ClientSecret, deadline: Deadline): Promise<string> {
   let given: unknown;
   try {
-    given = typeof secret === 'string' ? secret : await secret();
+    given = typeof secret === 'string' ? secret : await deadline.race((async () => secret())());
   } catch (cause) {
+    if (cause instanceof Cancelled) {
+      throw new MedplumTimeoutError(
+        `There are no credentials: the function in the option clientSecret returned nothing within ${CREDENTIALS_TIMEOUT} ms. The next call asks it again.`,
+        { retryable: true },
+      );
+    }
     throw new MedplumUnauthorizedError(
       'There are no credentials: the function in the option clientSecret threw; cause has its name.',
       { cause, retryable: true },

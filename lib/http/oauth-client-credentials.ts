@@ -1,4 +1,4 @@
-import { isMedplumError, type MedplumError } from '../errors/medplum.error';
+import type { MedplumError } from '../errors/medplum.error';
 import {
   MedplumProtocolError,
   MedplumRateLimitError,
@@ -7,13 +7,14 @@ import {
 } from '../errors/response.errors';
 import { MedplumConnectionError, MedplumTimeoutError } from '../errors/transport.errors';
 import type { BaseUrl } from '../shared/base-url';
-import { type ClientSecret, type Credentials, readSecret } from './credentials';
+import { type ClientSecret, type Credentials, CREDENTIALS_TIMEOUT, readSecret } from './credentials';
 import { Cancelled, Deadline } from './deadline';
+import { DispatcherWire } from './dispatcher-wire';
 import type { MedplumDispatcher } from './medplum-dispatcher';
-import { failureCode } from './transport-failure';
+import { TOO_LARGE, type Wire, WireFailure } from './wire';
 
-/** Time limit of a token request, in ms. All waiting calls share the request, so the limit of one call does not end it. */
-const TIMEOUT = 10_000;
+/** Most bytes of a token response. A token has a few KiB. */
+const MAX_BYTES = 64 * 1024;
 /** For how long calls fail at once after a failed token request, in ms. */
 const COOL_DOWN = 1_000;
 /** Lifetime of a token if the server does not state it (RFC 6749 section 5.1 only recommends it), in seconds. */
@@ -40,12 +41,16 @@ export interface OAuthClientCredentialsOptions {
  */
 export class OAuthClientCredentials implements Credentials {
   readonly #options: OAuthClientCredentialsOptions;
+  readonly #wire: Wire;
   #token: Token | undefined;
   #fetching: Promise<string> | undefined;
   #failure: { readonly error: MedplumError; readonly until: number } | undefined;
 
   constructor(options: OAuthClientCredentialsOptions) {
     this.#options = options;
+    const { baseUrl, dispatcher } = options;
+    // The request body holds the secret, so interceptors of the dispatcher must neither redirect, repeat nor cache it.
+    this.#wire = new DispatcherWire(dispatcher, { origin: baseUrl.origin, maxBytes: MAX_BYTES, foreign: true });
   }
 
   authorization(): string | Promise<string> {
@@ -90,52 +95,64 @@ export class OAuthClientCredentials implements Credentials {
   }
 
   async #request(): Promise<Token> {
-    const { baseUrl, dispatcher, clientId, clientSecret } = this.#options;
-    const deadline = new Deadline(TIMEOUT, undefined);
+    const { baseUrl, clientId, clientSecret } = this.#options;
+    const deadline = new Deadline(CREDENTIALS_TIMEOUT, undefined);
     try {
-      const secret = await deadline.race(readSecret(clientSecret));
-      const { statusCode, body } = await deadline.race(
-        dispatcher.request({
-          origin: baseUrl.origin,
-          path: `${baseUrl.path}oauth2/token`,
+      const secret = await readSecret(clientSecret, deadline);
+      const form = { grant_type: 'client_credentials', client_id: clientId, client_secret: secret };
+      const result = await this.#wire.exchange(
+        {
           method: 'POST',
-          headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
-          body: new URLSearchParams({
-            grant_type: 'client_credentials',
-            client_id: clientId,
-            client_secret: secret,
-          }).toString(),
-          signal: deadline,
-        }),
+          path: `${baseUrl.path}oauth2/token`,
+          headers: ['accept', 'application/json', 'content-type', 'application/x-www-form-urlencoded'],
+          body: new URLSearchParams(form).toString(),
+          stream: false,
+        },
+        deadline,
       );
-      return readToken(statusCode, await deadline.race(body.text()));
-    } catch (cause) {
-      throw tokenError(cause);
+      if (result instanceof WireFailure) {
+        throw tokenFailure(result);
+      }
+      return readToken(result.status, result.text);
     } finally {
       deadline.dispose();
     }
   }
 }
 
-function readToken(status: number, text: string): Token {
+/** The error for a status of the token endpoint, unless it is 200. */
+function statusError(status: number): MedplumError | undefined {
   const details = { status, retryable: status === 429 || status >= 500 };
   if (status === 429) {
-    throw new MedplumRateLimitError(
+    return new MedplumRateLimitError(
       'The token endpoint refused the request because the quota of the client is used up. Try again later.',
       details,
     );
   }
   if (status >= 500) {
-    throw new MedplumServerError(
+    return new MedplumServerError(
       `The token endpoint failed with ${status}. The server or a proxy in front of it has a problem; try again later.`,
       details,
     );
   }
-  if (status !== 200) {
-    throw new MedplumUnauthorizedError(
-      `The token endpoint refused the credentials of the client with ${status}. Check clientId and clientSecret.`,
+  if (status >= 300 && status < 400) {
+    return new MedplumProtocolError(
+      `The token endpoint answered with the redirect ${status}. Redirects are not followed: set baseUrl to the final address.`,
       details,
     );
+  }
+  return status === 200
+    ? undefined
+    : new MedplumUnauthorizedError(
+        `The token endpoint refused the credentials of the client with ${status}. Check clientId and clientSecret.`,
+        details,
+      );
+}
+
+function readToken(status: number, text: string): Token {
+  const refusal = statusError(status);
+  if (refusal) {
+    throw refusal;
   }
   let response: { access_token?: unknown; token_type?: unknown; expires_in?: unknown } | null;
   try {
@@ -147,7 +164,7 @@ function readToken(status: number, text: string): Token {
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || !/^bearer$/i.test(String(type))) {
     throw new MedplumProtocolError(
       'The token endpoint sent no bearer token. Check that baseUrl is the Medplum server.',
-      details,
+      { status },
     );
   }
   const seconds = typeof lifetime === 'number' && lifetime > 0 ? lifetime : UNKNOWN_LIFETIME;
@@ -157,15 +174,31 @@ function readToken(status: number, text: string): Token {
   return { authorization: `Bearer ${token}`, renewAt: now + (seconds - ahead) * 1000, expiresAt: now + seconds * 1000 };
 }
 
-function tokenError(cause: unknown): MedplumError {
+/** The typed error for a token request without a usable response. */
+function tokenFailure({ code, status, cause }: WireFailure): MedplumError {
   if (cause instanceof Cancelled) {
-    return new MedplumTimeoutError(`The token endpoint did not answer within ${TIMEOUT} ms.`, { retryable: true });
+    return new MedplumTimeoutError(`The token endpoint did not answer within ${CREDENTIALS_TIMEOUT} ms.`, {
+      retryable: true,
+    });
   }
-  if (isMedplumError(cause)) {
-    return cause;
+  if (code === 'REDIRECT_FOLLOWED') {
+    return new MedplumProtocolError(
+      'The token endpoint answered with a redirect, and the dispatcher followed it with the client secret. Leave out its redirect interceptor, and change the secret.',
+    );
+  }
+  // An error status says more than what became of the rest of the response.
+  const refusal = status === undefined ? undefined : statusError(status);
+  if (refusal) {
+    return refusal;
+  }
+  if (code === TOO_LARGE) {
+    return new MedplumProtocolError(
+      `The token endpoint sent more than ${MAX_BYTES} bytes, which is no token. Check that baseUrl is the Medplum server.`,
+      { status },
+    );
   }
   return new MedplumConnectionError(
-    `The token endpoint could not be reached (${failureCode(cause)}). Check baseUrl and the network.`,
+    `The token endpoint could not be reached (${code}). Check baseUrl and the network.`,
     {
       retryable: true,
       cause,

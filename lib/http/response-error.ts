@@ -72,6 +72,26 @@ export interface ErrorResponse {
   readonly retryAfter: number | undefined;
 }
 
+/** The errors that are what the server answered to the call that rejects with them. */
+const RESPONSES = new WeakSet<MedplumError>();
+
+/** Notes whether `error` is what the server answered to the call that rejects with it. */
+export function markResponse(error: MedplumError, isResponse: boolean): void {
+  if (isResponse) {
+    RESPONSES.add(error);
+  } else {
+    RESPONSES.delete(error);
+  }
+}
+
+/**
+ * Whether `error` is what the server answered to the call that rejected with it. The status of any other error may be
+ * that of another response: of the token endpoint, or of the membership check.
+ */
+export function isResponseError(error: MedplumError): boolean {
+  return RESPONSES.has(error);
+}
+
 /** The constructor of a typed error. */
 export type ErrorClass = new (message: string, details?: MedplumErrorDetails) => MedplumError;
 

@@ -1,4 +1,5 @@
 import { MedplumUnauthorizedError } from 'nestjs-medplum';
+import { BasicCredentials } from '../../lib/http/basic-credentials';
 import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { outcome, resourceAsked, type WireRequest } from '../support/wire-server';
@@ -8,7 +9,7 @@ const OK = { body: { resourceType: 'Patient', id: '1' } };
 
 let app: MedplumApp;
 
-afterEach(() => app.close());
+afterEach(() => app?.close());
 
 const read = (id = '1', onBehalfOf = 'm-1') => app.medplum.readResource('Patient', id, { onBehalfOf });
 
@@ -133,5 +134,26 @@ describe('A secret from a function', () => {
     const [first, second] = await Promise.all([failureOf(read('1', 'm-1')), failureOf(read('2', 'm-2'))]);
     expect(first?.request).toMatchObject({ path: '/fhir/R4/Patient/1', onBehalfOf: 'ProjectMembership/m-1' });
     expect(second?.request).toMatchObject({ path: '/fhir/R4/Patient/2', onBehalfOf: 'ProjectMembership/m-2' });
+  });
+});
+
+describe('A secret from a function that never answers', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  it('fails the calls that wait for 10 s; the next call asks again', async () => {
+    const clientSecret = jest
+      .fn<string | Promise<string>, []>()
+      .mockReturnValueOnce(new Promise(() => undefined))
+      .mockReturnValue('secret-1');
+    const credentials = new BasicCredentials('client-1', clientSecret);
+    const waiting = Promise.allSettled([credentials.authorization(), credentials.authorization()]);
+    jest.advanceTimersByTime(10_000);
+    const late = { status: 'rejected', reason: { code: 'MEDPLUM_TIMEOUT', effect: 'none', retryable: true } };
+    expect(await waiting).toMatchObject([late, late]);
+    expect(clientSecret).toHaveBeenCalledTimes(1);
+    const next = await credentials.authorization();
+    expect(next).toBe(`Basic ${Buffer.from('client-1:secret-1').toString('base64')}`);
+    expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -1,12 +1,14 @@
+import { Agent, interceptors } from 'undici';
 import {
   MedplumConnectionError,
   MedplumServerError,
+  type MedplumDispatcher,
   type MedplumService,
   MedplumUnauthorizedError,
 } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { seededRandom } from '../support/seeded-random';
-import { outcome, type WireAnswer, type WireRequest } from '../support/wire-server';
+import { outcome, type WireAnswer, type WireRequest, WireServer } from '../support/wire-server';
 
 const TOKEN_PATH = '/oauth2/token';
 
@@ -22,6 +24,13 @@ describe("auth: 'client-credentials'", () => {
   async function start(clientSecret: string | (() => string) = 's3cret&=') {
     app = await startMedplumApp(
       { auth: 'client-credentials', clientSecret, retry: { maxRetries: 0 } },
+      { handler: (request) => (request.path === TOKEN_PATH ? token(request) : resource(request)) },
+    );
+  }
+
+  async function startWith(dispatcher: MedplumDispatcher): Promise<void> {
+    app = await startMedplumApp(
+      { auth: 'client-credentials', retry: { maxRetries: 0 }, dispatcher },
       { handler: (request) => (request.path === TOKEN_PATH ? token(request) : resource(request)) },
     );
   }
@@ -129,5 +138,98 @@ describe("auth: 'client-credentials'", () => {
         : { body: { resourceType: 'Patient', id: '1' } };
     await read();
     expect(tokenRequests().map(({ body }) => new URLSearchParams(body).get('client_secret'))).toEqual(['old', 'new']);
+  });
+
+  describe('with a dispatcher of the app', () => {
+    const agents: Agent[] = [];
+    let elsewhere: WireServer;
+
+    const agent = (): Agent => {
+      const made = new Agent();
+      agents.push(made);
+      return made;
+    };
+
+    beforeEach(async () => {
+      elsewhere = await WireServer.start(() => ({ body: { access_token: 'stolen', token_type: 'Bearer' } }));
+    });
+
+    afterEach(async () => {
+      await elsewhere.close();
+      await Promise.all(agents.splice(0).map((one) => one.destroy()));
+    });
+
+    it('does not let a redirect interceptor take the client secret elsewhere', async () => {
+      await startWith(agent().compose(interceptors.redirect({ maxRedirections: 3 })));
+      token = () => ({ status: 307, headers: { location: `${elsewhere.baseUrl}oauth2/token` } });
+      await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_PROTOCOL', effect: 'none', retryable: false });
+      expect(elsewhere.requests).toEqual([]);
+      expect(app.wire.requests.map(({ path }) => path)).toEqual([TOKEN_PATH]);
+    });
+
+    it('refuses a token that came from a redirect all the same', async () => {
+      const inner = agent();
+      await startWith({
+        request: async (options) =>
+          Object.assign(await inner.request(options), {
+            context: { history: [new URL('https://elsewhere.example/')] },
+          }),
+      });
+      await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_PROTOCOL', effect: 'none' });
+      expect(app.wire.requests.map(({ path }) => path)).toEqual([TOKEN_PATH]);
+    });
+
+    it('does not let a retry interceptor repeat a token request', async () => {
+      const retry = interceptors.retry({ methods: ['POST'], statusCodes: [503], minTimeout: 1, maxRetries: 3 });
+      await startWith(agent().compose(retry));
+      token = () => ({ status: 503 });
+      await expect(read()).rejects.toThrow(MedplumServerError);
+      expect(tokenRequests()).toHaveLength(1);
+    });
+  });
+
+  it.each([
+    ['with a length', true],
+    ['in chunks', false],
+  ])('refuses a token response that is too large, %s, and closes its connection', async (_how, hasLength) => {
+    await start();
+    const text = JSON.stringify({ access_token: 'a'.repeat(64 * 1024), token_type: 'Bearer' });
+    let tell: (() => void) | undefined;
+    const closed = new Promise<void>((resolve) => (tell = resolve));
+    app.wire.handler = (_request, response) => {
+      response.once('close', () => tell?.());
+      const type = { 'content-type': 'application/json' };
+      response.writeHead(200, hasLength ? { ...type, 'content-length': String(text.length + 1) } : type);
+      response.write(text);
+      // It never ends, so only the client can end it.
+      return undefined;
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_PROTOCOL', effect: 'none', retryable: false });
+    await closed;
+    expect(app.wire.requests).toHaveLength(1);
+    expect(app.events).toMatchObject([{ outcome: 'refused', attempts: [] }]);
+  });
+
+  it('names the failure of the server, however large its error page is', async () => {
+    await start();
+    token = () => ({ status: 503, body: 'x'.repeat(100_000) });
+    await expect(read()).rejects.toThrow(MedplumServerError);
+  });
+
+  it.each([400, 401, 429, 503])('a %d of the token endpoint is no Response of fetch()', async (status) => {
+    await start();
+    token = () => ({ status, body: {} });
+    await expect(app.medplum.fetch('fhir/R4/Patient/1', { onBehalfOf: 'a' })).rejects.toMatchObject({
+      status,
+      effect: 'none',
+    });
+    expect(app.wire.requests.map(({ path }) => path)).toEqual([TOKEN_PATH]);
+  });
+
+  it('a token endpoint that fails after a 401 is no Response of fetch() either', async () => {
+    await start();
+    resource = () => ((token = () => ({ status: 403, body: {} })), { status: 401 });
+    await expect(app.medplum.fetch('fhir/R4/Patient/1', { onBehalfOf: 'a' })).rejects.toMatchObject({ status: 403 });
+    expect(app.events).toMatchObject([{ outcome: 'error', attempts: [{ status: 401 }] }]);
   });
 });

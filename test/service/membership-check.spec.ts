@@ -164,3 +164,12 @@ it('delays a call no longer than its limits allow, and still serves a more patie
   expect(lookUps()).toBe(1);
   expect(app.wire.requests).toHaveLength(2);
 });
+
+it.each([401, 403, 503])(
+  'a %d of the look-up is no Response of fetch(), because the call was not sent',
+  async (status) => {
+    app = await startMedplumApp({ membershipCheck: true, retry: { maxRetries: 0 } }, { handler: () => ({ status }) });
+    await expect(app.medplum.fetch('fhir/R4/Patient/1', { onBehalfOf: 'm1' })).rejects.toMatchObject({ status });
+    expect(app.wire.requests.map(({ path }) => path)).toEqual(['/fhir/R4/ProjectMembership/m1']);
+  },
+);
