@@ -1,7 +1,7 @@
 import { type ExecutionContext, ForbiddenException, Logger, type Type, UnauthorizedException } from '@nestjs/common';
 import { ContextIdFactory, type ModuleRef } from '@nestjs/core';
 import { OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
-import { actingOf } from './acting-metadata';
+import { actingOfHandler } from './acting-metadata';
 import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
 import {
   type HandlerPlan,
@@ -51,7 +51,7 @@ export class OnBehalfOfInvocations {
     }
     let plan = ofClass.get(handler);
     if (!plan) {
-      const identities = Object.entries(actingOf(type, handler)).map(([name, acting]) => ({
+      const identities = Object.entries(actingOfHandler(type, handler)).map(([name, acting]) => ({
         client: this.#registry.get(name),
         acting,
       }));
