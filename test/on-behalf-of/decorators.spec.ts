@@ -34,6 +34,15 @@ const Lossy = (_target: object, _name: string | symbol, descriptor: PropertyDesc
   };
 };
 
+/** A decorator that replaces the method and copies its metadata. */
+const Keeping = (target: object, name: string | symbol, descriptor: PropertyDescriptor): void => {
+  const method = descriptor.value as Function;
+  Lossy(target, name, descriptor);
+  for (const key of Reflect.getMetadataKeys(method)) {
+    Reflect.defineMetadata(key, Reflect.getMetadata(key, method), descriptor.value as Function);
+  }
+};
+
 let app: MedplumApp | undefined;
 let warn: jest.SpyInstance;
 
@@ -127,13 +136,6 @@ describe('A decorator that another one has lost', () => {
   });
 
   it('is no decorator that keeps the metadata, or that stands below', async () => {
-    const Keeping = (target: object, name: string | symbol, descriptor: PropertyDescriptor): void => {
-      const method = descriptor.value as Function;
-      Lossy(target, name, descriptor);
-      for (const key of Reflect.getMetadataKeys(method)) {
-        Reflect.defineMetadata(key, Reflect.getMetadata(key, method), descriptor.value as Function);
-      }
-    };
     @Controller()
     class Charts {
       @Get()
@@ -142,27 +144,28 @@ describe('A decorator that another one has lost', () => {
       @Lossy
       read() {}
     }
-    await start({ controllers: [Charts] });
+    await expect(start({ controllers: [Charts] })).resolves.toBeDefined();
   });
 });
 
+const onStatic = () => {
+  class Charts {
+    @OnBehalfOf('Practitioner/a')
+    static read() {}
+  }
+  return Charts;
+};
+const onGetter = () => {
+  class Charts {
+    @AsClientApplication()
+    get read() {
+      return 1;
+    }
+  }
+  return Charts;
+};
+
 it('Decorating a static method or a getter is an error at once', () => {
-  const onStatic = () => {
-    class Charts {
-      @OnBehalfOf('Practitioner/a')
-      static read() {}
-    }
-    return Charts;
-  };
-  const onGetter = () => {
-    class Charts {
-      @AsClientApplication()
-      get read() {
-        return 1;
-      }
-    }
-    return Charts;
-  };
   expect(onStatic).toThrow(/@OnBehalfOf\(\) is on read, which is not a method of an instance/);
   expect(onGetter).toThrow(/@AsClientApplication\(\) is on read, which is not a method of an instance/);
 });
