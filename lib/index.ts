@@ -125,6 +125,8 @@ export type { MembershipCheckOptions } from './calls/membership-check';
 export { MedplumService } from './medplum.service';
 export type { SearchResult } from './medplum.service';
 export { getMedplumOptionsToken, getMedplumToken, InjectMedplum } from './medplum.tokens';
+export { batchByIdentity } from './on-behalf-of/batch-by-identity';
+export type { IdentityKey } from './on-behalf-of/batch-by-identity';
 export { CurrentOnBehalfOf } from './on-behalf-of/current-on-behalf-of.decorator';
 export { AsClientApplication, OnBehalfOf } from './on-behalf-of/on-behalf-of.decorator';
 export type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';

@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import { MedplumAudit } from '../audit/medplum-audit';
 import { CallTracing } from '../http/call-tracing';
 import { OnBehalfOfExplorer } from '../on-behalf-of/on-behalf-of.explorer';
@@ -17,8 +18,9 @@ import { RequestListeners } from './request-listeners';
     OnBehalfOfExplorer,
     {
       provide: OnBehalfOfInvocations,
-      inject: [OnBehalfOfRegistry],
-      useFactory: (registry: OnBehalfOfRegistry) => new OnBehalfOfInvocations(registry),
+      inject: [OnBehalfOfRegistry, ModulesContainer],
+      useFactory: (registry: OnBehalfOfRegistry, modules: ModulesContainer) =>
+        new OnBehalfOfInvocations(registry, modules),
     },
   ],
   exports: [MedplumAudit, CallTracing, OnBehalfOfRegistry],

@@ -1,5 +1,6 @@
 import { applyDecorators, UseGuards, UseInterceptors } from '@nestjs/common';
-import { type Acting, defineActing } from './acting-metadata';
+import { MedplumConfigError } from '../errors/medplum-config.error';
+import { type Acting, defineClassActing, defineMethodActing } from './acting-metadata';
 import { OnBehalfOfGuard } from './on-behalf-of.guard';
 import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
 import { DEFAULT_CLIENT } from './on-behalf-of.registry';
@@ -17,10 +18,20 @@ export interface AsClientApplicationOptions extends OnBehalfOfDecoratorOptions {
   readonly reason?: string;
 }
 
-function act(client: string | undefined, acting: Acting): ClassDecorator & MethodDecorator {
+function act(decorator: string, clientName: string | undefined, acting: Acting): ClassDecorator & MethodDecorator {
+  const client = clientName ?? DEFAULT_CLIENT;
   return applyDecorators(
-    (target: object, _key?: string | symbol, descriptor?: TypedPropertyDescriptor<unknown>) =>
-      defineActing((descriptor?.value as object | undefined) ?? target, client ?? DEFAULT_CLIENT, acting),
+    (target: object, name?: string | symbol, descriptor?: TypedPropertyDescriptor<unknown>) => {
+      if (name === undefined) {
+        defineClassActing(target as Function, client, acting);
+      } else if (typeof target === 'function' || typeof descriptor?.value !== 'function') {
+        throw new MedplumConfigError(
+          `@${decorator}() is on ${String(name)}, which is not a method of an instance. Put it on a class, or on a method that is not static.`,
+        );
+      } else {
+        defineMethodActing(target, name, descriptor.value, client, acting);
+      }
+    },
     UseGuards(OnBehalfOfGuard),
     UseInterceptors(OnBehalfOfInterceptor),
   );
@@ -34,8 +45,13 @@ function act(client: string | undefined, acting: Acting): ClassDecorator & Metho
  * set. When the source returns nobody, the request is refused: 401 when nobody is logged in, else 403. HTTP responses
  * get `Cache-Control: private, no-store` unless the handler sets its own header.
  *
+ * It is for handlers that Nest runs with guards and interceptors: HTTP, GraphQL, WebSocket and microservice handlers.
+ * Elsewhere, and where another decorator replaced the method without its metadata, the app does not start. A subclass
+ * inherits it.
+ *
  * @param source where the identity comes from. Default: the option `resolveOnBehalfOf` of the module. Without either, the
  * app does not start.
+ * @throws MedplumConfigError on anything but a class or a method of an instance.
  * @example
  * ```ts
  * @Controller('patients')
@@ -47,13 +63,15 @@ export function OnBehalfOf(
   source?: OnBehalfOfSource,
   options: OnBehalfOfDecoratorOptions = {},
 ): ClassDecorator & MethodDecorator {
-  return act(options.client, { as: 'on-behalf-of', source });
+  return act('OnBehalfOf', options.client, { as: 'on-behalf-of', source });
 }
 
 /**
  * Runs the handler, or all handlers of the class, with the rights of the client: those of a project admin. Subclasses do
- * not inherit it. The calls send no `X-Medplum-On-Behalf-Of` header.
+ * not inherit it, nor do methods that override the handler. The calls send no `X-Medplum-On-Behalf-Of` header.
+ *
+ * @throws MedplumConfigError on anything but a class or a method of an instance.
  */
 export function AsClientApplication(options: AsClientApplicationOptions = {}): ClassDecorator & MethodDecorator {
-  return act(options.client, { as: 'client-application', reason: options.reason });
+  return act('AsClientApplication', options.client, { as: 'client-application', reason: options.reason });
 }

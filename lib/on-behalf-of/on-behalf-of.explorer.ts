@@ -1,42 +1,97 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
-import { type Acting, type ActingByClient, ownActing } from './acting-metadata';
+import { type Acting, actingOf, actingOfMethod, carriesActing } from './acting-metadata';
+import { handlerKind } from './handler-kind';
+import { OnBehalfOfGuard } from './on-behalf-of.guard';
+import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
 import { isOnBehalfOfReference } from './on-behalf-of.reference';
 import { OnBehalfOfRegistry, type RegisteredClient } from './on-behalf-of.registry';
+
+/** Where `@UseGuards()` and `@UseInterceptors()` keep their lists. */
+const GUARDS = '__guards__';
+const INTERCEPTORS = '__interceptors__';
+
+/** The fields that are read of Nest's entry for a provider or controller. */
+interface Wrapper {
+  readonly metatype: unknown;
+  readonly instance: unknown;
+  readonly isNotMetatype: boolean;
+  readonly isFactory: boolean;
+}
+
+/** One class that Nest runs methods of. */
+interface Host {
+  readonly type: Function;
+  readonly prototype: Record<string, unknown>;
+  /** The instance whose methods Nest runs, if it has methods of its own. Nest reads other handlers off the prototype. */
+  readonly controller: object | undefined;
+}
+
+/** What a check of one class found. */
+interface Findings {
+  readonly problems: string[];
+  /** Methods that another library may run, with or without guards and interceptors. */
+  readonly unknown: string[];
+  /** Clients that have a default, although handlers are decorated for them. */
+  readonly shadowed: Set<string>;
+}
 
 /** Checks all decorators at start-up, so that a wrong one stops the app instead of failing a request. */
 @Injectable()
 export class OnBehalfOfExplorer implements OnModuleInit {
   readonly #logger = new Logger('OnBehalfOf');
+  readonly #scanner = new MetadataScanner();
   readonly #modules: ModulesContainer;
   readonly #registry: OnBehalfOfRegistry;
+  readonly #loader: LazyModuleLoader;
+  readonly #checked = new WeakSet<object>();
 
-  constructor(modules: ModulesContainer, registry: OnBehalfOfRegistry) {
+  constructor(modules: ModulesContainer, registry: OnBehalfOfRegistry, loader: LazyModuleLoader) {
     this.#modules = modules;
     this.#registry = registry;
+    this.#loader = loader;
   }
 
   /** @throws MedplumConfigError that lists every wrong decorator. */
   onModuleInit(): void {
-    const problems: string[] = [];
-    const shadowed = new Set<string>();
-    for (const [place, acting] of this.#decorated()) {
-      for (const [name, entry] of Object.entries(acting)) {
-        try {
-          const client = this.#registry.get(name);
-          checkSource(entry, client);
-          if (entry.as === 'on-behalf-of' && client.hasDefault) {
-            shadowed.add(name);
-          }
-        } catch (error) {
-          problems.push(`${place}: ${isMedplumError(error) ? error.message : 'the decorator cannot be read'}`);
-        }
+    this.#check();
+    this.#checkLazyModules();
+  }
+
+  /** Nest runs no lifecycle hook when it loads a module lazily, and tells nobody that it did. */
+  #checkLazyModules(): void {
+    const loader = this.#loader;
+    const load = loader.load.bind(loader);
+    loader.load = async (...args) => {
+      const moduleRef = await load(...args);
+      this.#check();
+      return moduleRef;
+    };
+  }
+
+  /** Checks the classes that have not been checked yet. */
+  #check(): void {
+    const findings: Findings = { problems: [], unknown: [], shadowed: new Set() };
+    for (const host of this.#hosts()) {
+      const before = findings.problems.length;
+      this.#checkHost(host, findings);
+      if (findings.problems.length === before) {
+        this.#checked.add(host.prototype);
       }
     }
-    if (problems.length > 0) {
-      throw new MedplumConfigError(`Some decorators of nestjs-medplum are wrong:\n- ${problems.join('\n- ')}`);
+    if (findings.problems.length > 0) {
+      throw new MedplumConfigError(`Some decorators of nestjs-medplum are wrong:\n- ${findings.problems.join('\n- ')}`);
+    }
+    this.#warn(findings);
+  }
+
+  #warn({ unknown, shadowed }: Findings): void {
+    if (unknown.length > 0) {
+      this.#logger.warn(
+        `Decorators of nestjs-medplum are on methods that Nest itself does not run: ${unknown.join(', ')}. If the library that runs them uses no guards and interceptors, the decorators do nothing. Use @RunOnBehalfOf() or @RunAsClientApplication() there.`,
+      );
     }
     for (const name of shadowed) {
       this.#logger.warn(
@@ -45,29 +100,122 @@ export class OnBehalfOfExplorer implements OnModuleInit {
     }
   }
 
-  *#decorated(): Iterable<readonly [place: string, acting: ActingByClient]> {
-    const scanner = new MetadataScanner();
+  *#hosts(): Iterable<Host> {
     const seen = new Set<object>();
     for (const module of this.#modules.values()) {
-      for (const { metatype } of [...module.controllers.values(), ...module.providers.values()]) {
-        if (typeof metatype !== 'function' || !metatype.prototype || seen.has(metatype)) {
-          continue;
-        }
-        seen.add(metatype);
-        const onClass = ownActing(metatype);
-        if (onClass) {
-          yield [metatype.name, onClass];
-        }
-        for (const name of scanner.getAllMethodNames(metatype.prototype as object)) {
-          const method: unknown = (metatype.prototype as Record<string, unknown>)[name];
-          const onMethod = typeof method === 'function' ? ownActing(method) : undefined;
-          if (onMethod) {
-            yield [`${metatype.name}.${name}`, onMethod];
+      for (const [wrappers, areControllers] of [
+        [module.controllers, true],
+        [module.providers, false],
+      ] as const) {
+        for (const wrapper of wrappers.values()) {
+          const host = hostOf(wrapper, areControllers);
+          if (host && !seen.has(host.prototype) && !this.#checked.has(host.prototype)) {
+            seen.add(host.prototype);
+            yield host;
           }
         }
       }
     }
   }
+
+  #checkHost(host: Host, findings: Findings): void {
+    const { type, prototype } = host;
+    const onClass = actingOf(prototype, undefined);
+    this.#checkEntries(type.name, onClass, findings);
+    const methods = this.#scanner
+      .getAllMethodNames(prototype)
+      .map((name) => ({ name, method: prototype[name] as Function }))
+      .map(({ name, method }) => ({ name, method, kind: handlerKind(method) }));
+    if (Object.keys(onClass).length > 0) {
+      if (!isEnhanced([type])) {
+        findings.problems.push(`${type.name}: ${LOST}`);
+      } else if (!host.controller && !isHandlerClass(type) && methods.every(({ kind }) => kind === 'plain')) {
+        findings.problems.push(`${type.name}: ${NO_HANDLER}`);
+      }
+    }
+    for (const { name, method, kind } of methods) {
+      const place = `${type.name}.${name}`;
+      const own = actingOfMethod(prototype, name);
+      this.#checkEntries(place, own, findings);
+      const isDecorated = Object.keys(own).length > 0;
+      if (kind === 'handler') {
+        const running = runningMethod(host, name) ?? method;
+        const acts = isDecorated || Object.keys(actingOf(prototype, name)).length > 0;
+        if (acts && !(carriesActing(prototype, name, running) && isEnhanced([type, running]))) {
+          findings.problems.push(`${place}: ${isDecorated ? LOST : OVERRIDDEN}`);
+        }
+      } else if (isDecorated && kind === 'plain') {
+        findings.problems.push(`${place}: ${NO_HANDLER}`);
+      } else if (isDecorated) {
+        findings.unknown.push(place);
+      }
+    }
+  }
+
+  #checkEntries(place: string, acting: Readonly<Record<string, Acting>>, findings: Findings): void {
+    for (const [name, entry] of Object.entries(acting)) {
+      try {
+        const client = this.#registry.get(name);
+        checkSource(entry, client);
+        if (entry.as === 'on-behalf-of' && client.hasDefault) {
+          findings.shadowed.add(name);
+        }
+      } catch (error) {
+        findings.problems.push(`${place}: ${isMedplumError(error) ? error.message : 'the decorator cannot be read'}`);
+      }
+    }
+  }
+}
+
+const LOST =
+  'another decorator replaced it and lost its metadata, so neither the guard nor the interceptor of the library would run. Put that decorator below @OnBehalfOf() and @AsClientApplication(), or make it copy the metadata.';
+const OVERRIDDEN =
+  'it overrides a method with @OnBehalfOf(), but Nest does not inherit guards and interceptors of methods. Decorate it as well.';
+const NO_HANDLER =
+  'Nest runs guards and interceptors only for HTTP, GraphQL, WebSocket and microservice handlers, and this is none, so @OnBehalfOf() and @AsClientApplication() would do nothing. Use @RunOnBehalfOf() or @RunAsClientApplication() on the method. If it is a handler, another decorator replaced it and lost its metadata: put that one below.';
+
+function hostOf(wrapper: Wrapper, isController: boolean): Host | undefined {
+  const instance: unknown = wrapper.instance;
+  const isClass = typeof wrapper.metatype === 'function' && !wrapper.isNotMetatype && !wrapper.isFactory;
+  const prototype: unknown = isClass
+    ? (wrapper.metatype as Function).prototype
+    : typeof instance === 'object' && instance !== null
+      ? Object.getPrototypeOf(instance)
+      : undefined;
+  if (typeof prototype !== 'object' || prototype === null || prototype === Object.prototype) {
+    return undefined;
+  }
+  const type: unknown = isClass ? wrapper.metatype : (prototype as { readonly constructor?: unknown }).constructor;
+  return typeof type === 'function'
+    ? {
+        type,
+        prototype: prototype as Record<string, unknown>,
+        controller: isController ? ((instance as object | null) ?? prototype) : undefined,
+      }
+    : undefined;
+}
+
+/** The function that Nest takes off an instance, when that hides the method of the class. */
+function runningMethod({ controller }: Host, name: string): Function | undefined {
+  const own: unknown = controller && Object.getOwnPropertyDescriptor(controller, name)?.value;
+  return typeof own === 'function' ? own : undefined;
+}
+
+/** Gateways and resolvers: a class of the app may inherit their handlers later, so they need none of their own. */
+function isHandlerClass(type: Function): boolean {
+  return (Reflect.getMetadataKeys(type) as unknown[]).some((key) => /^(graphql:|websockets:)/.test(String(key)));
+}
+
+/** Whether the guard and the interceptor of the library run for a handler with these decorators. */
+function isEnhanced(targets: readonly Function[]): boolean {
+  return isListed(targets, GUARDS, OnBehalfOfGuard) && isListed(targets, INTERCEPTORS, OnBehalfOfInterceptor);
+}
+
+function isListed(targets: readonly Function[], key: string, type: Function): boolean {
+  const listed = targets.flatMap((target) => (Reflect.getMetadata(key, target) as unknown[] | undefined) ?? []);
+  return listed.some((one) =>
+    typeof one === 'function' ? one === type || one.prototype instanceof type : one instanceof type,
+  );
 }
 
 /** @throws MedplumConfigError or OnBehalfOfReferenceError when a decorator has no valid source. */

@@ -1,7 +1,7 @@
 import { type ExecutionContext, ForbiddenException, Logger, type Type, UnauthorizedException } from '@nestjs/common';
-import { ContextIdFactory, type ModuleRef } from '@nestjs/core';
+import type { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
-import { actingOf } from './acting-metadata';
+import { actingOfHandler } from './acting-metadata';
 import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
 import {
   type HandlerPlan,
@@ -12,7 +12,8 @@ import {
   type ResolvedIdentity,
 } from './invocation';
 import { isThenable } from '../shared/is-thenable';
-import { isResolverClass, type OnBehalfOfResolver, type OnBehalfOfSource, requestOf } from './on-behalf-of.source';
+import { isResolverClass, type OnBehalfOfResolver, type OnBehalfOfSource } from './on-behalf-of.source';
+import { ResolverContexts } from './resolver-contexts';
 import type { OnBehalfOfRegistry, RegisteredClient } from './on-behalf-of.registry';
 
 /** Reads the decorators of handlers, and resolves the identities of each invocation once. */
@@ -21,9 +22,11 @@ export class OnBehalfOfInvocations {
   readonly #plans = new WeakMap<object, WeakMap<object, HandlerPlan>>();
   readonly #created = new WeakMap<ModuleRef, Map<Type<OnBehalfOfResolver>, Promise<OnBehalfOfResolver>>>();
   readonly #registry: OnBehalfOfRegistry;
+  readonly #contexts: ResolverContexts;
 
-  constructor(registry: OnBehalfOfRegistry) {
+  constructor(registry: OnBehalfOfRegistry, modules: ModulesContainer) {
     this.#registry = registry;
+    this.#contexts = new ResolverContexts(modules);
   }
 
   /** The invocation that `context` belongs to. `undefined` when the handler is not decorated. */
@@ -51,7 +54,7 @@ export class OnBehalfOfInvocations {
     }
     let plan = ofClass.get(handler);
     if (!plan) {
-      const identities = Object.entries(actingOf(type, handler)).map(([name, acting]) => ({
+      const identities = Object.entries(actingOfHandler(type, handler)).map(([name, acting]) => ({
         client: this.#registry.get(name),
         acting,
       }));
@@ -118,10 +121,7 @@ export class OnBehalfOfInvocations {
     moduleRef: ModuleRef,
   ): Promise<OnBehalfOfResolver> {
     if (isProvided(type, moduleRef)) {
-      const request = requestOf(context);
-      const contextId = request ? ContextIdFactory.getByRequest(request) : ContextIdFactory.create();
-      moduleRef.registerRequestByContextId(request, contextId);
-      return moduleRef.resolve(type, contextId, { strict: false });
+      return moduleRef.resolve(type, this.#contexts.contextIdFor(type, context, moduleRef), { strict: false });
     }
     let created = this.#created.get(moduleRef);
     if (!created) {

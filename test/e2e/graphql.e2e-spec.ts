@@ -1,22 +1,27 @@
 import { EventEmitter } from 'node:events';
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, SetMetadata } from '@nestjs/common';
 import { ExternalContextCreator } from '@nestjs/core';
 import { fromUser, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { seededRandom } from '../support/seeded-random';
 import { resourceAsked, type WireRequest } from '../support/wire-server';
 
+/** As `@Query()` of @nestjs/graphql does it. */
+const Query = () => SetMetadata('graphql:resolver_type', 'Query');
+
 /** Resolvers, called as @nestjs/graphql does it: `(root, args, context, info)` through Nest's external contexts. */
 @Injectable()
 class ChartResolver {
   constructor(private readonly medplum: MedplumService) {}
 
+  @Query()
   @OnBehalfOf(fromUser('membership'))
   async patient(_root: unknown, { id }: { id: string }) {
     await this.medplum.readResource('Patient', id);
     return this.medplum.currentOnBehalfOf;
   }
 
+  @Query()
   @OnBehalfOf('Practitioner/scheduler')
   async appointments(_root: unknown, { id }: { id: string }) {
     await this.medplum.readResource('Appointment', id);
