@@ -17,7 +17,7 @@ export function reportStorm({ seconds, ledger, server, sockets, heap }: StormRes
   const mixUps = counts.mixUps + server.mixUps + server.forbidden;
   const leaked = sockets + server.connections;
   const growth = (heap.at(-1) ?? 0) - (heap[1] ?? 0);
-  const slope = (growth / (heap.length - 2) / (counts.calls / heap.length)) * 1000;
+  const slope = growth / (heap.length - 2) / (counts.calls / heap.length);
   const isFlat = growth < MOST_GROWTH;
   const happened = {
     calls: counts.calls,

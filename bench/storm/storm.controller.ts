@@ -15,7 +15,7 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { AsClientApplication, CurrentOnBehalfOf, fromUser, OnBehalfOf } from 'nestjs-medplum';
-import { defer, mergeMap, type Observable, retry } from 'rxjs';
+import { defer, finalize, type Observable, retry } from 'rxjs';
 import { Ledger } from './ledger';
 import { Random } from './random';
 import { Scenes } from './scenes';
@@ -25,7 +25,7 @@ export interface StormRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   user?: { readonly membership: string };
   /** Resolves when the response is closed. */
-  closed?: Promise<void>;
+  responseClosed?: Promise<void>;
   /** How often the handler ran. */
   runs?: number;
 }
@@ -54,7 +54,7 @@ class OuterRetryInterceptor implements NestInterceptor {
     const http = context.switchToHttp();
     const reply = http.getResponse<ServerResponse & { readonly raw?: ServerResponse }>();
     const response = reply.raw ?? reply;
-    http.getRequest<StormRequest>().closed = new Promise((resolve) => {
+    http.getRequest<StormRequest>().responseClosed = new Promise((resolve) => {
       if (response.destroyed) {
         resolve();
       } else {
@@ -63,6 +63,17 @@ class OuterRetryInterceptor implements NestInterceptor {
     });
     return defer(() => next.handle()).pipe(retry({ count: 2 }));
   }
+}
+
+/**
+ * The work of a handler as an Observable. Nest unsubscribes from it when the client hangs up. That ends the scope, but not
+ * the work.
+ */
+function observed<T>(expected: Expected, work: (expected: Expected) => Promise<T>): Observable<T> {
+  return defer(() => {
+    let isOver = false;
+    return defer(() => work({ ...expected, isLeftBehind: () => isOver })).pipe(finalize(() => (isOver = true)));
+  });
 }
 
 @Controller('users/:owner')
@@ -83,25 +94,22 @@ export class StormController {
   @Get('observable')
   @OnBehalfOf(fromUser('membership'))
   observable(@Param('owner') owner: string, @Req() request: StormRequest, @CurrentOnBehalfOf() who: string) {
-    return defer(() => this.#work({ owner, header: who }, request));
+    return observed({ owner, header: who }, (expected) => this.#work(expected, request));
   }
 
   /** Fails when a call fails, so that the outer interceptor runs it again. */
   @Get('retried')
   @OnBehalfOf(fromUser('membership'))
   retried(@Param('owner') owner: string, @Req() request: StormRequest, @CurrentOnBehalfOf() who: string) {
-    const expected = { owner, header: who };
     this.ledger.counts.outerRetries += request.runs === undefined ? 0 : 1;
     request.runs = (request.runs ?? 0) + 1;
     const random = new Random(Number(request.headers['x-storm-seed']) + request.runs);
-    return defer(() => this.scenes.call(random, expected)).pipe(
-      mergeMap(async (succeeded) => {
-        if (!succeeded) {
-          throw new ServiceUnavailableException();
-        }
-        return this.#work(expected, request);
-      }),
-    );
+    return observed({ owner, header: who }, async (expected) => {
+      if (!(await this.scenes.call(random, expected))) {
+        throw new ServiceUnavailableException();
+      }
+      return this.#work(expected, request);
+    });
   }
 
   @Get('client')
@@ -121,7 +129,7 @@ export class StormController {
     const late = random.chance(0.2);
     const work = this.scenes.play(random, expected);
     if (late) {
-      const over = Promise.allSettled([work, request.closed]);
+      const over = Promise.allSettled([work, request.responseClosed]);
       this.ledger.later(
         over
           .then(() => new Promise<void>((resolve) => setImmediate(resolve)))

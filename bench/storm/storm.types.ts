@@ -4,6 +4,8 @@ export interface Expected {
   readonly owner: string;
   /** The value of `X-Medplum-On-Behalf-Of`. `undefined`: the header is not sent. */
   readonly header: string | undefined;
+  /** Whether the work was left behind by the Observable of a handler. Its further calls may come too late. */
+  readonly isLeftBehind?: () => boolean;
 }
 
 /** Owns what nobody may send: the calls that the library has to refuse. */
