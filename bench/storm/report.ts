@@ -5,6 +5,8 @@ const MOST_GROWTH = 5 * 1024 * 1024;
 
 const megabytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 
+const row = ([name, value]: [string, number]): string => `  ${name.padEnd(38)}${String(value).padStart(10)}`;
+
 /** The table of a storm, and whether everything that should be zero is zero. */
 export function reportStorm({ seconds, ledger, server, sockets, heap }: StormResult): {
   readonly text: string;
@@ -39,7 +41,6 @@ export function reportStorm({ seconds, ledger, server, sockets, heap }: StormRes
     'leaked sockets': leaked,
     'other surprises': counts.surprises,
   };
-  const row = ([name, value]: [string, number]): string => `  ${name.padEnd(38)}${String(value).padStart(10)}`;
   const lines = [
     ...Object.entries(happened).map(row),
     '',

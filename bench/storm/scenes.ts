@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { MedplumRequestOptions, MedplumService } from 'nestjs-medplum';
 import { callAtRandom } from './kinds';
@@ -88,14 +89,13 @@ export class Scenes {
 
   /** A scope ends before the last work in it begins. */
   async #late(random: Random, who: Expected): Promise<void> {
-    let end: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => (end = resolve));
+    const ended = new EventEmitter();
     let late: Promise<unknown> | undefined;
     await this.#medplum.onBehalfOf(who.header ?? '', async () => {
-      late = ended.then(() => this.call(random, NEVER));
+      late = once(ended, 'end').then(() => this.call(random, NEVER));
       await this.call(random, who);
     });
-    end();
+    ended.emit('end');
     await late;
   }
 }

@@ -83,7 +83,7 @@ async function heapAtRest(): Promise<number> {
 async function countsOnceClosed(server: StormServer): Promise<{ server: ServerCounts; sockets: number }> {
   const until = performance.now() + CLOSING;
   for (;;) {
-    const sockets = process.getActiveResourcesInfo().filter((name) => /^TCP/.test(name)).length;
+    const sockets = process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;
     const counts = await server.counts();
     if ((sockets === 0 && counts.connections === 0) || performance.now() > until) {
       return { server: counts, sockets };
