@@ -16,7 +16,8 @@ type ErrorClass = new (message: string, details?: MedplumErrorDetails) => Medplu
 /** Every error class that the package exports, except the base class. */
 const CLASSES = (Object.entries(library) as [string, unknown][]).filter(
   (entry): entry is [string, ErrorClass] =>
-    typeof entry[1] === 'function' && entry[1].prototype instanceof Error && entry[0] !== 'MedplumError',
+    typeof entry[1] === 'function' &&
+    Object.prototype.isPrototypeOf.call(MedplumError.prototype, entry[1].prototype as object),
 );
 
 describe('Every error class', () => {

@@ -29,7 +29,9 @@ describe.each(Object.entries(MISHAPS))('%s', (_name, mishap) => {
 describe('the list of mishaps', () => {
   it('has an entry for every error class that the package exports', () => {
     const classes = Object.entries(library as object).filter(
-      ([, value]) => typeof value === 'function' && value.prototype instanceof Error && value !== MedplumError,
+      ([, value]) =>
+        typeof value === 'function' &&
+        Object.prototype.isPrototypeOf.call(MedplumError.prototype, value.prototype as object),
     );
     const had = new Set<unknown>(Object.values(MISHAPS).map(({ error }) => error));
     expect(classes.filter(([, type]) => !had.has(type)).map(([name]) => name)).toEqual([]);
