@@ -2,6 +2,8 @@ import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Pool } from 'undici';
 import { AuditTrail } from '../audit/audit-trail';
 import type { AuditedClient, MedplumAudit } from '../audit/medplum-audit';
+import { isMedplumError, type MedplumError } from '../errors/medplum.error';
+import type { MedplumTimeoutPhase } from '../errors/transport.errors';
 import type { FhirRequest } from '../fhir/fhir-request';
 import { BasicCredentials } from '../http/basic-credentials';
 import type { CallTracing } from '../http/call-tracing';
@@ -13,6 +15,7 @@ import { OAuthClientCredentials } from '../http/oauth-client-credentials';
 import { quietDispatcher, quietPool } from '../http/pool';
 import { PoolWire } from '../http/pool-wire';
 import type { RequestAttempt } from '../shared/request-attempt';
+import type { ErrorClass } from '../http/response-error';
 import { SignedTransport } from '../http/signed-transport';
 import type { TransportRequest, TransportResponse } from '../http/transport.types';
 import type { Wire } from '../http/wire';
@@ -127,8 +130,12 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   vet(identity: Identity): Promise<Identity> | undefined {
     const { onBehalfOf } = identity;
     const found = onBehalfOf === undefined ? undefined : this.membershipCheck?.resolve(onBehalfOf);
-    return found?.then((membership) =>
-      membership === onBehalfOf ? identity : Object.freeze({ ...identity, onBehalfOf: membership }),
+    return found?.then(
+      (membership) => (membership === onBehalfOf ? identity : Object.freeze({ ...identity, onBehalfOf: membership })),
+      (error: unknown) => {
+        // Calls that wait for one look-up share its result. Each gets an error of its own, because an error names its call.
+        throw isMedplumError(error) ? copyOf(error) : error;
+      },
     );
   }
 
@@ -166,6 +173,16 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
     }
     this.#audit.removeClient(this);
   }
+}
+
+/** An error of the same class that knows nothing yet of the call it is about. */
+function copyOf(error: MedplumError): MedplumError {
+  const { message, status, outcome, effect, retryable, cause, requestId } = error;
+  const { retryAfter, phase } = error as { readonly retryAfter?: number; readonly phase?: MedplumTimeoutPhase };
+  const details = { status, outcome, effect, retryable, cause, retryAfter, phase };
+  const copy = new (error.constructor as ErrorClass)(message, details);
+  copy.attachRequestId(requestId);
+  return copy;
 }
 
 /** Warns of process settings that undo what the library promises. */

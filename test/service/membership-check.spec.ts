@@ -173,3 +173,18 @@ it.each([401, 403, 503])(
     expect(app.wire.requests.map(({ path }) => path)).toEqual(['/fhir/R4/ProjectMembership/m1']);
   },
 );
+
+it('gives each call that waits for one look-up an error of its own, which names that call only', async () => {
+  await start([]);
+  const failures = await Promise.allSettled([
+    app.medplum.readResource('Patient', 'homer', { onBehalfOf: 'Practitioner/p1' }),
+    app.medplum.readResource('Observation', 'secret', { onBehalfOf: 'Practitioner/p1' }),
+  ]);
+  const paths = failures.map((failure) => (failure as { reason: OnBehalfOfRejectedError }).reason.request?.path);
+  expect(paths).toEqual(['/fhir/R4/Patient/homer', '/fhir/R4/Observation/secret']);
+  expect(failures).toMatchObject([
+    { reason: { code: 'MEDPLUM_ON_BEHALF_OF_REJECTED' } },
+    { reason: { code: 'MEDPLUM_ON_BEHALF_OF_REJECTED' } },
+  ]);
+  expect(lookUps()).toBe(1);
+});
