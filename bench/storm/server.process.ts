@@ -24,10 +24,10 @@ function inspect(request: IncomingMessage, body: string): string {
   for (const [name, owner] of names) {
     if (owner === NEVER.owner) {
       counts.forbidden++;
-      note(`${name} should have been refused, and was sent for ${header}`);
+      note(`${name} should have been refused, and was sent for ${String(header)}`);
     } else if (header !== (owner === CLIENT.owner ? undefined : `ProjectMembership/${owner}`)) {
       counts.mixUps++;
-      note(`${name} was sent for ${header ?? 'the client'}`);
+      note(`${name} was sent for ${String(header ?? 'the client')}`);
     }
   }
   return names[0]?.[0] ?? 'unnamed';

@@ -71,19 +71,19 @@ function keepSettled(value: unknown, scope: KeptScope): unknown {
 }
 
 /** Holds the scope for each use but the first, for which it is held already. */
-function uses({ hold, release }: KeptScope): { begin(): () => void } {
+function uses(scope: KeptScope): { begin(): () => void } {
   let isFirst = true;
   return {
     begin() {
       if (!isFirst) {
-        hold();
+        scope.hold();
       }
       isFirst = false;
       let isOver = false;
       return () => {
         if (!isOver) {
           isOver = true;
-          release();
+          scope.release();
         }
       };
     },
@@ -121,27 +121,27 @@ function keepStream<T extends Stream>(stream: T, scope: KeptScope): T {
 }
 
 /** A web stream checks that its methods get the very object, so another stream reads it. */
-function readInside(stream: ReadableStream<unknown>, { enter, release }: KeptScope): ReadableStream<unknown> {
+function readInside(stream: ReadableStream<unknown>, scope: KeptScope): ReadableStream<unknown> {
   if (stream.locked) {
-    release();
+    scope.release();
     return stream;
   }
   const reader = stream.getReader();
   const source = {
     pull: (controller: ReadableStreamDefaultController<unknown>) =>
-      enter(async () => {
+      scope.enter(async () => {
         const { done, value } = await reader.read().catch((error: unknown) => {
-          release();
+          scope.release();
           throw error;
         });
         if (done) {
-          release();
+          scope.release();
           controller.close();
         } else {
           controller.enqueue(value);
         }
       }),
-    cancel: (reason: unknown) => enter(() => reader.cancel(reason).finally(release)),
+    cancel: (reason: unknown) => scope.enter(() => reader.cancel(reason).finally(() => scope.release())),
   };
   return new ReadableStream(source, { highWaterMark: 0 });
 }
@@ -209,7 +209,11 @@ function awaitInside<T extends object>(thenable: T, scope: KeptScope): T {
         const end = use.begin();
         if (key !== 'then') {
           const result: unknown = scope.enter(() => Reflect.apply(member, target, args) as unknown);
-          return keepScope(result, { ...scope, release: end });
+          return keepScope(result, {
+            enter: (callback) => scope.enter(callback),
+            hold: () => scope.hold(),
+            release: end,
+          });
         }
         const [onFulfilled, onRejected] = args as Parameters<Promise<unknown>['then']>;
         const work = new Promise((resolve, reject) => {

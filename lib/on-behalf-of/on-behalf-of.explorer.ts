@@ -178,7 +178,7 @@ function hostOf(wrapper: Wrapper, isController: boolean): Host | undefined {
   const instance: unknown = wrapper.instance;
   const isClass = typeof wrapper.metatype === 'function' && !wrapper.isNotMetatype && !wrapper.isFactory;
   const prototype: unknown = isClass
-    ? (wrapper.metatype as Function).prototype
+    ? wrapper.metatype.prototype
     : typeof instance === 'object' && instance !== null
       ? Object.getPrototypeOf(instance)
       : undefined;

@@ -179,19 +179,18 @@ class ChartResolver {
 it('A request-scoped resolver gets the GraphQL context', async () => {
   const app = await startMedplumApp({}, { providers: [ChartResolver, GraphqlResolver] });
   try {
-    const chart = app.module
-      .get(ExternalContextCreator, { strict: false })
-      .create(
-        app.module.get(ChartResolver),
-        ChartResolver.prototype.chart,
-        'chart',
-        undefined,
-        undefined,
-        undefined,
-        undefined,
-        undefined,
-        'graphql',
-      ) as (...args: unknown[]) => Promise<unknown>;
+    const chart = app.module.get(ExternalContextCreator, { strict: false }).create(
+      app.module.get(ChartResolver),
+      // oxlint-disable-next-line typescript/unbound-method -- Nest binds it to the instance
+      ChartResolver.prototype.chart,
+      'chart',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      'graphql',
+    ) as (...args: unknown[]) => Promise<unknown>;
     expect(await chart({}, {}, { req: { user: {} }, loginOf: 'ann' }, {})).toBe('ProjectMembership/ann');
   } finally {
     await app.close();

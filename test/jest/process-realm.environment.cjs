@@ -1,13 +1,13 @@
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { createRequire } = require('node:module');
-const { relative } = require('node:path');
+const path = require('node:path');
 const vm = require('node:vm');
 const { TestEnvironment } = require('jest-environment-node');
 
 /** Stands for the realm of the process, which is no context that `vm` could be given. */
 const PROCESS_REALM = Object.freeze({});
 
-const { compileFunction } = vm;
+const compileFunction = vm.compileFunction.bind(vm);
 vm.compileFunction = (code, parameters, options) =>
   compileFunction(
     code,
@@ -55,7 +55,7 @@ module.exports = class ProcessRealmEnvironment extends TestEnvironment {
 
   constructor(config, context) {
     super(config, context);
-    this.#testPath = relative(config.projectConfig.rootDir, context.testPath);
+    this.#testPath = path.relative(config.projectConfig.rootDir, context.testPath);
     // @medplum/core reads the global WebSocket when it loads, and Node 20 has none.
     globalThis.WebSocket ??= require('undici').WebSocket;
     const { projectConfig } = config;
@@ -66,7 +66,7 @@ module.exports = class ProcessRealmEnvironment extends TestEnvironment {
     this.fakeTimers = null; // The legacy ones
     Object.assign(globalThis, projectConfig.globals, {
       // From inside the package: Node warns of ES modules that are required from elsewhere.
-      requireNatively: (path) => createRequire(path)(path),
+      requireNatively: (file) => createRequire(file)(file),
     });
   }
 

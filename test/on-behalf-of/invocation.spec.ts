@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import type { ExecutionContext } from '@nestjs/common';
 import { DEFAULT_CLIENT } from '../../lib/on-behalf-of/on-behalf-of.registry';
 import { HandlerScopes } from '../../lib/on-behalf-of/handler-scopes';
+import { keepScope } from '../../lib/on-behalf-of/keep-scope';
 import { scopeIdentity } from '../../lib/on-behalf-of/identity';
 import { IdentityResolver } from '../../lib/on-behalf-of/identity-resolver';
 import { type HandlerPlan, invocationOf } from '../../lib/on-behalf-of/invocation';
@@ -72,6 +73,35 @@ describe('The invocation of a handler', () => {
     ]);
     expect(invocation.sharedResolution(resolve)).toBe(invocation.sharedResolution(resolve));
     expect(resolve).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps its scopes in whatever lazy value the handler returns', async () => {
+    const scopes = new HandlerScopes(resolved(), undefined);
+    const isInside = (): boolean => scopes.areAround;
+    const held = <T>(value: T): T => {
+      scopes.hold();
+      return keepScope(value, scopes);
+    };
+    const stream = held(
+      new ReadableStream(
+        {
+          pull(controller) {
+            controller.enqueue(isInside());
+            controller.close();
+          },
+        },
+        { highWaterMark: 0 },
+      ),
+    );
+    const builder = held({
+      limit() {
+        return this;
+      },
+      // oxlint-disable-next-line unicorn/no-thenable -- a lazy thenable is what is tested
+      then: (resolve: (value: unknown) => void) => resolve(isInside()),
+    });
+    const [streamed, awaited] = [await stream.getReader().read(), await builder.limit()];
+    expect([streamed.value, awaited, isInside()]).toEqual([true, true, false]);
   });
 
   it('shows no identity when the request is printed', () => {

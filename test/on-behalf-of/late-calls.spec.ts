@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Duplex, PassThrough, Readable, Transform, Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
+import { callbackify } from 'node:util';
 import { concatMap, defer, from, lastValueFrom, retry, Subject, throwError } from 'rxjs';
 import { type MedplumModuleOptions, OnBehalfOfRequiredError } from 'nestjs-medplum';
 import { captureLog } from '../support/captured-log';
@@ -273,7 +274,9 @@ describe('A scope lasts as long as the lazy value that its function returned', (
         () =>
           new Transform({
             objectMode: true,
-            transform: async (_chunk, _encoding, done) => done(null, await readTwice()),
+            transform: (_chunk, _encoding, done) => {
+              callbackify(readTwice)(done);
+            },
           }),
       );
       stream.end('x');
@@ -285,9 +288,11 @@ describe('A scope lasts as long as the lazy value that its function returned', (
         'a',
         () =>
           new Writable({
-            write: async (_chunk, _encoding, done) => {
-              seen = await readTwice();
-              done();
+            write: (_chunk, _encoding, done) => {
+              callbackify(readTwice)((error, who) => {
+                seen = who;
+                done(error);
+              });
             },
           }),
       );
@@ -343,7 +348,7 @@ describe('A scope lasts as long as the lazy value that its function returned', (
         })(),
       ),
     );
-    await stream.resume();
+    stream.resume();
     await finished(stream);
     await settle();
     later.open();

@@ -1,11 +1,5 @@
 import * as fc from 'fast-check';
-import {
-  bundleEntry,
-  isMedplumError,
-  type MedplumError,
-  MedplumTransactionError,
-  type RequestEvent,
-} from 'nestjs-medplum';
+import { bundleEntry, isMedplumError, MedplumTransactionError, type RequestEvent } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import type { WireAnswer, WireRequest } from '../support/wire-server';
 import { ADMINISTRATIVE, consume, SURFACE, type SurfaceRow } from './surface';
@@ -162,7 +156,7 @@ function answerOf(request: WireRequest, { how, status, type, json: value, text, 
       };
     case 'json':
       return { status: status ?? 200, headers, body: value };
-    case 'text':
+    default:
       return { status: status ?? 200, headers, body: text };
   }
 }
@@ -232,7 +226,7 @@ describe.each(ROWS)('%s', (row, use) => {
           (attempts[0]?.status ?? 0) >= 300 || effect !== 'none' || allRefused(error);
         expect(written.filter((event) => !isTrue(event))).toEqual([]);
         const happened = error !== undefined && written.some(({ effect }) => effect === 'happened');
-        expect(happened && (error as MedplumError).effect === 'none').toBe(false);
+        expect(happened && error.effect === 'none').toBe(false);
       }),
       { numRuns: Number(process.env['RUNS'] ?? 60) },
     );

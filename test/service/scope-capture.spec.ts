@@ -55,6 +55,8 @@ class HandlersController {
 /** The headers of request A or B, with its user and its id. */
 const headers = (name: string) => ({ 'x-test-user': `user-${name}`, 'x-request-id': `request-${name}` });
 
+const byName = ([a]: readonly unknown[], [b]: readonly unknown[]): number => String(a).localeCompare(String(b));
+
 describe.each(PLATFORMS)('What handler A made and handler B calls, on %s', (platform) => {
   let wire: WireServer;
   let response: Gate;
@@ -103,7 +105,7 @@ describe.each(PLATFORMS)('What handler A made and handler B calls, on %s', (plat
       const served = await fetch(`${app?.url}/b`, { headers: headers('b') });
       expect(await served.text()).toBe('used');
       const recorded = events.map((event) => [event.resourceId, event.onBehalfOf, event.inboundRequestId]);
-      expect(recorded.toSorted()).toEqual([
+      expect(recorded.toSorted(byName)).toEqual([
         ['a', `ProjectMembership/${identity}`, 'request-a'],
         ['b', 'ProjectMembership/user-b', 'request-b'],
       ]);
@@ -112,7 +114,7 @@ describe.each(PLATFORMS)('What handler A made and handler B calls, on %s', (plat
         onBehalfOf,
         id,
       ]);
-      expect(sent.toSorted()).toEqual([
+      expect(sent.toSorted(byName)).toEqual([
         ['a', `ProjectMembership/${identity}`, 'request-a'],
         ['b', 'ProjectMembership/user-b', 'request-b'],
       ]);
