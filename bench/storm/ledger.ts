@@ -1,4 +1,4 @@
-import { isMedplumError, type MedplumAuditContext, OnBehalfOfRequiredError, type RequestEvent } from 'nestjs-medplum';
+import { isMedplumError, OnBehalfOfRequiredError, type RequestEvent } from 'nestjs-medplum';
 import { type Expected, NEVER } from './storm.types';
 
 /** What faults of the server, timeouts and cancellations may end a call with. Anything else is a surprise. */
@@ -45,7 +45,7 @@ export class Ledger {
   #making: string | undefined;
 
   /** The `auditContext` option: the library asks for it synchronously, so it leads from an event to its call. */
-  readonly auditContext = (): MedplumAuditContext | undefined =>
+  readonly auditContext = (): { readonly subject: string } | undefined =>
     this.#making === undefined ? undefined : { subject: this.#making };
 
   /** Makes one call, and checks everything about it. Resolves to whether it succeeded. */

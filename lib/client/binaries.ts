@@ -25,12 +25,12 @@ import type { MedplumDownloadOptions } from './client.options';
 export interface MedplumDownload {
   /**
    * The content. Read it to its end or destroy it: until then it holds a connection. It fails with
-   * MedplumContentTooLargeError past `maxBytes`, and when the time of the call is up.
+   * MedplumContentTooLargeError beyond `maxBytes`, and with MedplumTimeoutError when the time of the call is up.
    */
   readonly stream: Readable;
   /** Media type, if the server names one. */
   readonly contentType?: string;
-  /** In bytes, if the server says so. */
+  /** Size in bytes, if the server says so. */
   readonly size?: number;
 }
 
@@ -48,7 +48,7 @@ export class MedplumBinaries {
   /**
    * Uploads content as a Binary. Medplum lets everyone who may read Binaries read each of them by its id.
    *
-   * @throws MedplumContentTooLargeError when there is more of it than `maxBytes`.
+   * @throws MedplumContentTooLargeError when the content is larger than `maxBytes`.
    */
   upload(
     content: BinaryContent,
@@ -58,16 +58,16 @@ export class MedplumBinaries {
     return this.#calls.body(BINARY.upload, () => uploadBinary(content, description), options);
   }
 
-  /** Downloads the content of a Binary. The `timeout` of the call is for reading it as well. */
+  /** Downloads the content of a Binary. The `timeout` of the call covers the reading, too. */
   async download(id: string, options: MedplumDownloadOptions = {}): Promise<MedplumDownload> {
     const call = this.#calls.begin(options, DOWNLOAD);
     return downloadOf(await call.send(BINARY.download, () => downloadBinary(id, options.maxBytes)));
   }
 
   /**
-   * Downloads an attachment of a resource, which is read first, for the same identity: whoever may not read the resource
-   * gets nothing. Signed addresses are fetched without credentials, from the server itself or from `storageOrigins`, and
-   * are never told to anyone.
+   * Downloads an attachment of a resource. It reads the resource first, with the same identity: who may not read the
+   * resource gets nothing. Signed addresses are fetched without credentials, from the server itself or from
+   * `storageOrigins`. They appear in no event, error or log.
    *
    * @param owner the resource, or a reference to it (`DocumentReference/123`).
    * @param path of the attachment in it: `content[0].attachment`, `photo[0]`.
@@ -89,7 +89,7 @@ export class MedplumBinaries {
     return this.#content(call, attachmentAt(resource, path), options.maxBytes);
   }
 
-  /** Uploads a document and creates the DocumentReference that names it, both for one identity. */
+  /** Uploads a document and creates the DocumentReference that names it, both with one identity. */
   async createDocumentReference(
     document: Omit<DocumentReference, 'content'> & { readonly title?: string },
     content: BinaryContent,
@@ -139,7 +139,7 @@ function inline(data: unknown, contentType: string | undefined, maxBytes: number
   return { stream: Readable.from([bytes]), size: bytes.length, ...(contentType === undefined ? {} : { contentType }) };
 }
 
-/** @internal An answer as a download. */
+/** @internal A response as a download. */
 export function downloadOf({ body, header }: TransportResponse): MedplumDownload {
   const contentType = header('content-type');
   const size = Number(header('content-length') ?? Number.NaN);

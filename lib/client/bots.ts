@@ -5,7 +5,7 @@ import type { WithId } from '../fhir/resource.types';
 import type { MedplumRequestOptions } from '../calls/request.options';
 import type { ClientCalls } from '../calls/call';
 
-/** Making of bots: `medplum.bots`. They are run with `medplum.executeBot()`, read and changed like other resources. */
+/** Creates and deploys bots: `medplum.bots`. Run them with `medplum.executeBot()`; read and change them like other resources. */
 export class MedplumBots {
   readonly #calls: ClientCalls;
 
@@ -19,7 +19,7 @@ export class MedplumBots {
     return this.#calls.body(CREATE_BOT, () => createBot(projectId, bot), options);
   }
 
-  /** Puts code into force for a bot. `filename` decides how it is loaded (`index.js`, `index.cjs`, `index.mjs`). */
+  /** Deploys the code of a bot. `filename` decides how it is loaded (`index.js`, `index.cjs`, `index.mjs`). */
   deploy(
     id: string,
     code: string,

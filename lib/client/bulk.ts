@@ -24,7 +24,7 @@ import type { MedplumDownloadOptions, MedplumPollOptions } from './client.option
 const POLL = { further: ['maxWait', 'interval'] };
 const LONGEST_INTERVAL = 30_000;
 
-/** Exports and other jobs that the server runs on its own: `medplum.bulk`. */
+/** Exports and other jobs that the server runs asynchronously: `medplum.bulk`. */
 export class MedplumBulk {
   readonly #calls: ClientCalls;
 
@@ -34,9 +34,9 @@ export class MedplumBulk {
   }
 
   /**
-   * Exports what the identity may see, and waits until it is done. Every request is made for the same identity.
+   * Exports what the identity may see, and waits until the export is done. Every request uses the same identity.
    *
-   * @throws MedplumTimeoutError when it is not done within `maxWait`; the job goes on then.
+   * @throws MedplumTimeoutError when the export is not done within `maxWait`. The job goes on.
    */
   async export(input: ExportInput = {}, options: MedplumPollOptions = {}): Promise<ExportManifest> {
     const call = this.#calls.begin(options, POLL);
@@ -54,7 +54,7 @@ export class MedplumBulk {
     });
   }
 
-  /** Downloads a file of an export; signed addresses are fetched without credentials. */
+  /** Downloads a file of an export. Signed addresses are fetched without credentials. */
   async download(url: string, options: MedplumDownloadOptions = {}): Promise<MedplumDownload> {
     const call = this.#calls.begin(options, { further: ['maxBytes'] });
     const { baseUrl, storageOrigins } = this.#calls.connection.settings;
@@ -62,7 +62,7 @@ export class MedplumBulk {
   }
 
   /**
-   * Waits for a job to end, and returns it, whether it succeeded or not: see its `status`.
+   * Waits for a job to end, and returns it. Its `status` says whether it succeeded.
    *
    * @param job its id, or its address as the server gave it.
    * @throws MedplumTimeoutError when it has not ended within `maxWait`.
@@ -76,7 +76,7 @@ export class MedplumBulk {
     return (await poll(call, describe, options)) as AsyncJob;
   }
 
-  /** Ends a job that has not ended by itself. */
+  /** Cancels a job that has not ended. */
   async cancelJob(job: string, options: MedplumRequestOptions = {}): Promise<void> {
     await this.#calls.body(JOB.cancel, () => cancelJob(job, this.#calls.connection.settings.baseUrl), options);
   }

@@ -1,20 +1,20 @@
-/** What `coreClientOptions()` gives: the part of the options of `MedplumClient` that makes it safe to share. */
+/** The options of `MedplumClient` that make it safe to share; see `coreClientOptions()`. */
 export interface CoreClientOptions {
   /** Address of the server. */
   readonly baseUrl: string;
   /** `fetch` of the service. */
   readonly fetch: (input: string, init?: object) => Promise<Response>;
-  /** No cache: it is keyed by URL, and not by user. */
+  /** No cache, because its key is the URL and not the user. */
   readonly cacheTime: 0;
-  /** No automatic batches: they mix callers. */
+  /** No automatic batches, because they mix callers. */
   readonly autoBatchTime: 0;
-  /** No repetitions of its own: those here know what is safe. */
+  /** No retries of its own. The library retries what is safe. */
   readonly maxRetryTime: 0;
-  /** Kept in the client alone. */
+  /** Storage inside the client. */
   readonly storage: MemoryStorage;
 }
 
-/** Storage of one client, in memory: `localStorage`, where Node has it, is shared by all clients of the process. */
+/** Storage of one client, in memory. `localStorage`, where Node has it, is shared by all clients of the process. */
 export class MemoryStorage {
   readonly #values = new Map<string, string>();
 
@@ -23,7 +23,7 @@ export class MemoryStorage {
     this.#values.clear();
   }
 
-  /** What is stored under `key`. */
+  /** Returns the text that is stored under `key`. */
   getString(key: string): string | undefined {
     return this.#values.get(key);
   }
@@ -37,7 +37,7 @@ export class MemoryStorage {
     }
   }
 
-  /** What is stored under `key`, parsed. */
+  /** Returns the value that is stored under `key`. */
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the interface of @medplum/core
   getObject<T>(key: string): T | undefined {
     const value = this.getString(key);
@@ -49,7 +49,7 @@ export class MemoryStorage {
     this.setString(key, value === undefined ? undefined : JSON.stringify(value));
   }
 
-  /** The key as it is: nothing else is stored here. */
+  /** Returns the key unchanged, because nothing else is stored here. */
   makeKey(key: string): string {
     return key;
   }

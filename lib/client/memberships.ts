@@ -31,15 +31,15 @@ import type { Call, ClientCalls } from '../calls/call';
 import type { MedplumAccessOptions, MedplumAdminOptions } from './client.options';
 import type { CallIdentitySource, OptionUse } from '../calls/call-context';
 
-/** What became of a change of access. */
+/** The result of a change of access. */
 export interface AccessResult {
   /** Whether the membership was written. */
   readonly updated: boolean;
-  /** The version of the membership now. */
+  /** The current version of the membership. */
   readonly versionId: string;
-  /** Entries of the managed policies now. */
+  /** How many entries of the managed policies there are now. */
   readonly managed: number;
-  /** Entries of other policies, which stay as they are. */
+  /** How many entries of other policies there are. They stay as they are. */
   readonly untouched: number;
 }
 
@@ -56,8 +56,8 @@ const pinClient: CallIdentitySource['pin'] = (call) => {
 const ACCESS = { further: ['force', 'maxRetries', 'allowUnrestricted'], timeout: 'whole' } as const;
 
 /**
- * Who may be acted for: `medplum.memberships`. All of this is done as the client itself, a project admin, whatever
- * identity is in force around it; naming one is an error. Let no user reach it unchecked.
+ * Manages who the client may act as: `medplum.memberships`. All methods run as the client itself, a project admin,
+ * whatever the ambient identity is. Passing an identity is an error. Check what your users may do before they reach it.
  */
 export class MedplumMemberships {
   readonly #calls: ClientCalls;
@@ -67,14 +67,14 @@ export class MedplumMemberships {
     this.#calls = calls;
   }
 
-  /** The memberships of a person, active or not. */
+  /** Finds the memberships of a person, active or not. */
   async find(query: MembershipQuery, options: MedplumAdminOptions = {}): Promise<WithId<ProjectMembership>[]> {
     const call = this.#begin(options);
     const bundle = await call.body(INTERACTIONS.search, () => findMemberships(query));
     return splitBundle<WithId<ProjectMembership>>(bundle as Bundle).matches;
   }
 
-  /** Invites somebody into the project: makes a user, a profile and a membership. */
+  /** Invites a person into the project: creates a user, a profile and a membership. */
   invite(
     projectId: string,
     invitation: Invitation,
@@ -85,11 +85,11 @@ export class MedplumMemberships {
   }
 
   /**
-   * Replaces the entries of the managed policies in `ProjectMembership.access` by `entries`; entries of other policies
-   * stay. Nothing is written when nothing changes. A concurrent change is met by reading again.
+   * Replaces the entries of the managed policies in `ProjectMembership.access` by `entries`. Entries of other policies
+   * stay. Nothing is written when nothing changes. After a concurrent change it reads the membership again and retries.
    *
    * @param membership its id, or `ProjectMembership/id`.
-   * @param policies the managed ones, by id or as `AccessPolicy/id`.
+   * @param policies the managed policies, by id or as `AccessPolicy/id`.
    * @throws MedplumBadRequestError for entries of other policies, without policies, and when no policy at all would be
    * left, because a membership without one may do everything (`allowUnrestricted`).
    * @throws MedplumPreconditionFailedError when others keep changing the membership.
@@ -103,7 +103,7 @@ export class MedplumMemberships {
     return this.#change(membership, entries, policies, () => entries, options);
   }
 
-  /** Adds an entry to the managed ones, unless it is there; otherwise as {@link MedplumMemberships.mergeAccess}. */
+  /** Adds an entry to the managed ones, unless it is there. Else like {@link MedplumMemberships.mergeAccess}. */
   addAccess(
     membership: string,
     entry: ProjectMembershipAccess,
@@ -113,7 +113,7 @@ export class MedplumMemberships {
     return this.#change(membership, [entry], policies, (before) => [...before, entry], options);
   }
 
-  /** Removes an entry from the managed ones, if it is there; otherwise as {@link MedplumMemberships.mergeAccess}. */
+  /** Removes an entry from the managed ones, if it is there. Else like {@link MedplumMemberships.mergeAccess}. */
   removeAccess(
     membership: string,
     entry: ProjectMembershipAccess,
@@ -126,8 +126,8 @@ export class MedplumMemberships {
   }
 
   /**
-   * Forgets what the option `membershipCheck` knows of an identity (`ProjectMembership/id`, or a profile): call it after
-   * you have changed or deactivated the membership. Other processes keep what they know until it expires.
+   * Makes the membership check forget an identity (`ProjectMembership/id`, or a profile). Call it after you have changed or
+   * deactivated the membership. Other processes keep their results until these expire.
    */
   invalidate(reference: string): void {
     this.#calls.connection.membershipCheck?.invalidate(reference);
@@ -176,7 +176,7 @@ export class MedplumMemberships {
     }
     if (access.length === 0 && !before.accessPolicy && changed && options.allowUnrestricted !== true) {
       throw new MedplumBadRequestError(
-        'The membership would be left without any access policy, and so with access to the whole project. Deactivate it, give it a policy, or pass allowUnrestricted.',
+        'The change would leave the membership without any access policy, and so with access to the whole project. Nothing was written. Deactivate it, give it a policy, or pass allowUnrestricted.',
       );
     }
     if (!changed && options.force !== true) {

@@ -31,7 +31,7 @@ export class MedplumOperations {
   }
 
   /**
-   * Calls any operation. What is no JSON is returned as text; an empty answer is `undefined`.
+   * Calls any operation. A JSON response is parsed, any other is text, and an empty one is `undefined`.
    *
    * @example
    * ```ts
@@ -46,7 +46,7 @@ export class MedplumOperations {
    * Asks the server whether a resource is valid, without storing it.
    *
    * @returns the OperationOutcome of a valid resource, with its warnings.
-   * @throws MedplumBadRequestError for one that is not; `error.outcome` names what is wrong.
+   * @throws MedplumBadRequestError for an invalid resource. `error.outcome` says what is wrong.
    */
   validateResource(resource: Resource, options: MedplumRequestOptions = {}): Promise<OperationOutcome> {
     const call = () => ({
@@ -58,17 +58,17 @@ export class MedplumOperations {
     return this.#execute(call, options);
   }
 
-  /** A patient and everything in the patient's compartment that the identity may see (one page). */
+  /** Reads a patient and everything in the patient's compartment that the identity may see (one page). */
   everything(id: string, input: EverythingInput = {}, options: MedplumRequestOptions = {}): Promise<Bundle> {
     return this.#execute(() => everything(id, input), options);
   }
 
-  /** The concepts of a value set. */
+  /** Expands a value set into its concepts. */
   expand(input: ExpandInput, options: MedplumRequestOptions = {}): Promise<ValueSet> {
     return this.#execute(() => terminologyOperation('ValueSet', '$expand', input), options);
   }
 
-  /** What is known of a concept. */
+  /** Looks up what a code system says about a concept. */
   lookup(input: LookupInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
     const call = () => {
       checkOneConcept(input, true);
@@ -77,17 +77,17 @@ export class MedplumOperations {
     return this.#execute(call, options);
   }
 
-  /** Whether a concept is in a value set: see the parameter `result`. */
+  /** Checks whether a concept is in a value set: see the parameter `result`. */
   validateCode(input: ValidateCodeInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
     return this.#validateCode('ValueSet', input, options);
   }
 
-  /** Whether a concept is in a code system: see the parameter `result`. */
+  /** Checks whether a concept is in a code system: see the parameter `result`. */
   validateSystemCode(input: ValidateCodeInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
     return this.#validateCode('CodeSystem', input, options);
   }
 
-  /** What a concept is in another code system, by a concept map. */
+  /** Translates a concept into another code system with a concept map. */
   translate(input: TranslateInput, options: MedplumRequestOptions = {}): Promise<Parameters> {
     const call = () => {
       checkOneConcept(input, true);
@@ -97,9 +97,9 @@ export class MedplumOperations {
   }
 
   /**
-   * Sets the accounts of a resource, which decide who may see it. Only admins may.
+   * Sets the accounts of a resource, which decide who may see it. Only admins may do this.
    *
-   * @param input.propagate also to everything in the compartment of the resource. Default `false`.
+   * @param input.propagate sets them on everything in the compartment of the resource, too. Default `false`.
    */
   setAccounts(
     resourceType: ResourceType,
@@ -120,9 +120,9 @@ export class MedplumOperations {
   }
 
   /**
-   * Removes a resource and its history for good. Only admins may.
+   * Removes a resource and its history for good. Only admins may do this.
    *
-   * @param options.everything also all that is in the compartment of the resource. Default `false`.
+   * @param options.everything removes everything in the compartment of the resource, too. Default `false`.
    */
   async expunge(
     resourceType: ResourceType,

@@ -7,10 +7,10 @@ import type { Call } from '../calls/call';
 import type { MedplumIterateOptions } from './client.options';
 
 const MOST_PAGES = 1_000;
-/** The largest page that Medplum gives. */
+/** The largest page that Medplum returns. */
 const LARGEST_PAGE = 1_000;
 
-/** What to search for on the first page: without `_count`, as much as a page can hold or is asked for. */
+/** The search for the first page. Without `_count` it asks for as much as a page can hold, or as the caller wants. */
 function firstPage(
   type: string,
   query: unknown,
@@ -28,7 +28,7 @@ function firstPage(
   return searchTarget(type, target.query, target.post, Math.min(LARGEST_PAGE, maxResources ?? LARGEST_PAGE));
 }
 
-/** The pages of a search, each requested when it is pulled, all of them by one pinned call. */
+/** The pages of a search. Each is requested when it is pulled, all of them in one call. */
 export async function* pagesOf<T extends Resource>(
   call: Call,
   base: BaseUrl,
@@ -43,7 +43,7 @@ export async function* pagesOf<T extends Resource>(
       searchRequest((target ??= firstPage(type, query, options))),
     );
     yield bundle as Bundle<T>;
-    // Set by the request that was answered.
+    // The request set it.
     const read = target as SearchTarget;
     seen.add(read.query);
     target = nextPage(bundle as Bundle, read, base);
@@ -61,7 +61,7 @@ export async function* pagesOf<T extends Resource>(
   }
 }
 
-/** What each page holds, one after the other, at most `limit` of it. */
+/** The content of each page, one item after the other, at most `limit` items. */
 export async function* iterated<P, T>(
   pages: AsyncGenerator<P, undefined>,
   content: (page: P) => readonly T[],
