@@ -1,16 +1,13 @@
-import type { ExecutionContext, Type } from '@nestjs/common';
+import type { ExecutionContext, InjectionToken, Type } from '@nestjs/common';
 import { type ContextId, ContextIdFactory, type ModuleRef, type ModulesContainer, REQUEST } from '@nestjs/core';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { type OnBehalfOfResolver, requestOf } from './on-behalf-of.source';
 
 /** What is read of Nest's entry for a provider. */
 interface Wrapper {
-  readonly id: string;
-  readonly token: unknown;
+  readonly metatype: unknown;
   isDependencyTreeStatic(): boolean;
   isDependencyTreeDurable(): boolean;
-  getCtorMetadata(): readonly Wrapper[] | undefined;
-  getPropertiesMetadata(): readonly { readonly wrapper: Wrapper }[] | undefined;
 }
 
 /** What the providers that a resolver consists of do with the request. */
@@ -73,37 +70,51 @@ export class ResolverContexts {
   }
 
   #read(type: Type<OnBehalfOfResolver>): RequestUse {
-    const wrappers = [...this.#modules.values()].flatMap((module): Wrapper[] => {
-      const wrapper = module.providers.get(type);
-      return wrapper ? [wrapper] : [];
-    });
-    const scoped = wrappers.filter((wrapper) => !wrapper.isDependencyTreeStatic());
+    const scoped = this.#wrappersOf(type).filter((wrapper) => !wrapper.isDependencyTreeStatic());
     return scoped.length === 0
       ? UNUSED
       : {
           isDurable: scoped.some((wrapper) => wrapper.isDependencyTreeDurable()),
-          isKeptBelow: scoped.some((wrapper) => !wrapper.isDependencyTreeDurable() && keepsRequest(wrapper, new Set())),
+          isKeptBelow: scoped.some(
+            (wrapper) => !wrapper.isDependencyTreeDurable() && this.#keepsRequest(wrapper, new Set()),
+          ),
         };
   }
-}
 
-/** Whether a durable provider among the dependencies injects `REQUEST`. */
-function keepsRequest(wrapper: Wrapper, seen: Set<Wrapper>): boolean {
-  if (seen.has(wrapper)) {
-    return false;
+  #wrappersOf(token: unknown): Wrapper[] {
+    return [...this.#modules.values()].flatMap((module): Wrapper[] => {
+      const wrapper = module.providers.get(token as InjectionToken);
+      return wrapper ? [wrapper] : [];
+    });
   }
-  seen.add(wrapper);
-  const dependencies = dependenciesOf(wrapper);
-  return (
-    (wrapper.isDependencyTreeDurable() && dependencies.some(({ token }) => token === REQUEST)) ||
-    dependencies.some((dependency) => keepsRequest(dependency, seen))
-  );
+
+  /** Whether a durable provider among the dependencies injects `REQUEST`. */
+  #keepsRequest(wrapper: Wrapper, seen: Set<unknown>): boolean {
+    if (seen.has(wrapper)) {
+      return false;
+    }
+    seen.add(wrapper);
+    const tokens = injectedBy(wrapper.metatype);
+    return (
+      (wrapper.isDependencyTreeDurable() && tokens.includes(REQUEST)) ||
+      tokens.flatMap((token) => this.#wrappersOf(token)).some((dependency) => this.#keepsRequest(dependency, seen))
+    );
+  }
 }
 
-function dependenciesOf(wrapper: Wrapper): Wrapper[] {
-  const injected = [
-    ...(wrapper.getCtorMetadata() ?? []),
-    ...(wrapper.getPropertiesMetadata() ?? []).map((property) => property.wrapper),
-  ];
-  return injected.filter((one) => one !== undefined);
+/** What the decorators of a class say it injects. Nest 11 knows it of its entries only once it has made an instance. */
+function injectedBy(type: unknown): unknown[] {
+  if (typeof type !== 'function') {
+    return [];
+  }
+  const read = <T>(key: string): readonly T[] => (Reflect.getMetadata(key, type) as readonly T[] | undefined) ?? [];
+  const tokens = [...read<unknown>('design:paramtypes')];
+  for (const { index, param } of read<{ readonly index: number; readonly param: unknown }>('self:paramtypes')) {
+    tokens[index] = param;
+  }
+  const properties = read<{ readonly type: unknown }>('self:properties_metadata').map((property) => property.type);
+  return [...tokens, ...properties].map((token) => {
+    const { forwardRef } = Object(token) as { readonly forwardRef?: () => unknown };
+    return forwardRef ? forwardRef() : token;
+  });
 }
