@@ -107,12 +107,14 @@ function injectedBy(type: unknown): unknown[] {
   if (typeof type !== 'function') {
     return [];
   }
-  const read = <T>(key: string): readonly T[] => (Reflect.getMetadata(key, type) as readonly T[] | undefined) ?? [];
-  const tokens = [...read<unknown>('design:paramtypes')];
-  for (const { index, param } of read<{ readonly index: number; readonly param: unknown }>('self:paramtypes')) {
+  const read = (key: string): readonly unknown[] => (Reflect.getMetadata(key, type) as unknown[] | undefined) ?? [];
+  const tokens = [...read('design:paramtypes')];
+  for (const { index, param } of read('self:paramtypes') as readonly { index: number; param: unknown }[]) {
     tokens[index] = param;
   }
-  const properties = read<{ readonly type: unknown }>('self:properties_metadata').map((property) => property.type);
+  const properties = (read('self:properties_metadata') as readonly { type: unknown }[]).map(
+    (property) => property.type,
+  );
   return [...tokens, ...properties].map((token) => {
     const { forwardRef } = Object(token) as { readonly forwardRef?: () => unknown };
     return forwardRef ? forwardRef() : token;
