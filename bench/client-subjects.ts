@@ -5,6 +5,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import { Agent, Pool, request, WebSocket } from 'undici';
 import type { MedplumModuleOptions, MedplumPreparedRequest, MedplumService } from 'nestjs-medplum';
 import type { Size } from './bench.types';
+import { PATIENT_ID } from './patient-id';
 
 /** One call with a response of the given size. */
 export type Operation = (size: Size) => Promise<unknown>;
@@ -19,7 +20,6 @@ export interface Target {
 type Client = (target: Target) => Operation | Promise<Operation>;
 
 const MEMBERSHIP = 'ProjectMembership/00000000-0000-4000-8000-00000000000a';
-const ID = '00000000-0000-4000-8000-000000000003';
 const HEADERS = {
   accept: 'application/fhir+json',
   authorization: `Basic ${Buffer.from('client:secret').toString('base64')}`,
@@ -33,7 +33,7 @@ const CONNECTIONS = 64;
 const COUNTS: Readonly<Record<Size, number>> = { '1 KB': 0, '100 KB': 100, '1 MB': 1000 };
 
 const pathOf = (size: Size): string =>
-  size === '1 KB' ? `fhir/R4/Patient/${ID}` : `fhir/R4/Patient?_count=${COUNTS[size]}`;
+  size === '1 KB' ? `fhir/R4/Patient/${PATIENT_ID}` : `fhir/R4/Patient?_count=${COUNTS[size]}`;
 
 /**
  * Loads a package as the library in `checkout` does: both then use the same copy of Nest. Each subject loads only what
@@ -50,7 +50,7 @@ type CallOptions = Parameters<MedplumService['readResource']>[2];
 function reading(medplum: MedplumService, options?: CallOptions): Operation {
   return (size) =>
     size === '1 KB'
-      ? medplum.readResource('Patient', ID, options)
+      ? medplum.readResource('Patient', PATIENT_ID, options)
       : medplum.search('Patient', `_count=${COUNTS[size]}`, options);
 }
 
@@ -187,7 +187,7 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
     const headers = { 'x-medplum-on-behalf-of': MEMBERSHIP };
     return (size) =>
       size === '1 KB'
-        ? medplum.readResource('Patient', ID, { headers })
+        ? medplum.readResource('Patient', PATIENT_ID, { headers })
         : medplum.search('Patient', `_count=${COUNTS[size]}`, { headers });
   },
   fetch:

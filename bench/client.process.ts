@@ -1,6 +1,7 @@
 import type { Command, Reply } from './bench.types';
 import { CLIENTS, type Operation, service } from './client-subjects';
 import { repeat, serve, usageOf } from './measured-process';
+import { PATIENT_ID } from './patient-id';
 
 const [, , name = '', baseUrl = '', checkout = ''] = process.argv;
 const target = { baseUrl, checkout };
@@ -13,9 +14,9 @@ async function heapGrowth(calls: number, identities: number): Promise<Reply> {
   const read = (): Promise<unknown> => {
     const onBehalfOf = `m-${call++ % identities}`;
     const forms = [
-      () => medplum.readResource('Patient', '1', { onBehalfOf }),
-      () => medplum.onBehalfOf(onBehalfOf, () => medplum.readResource('Patient', '1')),
-      () => medplum.actingAs(onBehalfOf).readResource('Patient', '1'),
+      () => medplum.readResource('Patient', PATIENT_ID, { onBehalfOf }),
+      () => medplum.onBehalfOf(onBehalfOf, () => medplum.readResource('Patient', PATIENT_ID)),
+      () => medplum.actingAs(onBehalfOf).readResource('Patient', PATIENT_ID),
     ];
     return (forms[call % forms.length] ?? read)();
   };
@@ -38,7 +39,7 @@ async function heap(): Promise<number> {
 async function readForMany(identities: number): Promise<Operation> {
   const { medplum } = await service(target);
   let call = 0;
-  const read = () => medplum.readResource('Patient', '1', { onBehalfOf: `m-${call++ % identities}` });
+  const read = () => medplum.readResource('Patient', PATIENT_ID, { onBehalfOf: `m-${call++ % identities}` });
   await repeat(identities, 32, read);
   return read;
 }

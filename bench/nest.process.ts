@@ -19,8 +19,9 @@ import type { Observable } from 'rxjs';
 import type { Usage } from './bench.types';
 import { CLS_MIDDLEWARE, DECORATED, EMPTY, PASSING, PASSING_WITH_CLS } from './handler-cost';
 import { serve } from './measured-process';
+import { PATIENT_ID } from './patient-id';
 
-const PATIENT = { resourceType: 'Patient', id: '1', active: true };
+const PATIENT = { resourceType: 'Patient', id: PATIENT_ID, active: true };
 
 @Injectable()
 class PassingGuard implements CanActivate {

@@ -3,10 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import type { Size } from './bench.types';
 import { serve } from './measured-process';
+import { PATIENT_ID } from './patient-id';
 
 /** What this stand-in for Medplum responds with. It responds at once, because the benchmark measures the clients. */
 const PATIENT = {
   resourceType: 'Patient',
+  id: PATIENT_ID,
   meta: { versionId: '00000000-0000-4000-8000-000000000001', lastUpdated: '2026-01-01T00:00:00.000Z' },
   active: true,
   identifier: [{ system: 'https://example.org/mrn', value: '4711' }],

@@ -1,0 +1,2 @@
+/** The id of the patient that every subject reads. The library refuses a response about another resource than the one requested. */
+export const PATIENT_ID = '00000000-0000-4000-8000-000000000003';
