@@ -66,9 +66,9 @@ export function groupedEntries(sent: readonly RequestedEntry[], answer: unknown)
   sent.forEach(({ method, resourceType }, i) => {
     const given = answered[i]?.response?.status;
     const status = typeof given === 'string' ? /^\d{3}/.exec(given)?.[0] : undefined;
-    const full = groups.size >= MOST_GROUPS;
-    const type = full ? undefined : resourceType;
-    const key = `${method} ${type} ${status}`;
+    const keyOf = (type: string | undefined): string => `${method} ${type} ${status}`;
+    const type = groups.size < MOST_GROUPS || groups.has(keyOf(resourceType)) ? resourceType : undefined;
+    const key = keyOf(type);
     const group = groups.get(key);
     if (group) {
       group.count++;

@@ -235,9 +235,9 @@ export class SinkQueue {
   async #failed(batch: readonly Waiting[], error: unknown): Promise<void> {
     this.#failures++;
     if (this.#failing++ === 0) {
-      this.#host.warn(
-        `The audit sink ${this.#name} failed: ${shownError(error).name}. Its events wait, and it is tried again.`,
-      );
+      const { name, code } = shownError(error);
+      const what = code === undefined || code === name ? name : `${name} (${code})`;
+      this.#host.warn(`The audit sink ${this.#name} failed: ${what}. Its events wait, and it is tried again.`);
     }
     for (const item of batch) {
       item.settle?.(error ?? new Error('refused'));

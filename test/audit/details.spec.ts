@@ -121,6 +121,46 @@ describe('The event of a bundle', () => {
     expect(JSON.stringify(event)).not.toMatch(/homer|Simpson|t-1/);
   });
 
+  it('stays small when its entries are of very many types, and still counts each of them', async () => {
+    const types = Array.from(
+      { length: 200 },
+      (_, i) => `Type${String.fromCharCode(65 + (i % 26), 65 + Math.floor(i / 26))}`,
+    );
+    const names = [...types, ...types];
+    const event = await eventOf(
+      { resourceType: 'Bundle', type: 'batch-response', entry: names.map(() => ({ response: { status: '200' } })) },
+      () =>
+        app.medplum.executeBatch(
+          {
+            resourceType: 'Bundle',
+            type: 'batch',
+            entry: names.map((type) => ({ request: { method: 'GET' as const, url: `${type}?_count=1` } })),
+          },
+          { onBehalfOf },
+        ),
+    );
+    const entries = event.entries ?? [];
+    expect(entries.length).toBeLessThan(110);
+    expect(entries.reduce((sum, { count }) => sum + count, 0)).toBe(400);
+    // The first types are told apart also when they come again at the end.
+    expect(entries[0]).toEqual({ method: 'GET', resourceType: 'TypeAA', status: 200, count: 2 });
+    expect(entries.at(-1)).not.toHaveProperty('resourceType');
+  });
+
+  it('tells the resources of a response of very many types in "other"', async () => {
+    const entry = Array.from({ length: 300 }, (_, i) => ({
+      resource: { resourceType: `Type${'x'.repeat(i % 150)}`, id: `r-${i}` },
+    }));
+    const event = await eventOf({ resourceType: 'Bundle', type: 'searchset', entry: [null, {}, ...entry] }, () =>
+      app.medplum.search('Patient', {}, { onBehalfOf }),
+    );
+    const { count, types } = event.returned ?? {};
+    expect(count).toBe(302);
+    expect(Object.keys(types ?? {}).length).toBeLessThan(110);
+    expect(Object.values(types ?? {}).reduce((sum, n) => sum + n, 0)).toBe(302);
+    expect(types?.['other']).toBeGreaterThan(2);
+  });
+
   it('lists what was sent when there was no response', async () => {
     app.wire.handler = () => ({ destroy: true });
     await app.medplum

@@ -1,10 +1,15 @@
+import { readFileSync } from 'node:fs';
 import {
   appendFile,
   chmod,
+  type FileHandle,
+  link,
   mkdir,
   mkdtemp,
+  open as openFile,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -13,6 +18,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
 import {
   type AuditChainHead,
   type AuditChainKey,
@@ -80,6 +86,15 @@ const edit = async (change: (text: string[]) => string[]) =>
   writeFile(path, change((await readFile(path, 'utf8')).split('\n')).join('\n'));
 const stdout = () => jest.spyOn(process.stdout, 'write').mockImplementation(() => true);
 
+/** What all open files of the process have in common. Node does not export it. */
+async function fileHandles(): Promise<FileHandle> {
+  const handle = await openFile(__filename);
+  await handle.close();
+  return Object.getPrototypeOf(handle) as FileHandle;
+}
+
+const trouble = (code: string) => Object.assign(new Error(code), { code });
+
 const verify = (heads?: readonly AuditChainHead[], files = [path]) => verifyAuditFiles(files, KEY, heads);
 /** Writes ten records, as one process. Returns the head. */
 async function tenRecords(): Promise<AuditChainHead> {
@@ -130,6 +145,51 @@ describe('The file of a FileAuditSink', () => {
     await rm(path);
     await mkdir(path);
     await expect(open().write([event('a')])).rejects.toBeInstanceOf(MedplumConfigError);
+  });
+
+  it('has no second name: what is written there would be read elsewhere', async () => {
+    await mkdir(join(directory, 'sub'));
+    await writeFile(join(directory, 'elsewhere'), '');
+    await link(join(directory, 'elsewhere'), path);
+    await expect(open().write([event('a')])).rejects.toThrow('has a second name (a hard link)');
+    expect(await readFile(path, 'utf8')).toBe('');
+    await rm(join(directory, 'elsewhere'));
+    await open().write([event('a')]);
+    expect((await lines()).slice(0, 1).map(idOf)).toEqual(['a']);
+  });
+
+  it('is not written when others may open it and the process cannot change that', async () => {
+    await mkdir(join(directory, 'sub'));
+    await writeFile(path, '');
+    await chmod(path, 0o666);
+    const refused = jest.spyOn(await fileHandles(), 'chmod').mockRejectedValue(trouble('EPERM'));
+    try {
+      await expect(open().write([event('a')])).rejects.toThrow('Set its mode to 0600');
+    } finally {
+      refused.mockRestore();
+    }
+    expect(await readFile(path, 'utf8')).toBe('');
+  });
+
+  it('holds no part of a batch that the disk had no room for, and each event once', async () => {
+    const sink = open(chain());
+    await sink.write([event('a')]);
+    const handles = await fileHandles();
+    const { appendFile: append } = handles;
+    const full = jest.spyOn(handles, 'appendFile').mockImplementation(async function (this: FileHandle, data) {
+      await append.call(this, String(data).slice(0, -20));
+      throw trouble('ENOSPC');
+    });
+    try {
+      await expect(sink.write([event('b'), event('c')])).rejects.toThrow('ENOSPC');
+      await expect(sink.write([event('b'), event('c')])).rejects.toThrow('ENOSPC');
+    } finally {
+      full.mockRestore();
+    }
+    expect(await verify()).toMatchObject({ records: 2, torn: 0 });
+    await sink.write([event('b'), event('c')]);
+    expect((await lines()).filter(Boolean).map(idOf)).toEqual([undefined, 'a', 'b', 'c']);
+    expect(await verify()).not.toHaveProperty('problem');
   });
 
   it('keeps an unfinished line apart from the next one', async () => {
@@ -253,6 +313,60 @@ describe('A chained file', () => {
     expect(result.problem).toBeUndefined();
   });
 
+  it('begins after the lines of a sink without a chain, which stay in a file of their own', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    try {
+      const before = open();
+      await before.write([event('a')]);
+      await before.close();
+      const sink = open({ ...chain(), maxBytes: 1_500 });
+      for (const id of ['b', 'c', 'd', 'e']) {
+        await sink.write([event(id)]);
+      }
+      await sink.close();
+      expect(warn.mock.calls.flat().join()).toContain(
+        'It is now audit.log.000001, and the chain goes on in a new file',
+      );
+    } finally {
+      warn.mockRestore();
+    }
+    expect((await lines(`${path}.000001`)).filter(Boolean).map(idOf)).toEqual(['a']);
+    const names = (await readdir(join(directory, 'sub'))).toSorted((a, b) => a.localeCompare(b));
+    const files = [...names.slice(2), 'audit.log'].map((name) => join(directory, 'sub', name));
+    const result = await verify([], files);
+    expect(result).not.toHaveProperty('problem');
+    expect(result.records).toBeGreaterThan(4);
+  });
+
+  it('goes on from the last chained file when its lines lost their chain while no process ran', async () => {
+    const head = await tenRecords();
+    await rename(path, `${path}.000001`);
+    await writeFile(path, '{"forged":1}\n');
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    await open(chain()).write([event('a')]);
+    expect(warn.mock.calls.flat().join()).toContain('compare it with the heads that you published');
+    warn.mockRestore();
+    expect(await verify([head], [`${path}.000001`, path])).toMatchObject({ records: 12 });
+    expect((await verify([head], [`${path}.000001`, `${path}.000002`, path])).problem).toBe(
+      `${path}.000002, line 1: this line is not part of the chain`,
+    );
+  });
+
+  it('is read back to its last record, however long the lines are', async () => {
+    const sink = open(chain());
+    await sink.write([event('a'), event('x'.repeat(200_000))]);
+    await sink.close();
+    await appendFile(path, `{"torn":"${'y'.repeat(100_000)}`);
+    await open(chain()).write([event('b')]);
+    const result = await verify();
+    expect(result).toMatchObject({ records: 5, torn: 1 });
+    expect(result).not.toHaveProperty('problem');
+  });
+
+  it('that cannot be read is an error, not an intact file', async () => {
+    await expect(verify([], [join(directory, 'no such file')])).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   it('holds every head that was published: also those of files that were deleted', async () => {
     const heads: AuditChainHead[] = [];
     const sink = open({ ...chain((head) => heads.push(head)), maxBytes: 1_500 });
@@ -342,7 +456,12 @@ describe('A chained file', () => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
     try {
       const heads: number[] = [];
-      const sink = open({ chain: { key: KEY, onHead: ({ n }) => heads.push(n), headInterval: 1 } });
+      const inTheFile: boolean[] = [];
+      const onHead = ({ n, mac }: AuditChainHead): void => {
+        heads.push(n);
+        inTheFile.push(readFileSync(path, 'utf8').includes(`"chain":{"n":${n},"mac":"${mac}"}}\n`));
+      };
+      const sink = open({ chain: { key: KEY, onHead, headInterval: 1 } });
       const state = { isWriting: true };
       const written = sink.write([event('a')]).finally(() => (state.isWriting = false));
       while (state.isWriting) {
@@ -350,9 +469,9 @@ describe('A chained file', () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
       await written;
-      expect(heads).toEqual([]);
       jest.advanceTimersByTime(1);
-      expect(heads).toEqual([2]);
+      expect(heads.at(-1)).toBe(2);
+      expect(inTheFile).not.toContain(false);
     } finally {
       jest.useRealTimers();
     }

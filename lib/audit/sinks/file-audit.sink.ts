@@ -43,10 +43,9 @@ export interface FileAuditSinkOptions {
 
 interface OpenFile {
   readonly handle: FileHandle;
+  /** In bytes. */
   size: number;
-  /** What has to be written before the next record: the end of a torn line, and the record that accounts for it. */
-  prefix: string;
-  /** Where the chain ends once the prefix is written. */
+  /** Where the chain ends. */
   head: AuditChainHead;
 }
 
@@ -58,7 +57,7 @@ const NO_FOLLOW = (constants as Partial<typeof constants>).O_NOFOLLOW ?? 0;
 const OWNER_ONLY = 0o600;
 
 /**
- * Appends each event as one line of JSON to a file that only its owner may read. It never writes through a symbolic link
+ * Appends each event as one line of JSON to a file that only its owner may read. It never writes through a link
  * or to anything but a regular file, and narrows the mode of an existing file to 0600, except on Windows, which has no
  * modes. Otherwise `write` rejects with a `MedplumConfigError`, or with the error of `node:fs`. A killed process may leave its last
  * line unfinished. The next record then starts on a new line, so the two do not mix.
@@ -91,22 +90,20 @@ export class FileAuditSink implements MedplumAuditSink {
     const records = batch.map((event) => jsonInForm(event, this.#options.form));
     let file = (this.#file ??= await this.#open());
     try {
-      let lines = this.#lines(records, file);
+      let lines = this.#lines(records, file.head);
       const { maxBytes = MAX_BYTES } = this.#options;
       if (file.size > 0 && file.size + Buffer.byteLength(lines.text) > maxBytes) {
         await this.#rotate(file);
         file = this.#file = await this.#open();
-        lines = this.#lines(records, file);
+        lines = this.#lines(records, file.head);
       }
-      await file.handle.appendFile(lines.text);
+      await append(file, lines.text);
       if ((this.#options.fsync ?? 'batch') === 'batch') {
         await file.handle.datasync();
       }
-      file.size += Buffer.byteLength(lines.text);
-      file.prefix = '';
       file.head = this.#head = lines.head;
     } catch (error) {
-      // It is unknown how much was written, so the next attempt opens the file again and looks.
+      // The next attempt opens the file again and looks at what is in it.
       this.#file = undefined;
       await file.handle.close().catch(() => undefined);
       throw error;
@@ -127,9 +124,9 @@ export class FileAuditSink implements MedplumAuditSink {
     this.#timers.push(setInterval(what, ms).unref());
   }
 
-  #lines(records: readonly string[], file: OpenFile): { text: string; head: AuditChainHead } {
+  #lines(records: readonly string[], previous: AuditChainHead): { text: string; head: AuditChainHead } {
     const key = this.#key;
-    let { head } = file;
+    let head = previous;
     const lines = records.map((record) => {
       if (!key) {
         return record;
@@ -138,7 +135,7 @@ export class FileAuditSink implements MedplumAuditSink {
       head = chained.head;
       return chained.line;
     });
-    return { text: `${file.prefix}${lines.join('\n')}\n`, head };
+    return { text: `${lines.join('\n')}\n`, head };
   }
 
   async #open(): Promise<OpenFile> {
@@ -150,27 +147,39 @@ export class FileAuditSink implements MedplumAuditSink {
     try {
       await secure(handle);
       const tail = await readTail(handle, this.#key !== undefined);
+      if (this.#key && !tail.head && tail.unchained.includes('\n')) {
+        // Whole lines from before the chain. They stay as they are, in a file of their own.
+        await handle.close();
+        this.#logger.warn(
+          `The file of the audit trail holds lines that no chain protects. It is now ${basename(await this.#setAside())}, and the chain goes on in a new file. If the sink had a chain before, somebody may have changed the file: compare it with the heads that you published.`,
+        );
+        return await this.#open();
+      }
       const { text, head } = await this.#beginning(tail);
-      return { handle, size: tail.size, prefix: (tail.isTorn ? '\n' : '') + text, head };
+      const file = { handle, size: tail.size, head };
+      // A write of its own, because a process that dies in a small write leaves no second torn line.
+      await append(file, (tail.isTorn ? '\n' : '') + text);
+      await handle.datasync();
+      this.#head = head;
+      return file;
     } catch (error) {
-      await handle.close();
+      await handle.close().catch(() => undefined);
       throw error;
     }
   }
 
-  /** The record that joins the chain to what is in the file: which head it follows, and which lines lie between. */
-  async #beginning({ head, unchained, size }: AuditFileTail): Promise<{ text: string; head: AuditChainHead }> {
+  /** The record that joins the chain to what is in the file: which head it follows, and which torn line lies between. */
+  async #beginning({ head, unchained }: AuditFileTail): Promise<{ text: string; head: AuditChainHead }> {
     if (!this.#key) {
       return { text: '', head: CHAIN_START };
     }
     const previous = head ?? (await this.#lastRotatedHead()) ?? CHAIN_START;
-    this.#head = previous;
     if (head && unchained.length === 0) {
       return { text: '', head };
     }
     const type = head ? 'restart' : 'start';
     const between =
-      size > 0
+      unchained.length > 0
         ? { unchainedBytes: unchained.length, unchainedSha256: createHash('sha256').update(unchained).digest('hex') }
         : {};
     const record = { type, at: new Date().toISOString(), ...(head ? {} : { previous }), ...between };
@@ -178,17 +187,21 @@ export class FileAuditSink implements MedplumAuditSink {
     return { text: `${line}\n`, head: joined };
   }
 
-  async #rotate({ handle, prefix, head }: OpenFile): Promise<void> {
-    const { path } = this.#options;
-    // The record that accounts for the end of this file belongs in it.
-    await handle.appendFile(prefix);
+  async #rotate({ handle }: OpenFile): Promise<void> {
     await handle.datasync();
-    this.#head = head;
     await handle.close();
     this.#file = undefined;
-    const last = Number((await this.#rotated()).at(-1)?.slice(-6) ?? 0);
-    await rename(path, `${path}.${String(last + 1).padStart(6, '0')}`);
+    await this.#setAside();
     this.#publishHead();
+  }
+
+  /** Gives the file the next number, and returns its new path. */
+  async #setAside(): Promise<string> {
+    const { path } = this.#options;
+    const last = Number((await this.#rotated()).at(-1)?.slice(-6) ?? 0);
+    const target = `${path}.${String(last + 1).padStart(6, '0')}`;
+    await rename(path, target);
+    return target;
   }
 
   /** Files that were rotated, oldest first. */
@@ -200,18 +213,21 @@ export class FileAuditSink implements MedplumAuditSink {
   }
 
   async #lastRotatedHead(): Promise<AuditChainHead | undefined> {
-    const name = (await this.#rotated()).at(-1);
-    if (name === undefined) {
-      return undefined;
+    // The newest file may be one from before the chain.
+    for (const name of (await this.#rotated()).toReversed()) {
+      const file = join(dirname(this.#options.path), name);
+      await refuseLink(file);
+      const handle = await open(file, constants.O_RDONLY | NO_FOLLOW);
+      try {
+        const { head } = await readTail(handle, true);
+        if (head) {
+          return head;
+        }
+      } finally {
+        await handle.close();
+      }
     }
-    const file = join(dirname(this.#options.path), name);
-    await refuseLink(file);
-    const handle = await open(file, constants.O_RDONLY | NO_FOLLOW);
-    try {
-      return (await readTail(handle, true)).head;
-    } finally {
-      await handle.close();
-    }
+    return undefined;
   }
 
   #publishHead(): void {
@@ -222,6 +238,23 @@ export class FileAuditSink implements MedplumAuditSink {
     this.#published = head.n;
     const { onHead = ({ n, mac }) => this.#logger.log(`Head of the audit chain: ${n}:${mac}`) } = this.#options.chain;
     onHead(head);
+  }
+}
+
+/** Appends all of the text or, as far as the disk allows, none of it: a part of a line would have to be explained. */
+async function append(file: OpenFile, text: string): Promise<void> {
+  if (text === '') {
+    return;
+  }
+  try {
+    await file.handle.appendFile(text);
+    file.size += Buffer.byteLength(text);
+  } catch (error) {
+    const { size } = await file.handle.stat().catch(() => ({ size: 0 }));
+    if (size > file.size) {
+      await file.handle.truncate(file.size).catch(() => undefined);
+    }
+    throw error;
   }
 }
 
@@ -238,11 +271,16 @@ async function refuseLink(path: string): Promise<void> {
   }
 }
 
-/** @throws MedplumConfigError when the file is not a regular one, or its mode stays too wide. */
+/** @throws MedplumConfigError when the file is not a regular one, has a second name, or its mode stays too wide. */
 async function secure(handle: FileHandle): Promise<void> {
   const stats = await handle.stat();
   if (!stats.isFile()) {
     throw notAFile();
+  }
+  if (stats.nlink > 1) {
+    throw new MedplumConfigError(
+      'The file of the audit trail has a second name (a hard link), so records could end up where others read them. Nothing was written. Remove the other name, or give FileAuditSink another path.',
+    );
   }
   if (process.platform === 'win32' || (stats.mode & 0o777 & ~OWNER_ONLY) === 0) {
     return;
