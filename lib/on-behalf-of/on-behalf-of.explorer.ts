@@ -1,8 +1,10 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/core';
+import type { Module } from '@nestjs/core/injector/module';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
 import { type Acting, actingOf, actingOfMethod, carriesActing } from './acting-metadata';
+import { areFieldsBare } from './field-resolvers';
 import { handlerKind } from './handler-kind';
 import { OnBehalfOfGuard } from './on-behalf-of.guard';
 import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
@@ -23,6 +25,7 @@ interface Wrapper {
 
 /** One class that Nest runs methods of. */
 interface Host {
+  readonly module: Module;
   readonly type: Function;
   readonly prototype: Record<string, unknown>;
   /** The instance whose methods Nest runs, if it has methods of its own. Nest reads other handlers off the prototype. */
@@ -34,6 +37,8 @@ interface Findings {
   readonly problems: string[];
   /** Methods that another library may run, with or without guards and interceptors. */
   readonly unknown: string[];
+  /** Field resolvers that run without guards and interceptors, although their class is decorated. */
+  readonly fields: string[];
   /** Clients that have a default, although handlers are decorated for them. */
   readonly shadowed: Set<string>;
 }
@@ -73,7 +78,7 @@ export class OnBehalfOfExplorer implements OnModuleInit {
 
   /** Checks the classes that have not been checked yet. */
   #check(): void {
-    const findings: Findings = { problems: [], unknown: [], shadowed: new Set() };
+    const findings: Findings = { problems: [], unknown: [], fields: [], shadowed: new Set() };
     for (const host of this.#hosts()) {
       const before = findings.problems.length;
       this.#checkHost(host, findings);
@@ -87,7 +92,12 @@ export class OnBehalfOfExplorer implements OnModuleInit {
     this.#warn(findings);
   }
 
-  #warn({ unknown, shadowed }: Findings): void {
+  #warn({ unknown, fields, shadowed }: Findings): void {
+    if (fields.length > 0) {
+      this.#logger.warn(
+        `The decorator of the class does nothing for these field resolvers: ${fields.join(', ')}. ${BARE_FIELDS}`,
+      );
+    }
     if (unknown.length > 0) {
       this.#logger.warn(
         `Decorators of nestjs-medplum are on methods that Nest itself does not run: ${unknown.join(', ')}. If the library that runs them uses no guards and interceptors, the decorators do nothing. Use @RunOnBehalfOf() or @RunAsClientApplication() there.`,
@@ -108,7 +118,7 @@ export class OnBehalfOfExplorer implements OnModuleInit {
         [module.providers, false],
       ] as const) {
         for (const wrapper of wrappers.values()) {
-          const host = hostOf(wrapper, areControllers);
+          const host = hostOf(module, wrapper, areControllers);
           if (host && !seen.has(host.prototype) && !this.#checked.has(host.prototype)) {
             seen.add(host.prototype);
             yield host;
@@ -133,12 +143,19 @@ export class OnBehalfOfExplorer implements OnModuleInit {
         findings.problems.push(`${type.name}: ${NO_HANDLER}`);
       }
     }
+    const areBare = methods.some(({ kind }) => kind === 'field') && areFieldsBare(host.module, this.#modules.values());
     for (const { name, method, kind } of methods) {
       const place = `${type.name}.${name}`;
       const own = actingOfMethod(prototype, name);
       this.#checkEntries(place, own, findings);
       const isDecorated = Object.keys(own).length > 0;
-      if (kind === 'handler') {
+      if (kind === 'field' && areBare) {
+        if (isDecorated) {
+          findings.problems.push(`${place}: ${BARE_FIELDS}`);
+        } else if (Object.keys(onClass).length > 0) {
+          findings.fields.push(place);
+        }
+      } else if (kind === 'handler' || kind === 'field') {
         const running = runningMethod(host, name) ?? method;
         const acts = isDecorated || Object.keys(actingOf(prototype, name)).length > 0;
         if (acts && !(carriesActing(prototype, name, running) && isEnhanced([type, running]))) {
@@ -171,10 +188,12 @@ const LOST =
   'another decorator replaced it and lost its metadata, so neither the guard nor the interceptor of the library would run. Put that decorator below @OnBehalfOf() and @AsClientApplication(), or make it copy the metadata.';
 const OVERRIDDEN =
   'it overrides a method with @OnBehalfOf(), but Nest does not inherit guards and interceptors of methods. Decorate it as well.';
+const BARE_FIELDS =
+  "GraphQL runs field resolvers without guards and interceptors. Set fieldResolverEnhancers: ['guards', 'interceptors'] in the options of GraphQLModule, or decorate the method with @RunOnBehalfOf().";
 const NO_HANDLER =
   'Nest runs guards and interceptors only for HTTP, GraphQL, WebSocket and microservice handlers, and this is none, so @OnBehalfOf() and @AsClientApplication() would do nothing. Use @RunOnBehalfOf() or @RunAsClientApplication() on the method. If it is a handler, another decorator replaced it and lost its metadata: put that one below.';
 
-function hostOf(wrapper: Wrapper, isController: boolean): Host | undefined {
+function hostOf(module: Module, wrapper: Wrapper, isController: boolean): Host | undefined {
   const instance: unknown = wrapper.instance;
   const isClass = typeof wrapper.metatype === 'function' && !wrapper.isNotMetatype && !wrapper.isFactory;
   const prototype: unknown = isClass
@@ -188,6 +207,7 @@ function hostOf(wrapper: Wrapper, isController: boolean): Host | undefined {
   const type: unknown = isClass ? wrapper.metatype : (prototype as { readonly constructor?: unknown }).constructor;
   return typeof type === 'function'
     ? {
+        module,
         type,
         prototype: prototype as Record<string, unknown>,
         controller: isController ? ((instance as object | null) ?? prototype) : undefined,

@@ -356,3 +356,61 @@ describe('A decorator on what Nest runs without guards and interceptors', () => 
     expect(warned).toEqual([expect.stringContaining('does not run: Queue.take.')]);
   });
 });
+
+describe('A field resolver of GraphQL', () => {
+  const Query = () => SetMetadata('graphql:resolver_type', 'Query');
+  const ResolveField = () => SetMetadata('graphql:resolve_property', true);
+
+  @Injectable()
+  class ChartResolver {
+    @Query()
+    @OnBehalfOf('Practitioner/a')
+    chart() {}
+
+    @ResolveField()
+    @OnBehalfOf('Practitioner/b')
+    notes() {}
+  }
+  @Injectable()
+  @OnBehalfOf('Practitioner/a')
+  class WardResolver {
+    @Query()
+    ward() {}
+
+    @ResolveField()
+    beds() {}
+  }
+  @Module({ providers: [ChartResolver] })
+  class ChartModule {}
+
+  /** As `GraphQLModule` of @nestjs/graphql provides its options. */
+  const graphql = (options: object) => ({
+    module: class GraphQLModule {},
+    providers: [{ provide: 'GqlModuleOptions', useValue: options }],
+  });
+  const withGraphql = (options: object, type: Type = ChartModule) =>
+    start({
+      imports: [graphql(options) as never, ...(type === ChartModule ? [type] : [])],
+      ...(type === ChartModule ? {} : { providers: [type] }),
+    });
+  const ENHANCED = { fieldResolverEnhancers: ['guards', 'interceptors', 'filters'] };
+
+  it.each([{}, { fieldResolverEnhancers: ['guards'] }, { include: [ChartModule] }])(
+    'stops the app when it is decorated and GraphQL runs it without guards or interceptors (%j)',
+    async (options) => {
+      await expect(withGraphql(options)).rejects.toThrow(
+        "- ChartResolver.notes: GraphQL runs field resolvers without guards and interceptors. Set fieldResolverEnhancers: ['guards', 'interceptors']",
+      );
+    },
+  );
+
+  it('is one warning when only its class is decorated, because it may not call Medplum', async () => {
+    await withGraphql({}, WardResolver);
+    expect(warn.mock.calls.flat().join()).toContain('does nothing for these field resolvers: WardResolver.beds.');
+  });
+
+  it.each([ENHANCED, { include: [class Other {}] }])('is fine otherwise (%j)', async (options) => {
+    await withGraphql(options);
+    expect(warn.mock.calls.flat().join()).not.toContain('field resolvers');
+  });
+});
