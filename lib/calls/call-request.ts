@@ -240,6 +240,8 @@ export class CallRequest {
     const path = request ? `/${request.path}` : pathTemplate;
     const [onBehalfOf, identitySource] = [identity?.onBehalfOf, identity?.source];
     error?.attachRequest({ client, method, path, pathTemplate, onBehalfOf, identitySource });
+    // Without an attempt, the error is about another request: that for a token, or that for the membership.
+    const answered = this.#attempts.length > 0 ? (response ?? error) : undefined;
     return {
       id: this.#id,
       operationId,
@@ -261,8 +263,8 @@ export class CallRequest {
       startedAt: this.#startedAt,
       durationMs: performance.now() - this.#start,
       attempts: this.#attempts,
-      status: response?.status ?? error?.status,
-      requestId: response?.requestId ?? error?.requestId,
+      status: answered?.status,
+      requestId: answered?.requestId,
       effect: error?.effect ?? (request?.repeatability === 'safe' ? 'none' : 'happened'),
       error,
       inboundRequestId: inbound?.trace?.['x-request-id'],

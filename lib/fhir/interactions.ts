@@ -230,10 +230,21 @@ export function batch(bundle: Bundle): FhirRequest {
     headers: ACCEPT_AND_CONTENT_TYPE,
     body: json(bundle, 'bundle'),
     entries: bundle.entry,
-    repeatability: 'unsafe',
+    repeatability: readsOnly(bundle.entry) ? 'safe' : 'unsafe',
     expects: 'bundle',
     ...(wipes ? { extended: false } : {}),
   };
+}
+
+/** Whether a bundle has entries, and all of them are plain reads and searches. An operation may write even when it is called with GET. */
+export function readsOnly(entries: readonly unknown[]): boolean {
+  if (entries.length === 0) {
+    return false;
+  }
+  return entries.every((entry) => {
+    const { method, url } = Object((Object(entry) as { request?: unknown }).request) as Record<string, unknown>;
+    return method === 'GET' && typeof url === 'string' && !/\$|%24/.test(url);
+  });
 }
 
 /** Why a response of success is not what was asked for. */

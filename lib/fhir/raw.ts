@@ -1,7 +1,7 @@
 import type { Bundle, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { BaseUrl } from '../shared/base-url';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
-import { json, wipesAccounts } from './interactions';
+import { json, readsOnly, wipesAccounts } from './interactions';
 import { serverPath } from './server-path';
 
 /** HTTP method of a raw call. */
@@ -43,15 +43,17 @@ export function raw(method: RawMethod, address: unknown, body: unknown, base: Ba
   const isPlain = typeof body === 'string' || body instanceof Uint8Array;
   const wipes = method === 'PUT' && !isPlain && typeof body === 'object' && wipesAccounts((body ?? {}) as Resource);
   const type = method === 'PATCH' ? 'application/json-patch+json' : 'application/fhir+json';
+  const target = rawTarget(method, address, body, base);
+  const isRead = method === 'GET' || (target.entries !== undefined && readsOnly(target.entries));
   return {
-    ...rawTarget(method, address, body, base),
+    ...target,
     headers: {
       accept: 'application/fhir+json, */*;q=0.1',
       ...(body === undefined || isPlain ? {} : { 'content-type': type }),
     },
     ...(body === undefined ? {} : { body: isPlain ? body : json(body, 'body') }),
     responseKind: 'any',
-    repeatability: method === 'GET' ? 'safe' : 'unsafe',
+    repeatability: isRead ? 'safe' : 'unsafe',
     ...(wipes ? { extended: false } : {}),
   };
 }

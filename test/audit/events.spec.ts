@@ -234,3 +234,19 @@ describe('The events', () => {
     expect(late).toHaveBeenCalledTimes(1);
   });
 });
+
+it('the event of a call that got no token has no status, because nothing answered the call', async () => {
+  const other = await startMedplumApp(
+    { auth: 'client-credentials', retry: { maxRetries: 0 } },
+    { handler: ({ path }) => (path === '/oauth2/token' ? { status: 401, body: { error: 'invalid_client' } } : {}) },
+  );
+  try {
+    const error = await read(other.medplum).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'MEDPLUM_UNAUTHORIZED' });
+    expect(other.events).toHaveLength(1);
+    expect(other.events[0]).toMatchObject({ attempts: [], error: { code: 'MEDPLUM_UNAUTHORIZED' } });
+    expect(other.events[0]?.status).toBeUndefined();
+  } finally {
+    await other.close();
+  }
+});

@@ -109,6 +109,23 @@ const put = (resource: Patient, method: 'PUT' | 'POST' | 'DELETE' = 'PUT'): Bund
 describe('A bundle', () => {
   const entry: BundleEntry[] = [{ request: { method: 'GET', url: 'Patient/1' } }];
 
+  it.each<readonly [string, readonly object[]]>([
+    [
+      'writes as well',
+      [
+        { method: 'GET', url: 'Patient/1' },
+        { method: 'DELETE', url: 'Patient/2' },
+      ],
+    ],
+    ['calls an operation', [{ method: 'GET', url: 'Bot/1/$execute' }]],
+    ['calls an encoded operation', [{ method: 'GET', url: 'Bot/1/%24execute' }]],
+    ['has a method of another spelling', [{ method: 'get', url: 'Patient/1' }]],
+    ['has an entry without a URL', [{ method: 'GET' }]],
+  ])('is no read when it %s', (_what, requests) => {
+    const bundle = { resourceType: 'Bundle', type: 'batch', entry: requests.map((request) => ({ request })) };
+    expect(fhir.batch(bundle as unknown as Bundle).repeatability).toBe('unsafe');
+  });
+
   it.each(['batch', 'transaction'] as const)('may have the type %s', (type) => {
     const request = fhir.batch({ resourceType: 'Bundle', type, entry });
     expect(request).toMatchObject({
@@ -116,7 +133,7 @@ describe('A bundle', () => {
       method: 'POST',
       path: 'fhir/R4',
       query: '',
-      repeatability: 'unsafe',
+      repeatability: 'safe',
     });
   });
 

@@ -19,7 +19,12 @@ const PATIENT: Patient = { resourceType: 'Patient', id: '1', identifier: [{ syst
 const BATCH: Bundle = {
   resourceType: 'Bundle',
   type: 'batch',
-  entry: [{ request: { method: 'GET', url: 'Patient/1' } }],
+  entry: [{ request: { method: 'GET', url: 'Patient/1' } }, { request: { method: 'DELETE', url: 'Patient/2' } }],
+};
+const READS: Bundle = {
+  resourceType: 'Bundle',
+  type: 'batch',
+  entry: [{ request: { method: 'GET', url: 'Patient/1' } }, { request: { method: 'GET', url: 'Patient?name=Homer' } }],
 };
 
 /** One call of each kind, on behalf of a membership named like it, so that its requests can be told apart. */
@@ -32,6 +37,7 @@ const CALLS = {
     medplum.patchResource('Patient', '1', [{ op: 'remove', path: '/name' }], { onBehalfOf: 'patch' }),
   delete: (medplum: MedplumService) => medplum.deleteResource('Patient', '1', { onBehalfOf: 'delete' }),
   batch: (medplum: MedplumService) => medplum.executeBatch(BATCH, { onBehalfOf: 'batch' }),
+  'batch of reads': (medplum: MedplumService) => medplum.executeBatch(READS, { onBehalfOf: 'batch-of-reads' }),
   'create unless the name exists': (medplum: MedplumService) =>
     medplum.createResourceIfNoneExist(PATIENT, 'name=Homer', { onBehalfOf: 'by-name' }),
   'create unless its identifier exists': (medplum: MedplumService) =>
@@ -40,6 +46,7 @@ const CALLS = {
 type CallName = keyof typeof CALLS;
 const NAMES = Object.keys(CALLS) as CallName[];
 const IDENTITIES: Partial<Record<CallName, string>> = {
+  'batch of reads': 'batch-of-reads',
   'create unless the name exists': 'by-name',
   'create unless its identifier exists': 'by-identifier',
 };
@@ -47,7 +54,7 @@ const identityOf = (name: CallName): string => `ProjectMembership/${IDENTITIES[n
 
 /** What may be done with a call of unknown fate: repeat it; repeat it, as the server recognises it; nothing. */
 function kindOf(name: CallName): 'safe' | 'recognised' | 'unsafe' {
-  if (name === 'read' || name === 'search') {
+  if (name === 'read' || name === 'search' || name === 'batch of reads') {
     return 'safe';
   }
   return name === 'create unless its identifier exists' ? 'recognised' : 'unsafe';

@@ -95,6 +95,21 @@ describe('beforeRequest', () => {
     expect(app.wire.requests[0]?.headers).not.toHaveProperty('if-match');
   });
 
+  it('may make a write of a read, which is then sent once', async () => {
+    await start(
+      (prepared) => void (prepared.body = String(prepared.body).replace('{ me }', 'mutation { me }')),
+      { retry: { minTimeout: 1 } },
+      () => ({ status: 502 }),
+    );
+    const effects = [];
+    for (const query of ['{ me }', '{ you }']) {
+      const error = await failureOf(app.medplum.graphql(query, { onBehalfOf }));
+      effects.push(isMedplumError(error) && error.effect);
+    }
+    expect(effects).toEqual(['unknown', 'none']);
+    expect(app.wire.requests.filter(({ body }) => body.includes('mutation'))).toHaveLength(1);
+  });
+
   it('is called once for a request with several attempts, and for each request of a method', async () => {
     const paths: string[] = [];
     let requests = 0;
