@@ -175,9 +175,8 @@ describe('The file of a FileAuditSink', () => {
     const sink = open(chain());
     await sink.write([event('a')]);
     const handles = await fileHandles();
-    const { appendFile: append } = handles;
     const full = jest.spyOn(handles, 'appendFile').mockImplementation(async function (this: FileHandle, data) {
-      await append.call(this, String(data).slice(0, -20));
+      await this.write(String(data).slice(0, -20));
       throw trouble('ENOSPC');
     });
     try {

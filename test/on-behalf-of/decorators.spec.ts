@@ -357,10 +357,17 @@ describe('A decorator on what Nest runs without guards and interceptors', () => 
   });
 });
 
-describe('A field resolver of GraphQL', () => {
-  const Query = () => SetMetadata('graphql:resolver_type', 'Query');
-  const ResolveField = () => SetMetadata('graphql:resolve_property', true);
+/** As @nestjs/graphql marks methods. */
+const Query = () => SetMetadata('graphql:resolver_type', 'Query');
+const ResolveField = () => SetMetadata('graphql:resolve_property', true);
 
+/** As `GraphQLModule` of @nestjs/graphql provides its options. */
+const graphql = (options: object) => ({
+  module: class GraphQLModule {},
+  providers: [{ provide: 'GqlModuleOptions', useValue: options }],
+});
+
+describe('A field resolver of GraphQL', () => {
   @Injectable()
   class ChartResolver {
     @Query()
@@ -383,11 +390,6 @@ describe('A field resolver of GraphQL', () => {
   @Module({ providers: [ChartResolver] })
   class ChartModule {}
 
-  /** As `GraphQLModule` of @nestjs/graphql provides its options. */
-  const graphql = (options: object) => ({
-    module: class GraphQLModule {},
-    providers: [{ provide: 'GqlModuleOptions', useValue: options }],
-  });
   const withGraphql = (options: object, type: Type = ChartModule) =>
     start({
       imports: [graphql(options) as never, ...(type === ChartModule ? [type] : [])],

@@ -97,7 +97,7 @@ describe('beforeRequest', () => {
 
   it('may make a write of a read, which is then sent once', async () => {
     await start(
-      (prepared) => void (prepared.body = String(prepared.body).replace('{ me }', 'mutation { me }')),
+      (prepared) => void (prepared.body = (prepared.body as string).replace('{ me }', 'mutation { me }')),
       { retry: { minTimeout: 1 } },
       () => ({ status: 502 }),
     );
