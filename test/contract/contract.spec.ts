@@ -1,35 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MedplumEmulator, type EmulatorFixtures } from 'nestjs-medplum/testing';
-import type { Seeded, WireCase } from './wire-case.types';
+import { type ContractServer, contractCases, isRealServer, startContractServer } from './contract-server';
 import { WireRunner } from './wire-runner';
 
-const read = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
-const { cases } = JSON.parse(read('wire-cases.json')) as { cases: WireCase[] };
+const cases = contractCases();
 const groups = [...new Set(cases.map(({ group }) => group))];
 
 /** The cases in which the emulator is known to differ, each with its reason: `| case | reason |`. */
-const known = new Set([...read('known-differences.md').matchAll(/^\| `([\w-]+)` \|/gm)].map(([, id]) => id));
+const differences = readFileSync(join(__dirname, 'known-differences.md'), 'utf8');
+const known = new Set([...differences.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, id]) => id));
 
-/** `npm run test:contract -- --seeded FILE [--base URL]` sets them to test a real server instead of the emulator. */
-const { CONTRACT_SEEDED: seededFile, CONTRACT_BASE: base } = process.env;
-
-describe(`recorded cases, replayed against ${seededFile ? 'a real server' : 'the emulator'}`, () => {
-  let emulator: MedplumEmulator | undefined;
+describe(`recorded cases, replayed against ${isRealServer ? 'a real server' : 'the emulator'}`, () => {
+  let server: ContractServer;
   let runner: WireRunner;
 
   beforeAll(async () => {
-    if (!seededFile) {
-      const fixtures = JSON.parse(read('wire-fixtures.json')) as EmulatorFixtures;
-      emulator = await MedplumEmulator.start({ fixtures });
-    }
-    const seeded = emulator?.seeded() ?? (JSON.parse(readFileSync(seededFile ?? '', 'utf8')) as Seeded);
-    runner = new WireRunner(seeded, base);
+    server = await startContractServer();
+    runner = new WireRunner(server.seeded, server.baseUrl);
   });
 
   afterAll(async () => {
     runner?.close();
-    await emulator?.close();
+    await server?.close();
   });
 
   it('have fewer than 3 % known differences', () => {
@@ -37,7 +29,7 @@ describe(`recorded cases, replayed against ${seededFile ? 'a real server' : 'the
   });
 
   describe.each(groups)('%s', (group) => {
-    const ofGroup = cases.filter((wireCase) => wireCase.group === group && (seededFile || !known.has(wireCase.id)));
+    const ofGroup = cases.filter((wireCase) => wireCase.group === group && (isRealServer || !known.has(wireCase.id)));
 
     it.each(ofGroup.map((wireCase) => [wireCase.id, wireCase.title, wireCase] as const))(
       '%s %s',

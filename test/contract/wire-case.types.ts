@@ -9,6 +9,8 @@ export interface WireCase {
   /** `null` sends no header, `""` sends it empty, and a list sends it once per element. */
   onBehalfOf: string | string[] | null;
   extended?: boolean;
+  /** The identity is not one well-formed reference. */
+  malformed?: boolean;
   request: { method: string; path: string; headers?: Record<string, string | null>; body?: unknown };
   /** The source of each name: `location`, `etag`, `link:next`, or a path such as `$.entry[0].resource.id`. */
   capture?: Record<string, string>;

@@ -35,7 +35,7 @@ export class WireRunner {
     const expected = this.variables.fill(rest) as WireExpectation;
     return [
       ...differences({ ...expected, ...(unordered && { unordered }) }, answer),
-      ...this.capture(wireCase, answer),
+      ...captureAll(wireCase, answer, this.variables),
     ];
   }
 
@@ -144,17 +144,18 @@ export class WireRunner {
       }
     }
   }
+}
 
-  private capture({ capture = {} }: WireCase, answer: WireAnswer): string[] {
-    return Object.entries(capture).flatMap(([name, source]) => {
-      const value = captured(source, answer);
-      if (value === undefined) {
-        return [`capture ${name}: ${source} has no value`];
-      }
-      this.variables.set(name, value);
-      return [];
-    });
-  }
+/** Keeps the values that later cases of the group need. Returns one line per value that the response does not have. */
+export function captureAll({ capture = {} }: WireCase, answer: WireAnswer, variables: WireVariables): string[] {
+  return Object.entries(capture).flatMap(([name, source]) => {
+    const value = captured(source, answer);
+    if (value === undefined) {
+      return [`capture ${name}: ${source} has no value`];
+    }
+    variables.set(name, value);
+    return [];
+  });
 }
 
 function basic(id: string, secret: string): string {

@@ -1,0 +1,100 @@
+import type { FilledRequest, LibraryCall } from './library-call';
+import type { WireAnswer } from './wire-case.types';
+import { parseAnswer } from './wire-match';
+
+/** What the library has to make of a response: the error that it throws, if any, and the effect that it names. */
+export interface LibraryOutcome {
+  /** The name of the error's class. `undefined`: the call resolves. */
+  readonly error: string | undefined;
+  readonly effect: 'none' | 'happened' | 'unknown';
+}
+
+const ERRORS: Readonly<Record<number, string>> = {
+  304: 'MedplumNotModifiedError',
+  401: 'MedplumUnauthorizedError',
+  403: 'MedplumForbiddenError',
+  404: 'MedplumNotFoundError',
+  409: 'MedplumConflictError',
+  410: 'MedplumGoneError',
+  412: 'MedplumPreconditionFailedError',
+  429: 'MedplumRateLimitError',
+};
+
+/**
+ * Medplum adds a `RateLimit` header to every response except those that refuse the identity (section 19 of the notes on
+ * the wire), so a refusal without one is about the identity.
+ */
+export function outcomeOf(request: FilledRequest, call: LibraryCall, answer: WireAnswer): LibraryOutcome {
+  const { status } = answer;
+  const isRead = reads(request);
+  if (status >= 500) {
+    return { error: 'MedplumServerError', effect: isRead ? 'none' : 'unknown' };
+  }
+  if (status >= 300) {
+    const refusesIdentity = [400, 403, 404, 410].includes(status) && answer.headers.ratelimit === undefined;
+    const isBot = status === 400 && request.path.includes('$execute') && !refusesIdentity;
+    const named = ERRORS[status] ?? (status >= 400 ? 'MedplumBadRequestError' : 'MedplumProtocolError');
+    return {
+      error: refusesIdentity ? 'OnBehalfOfRejectedError' : named,
+      effect: isBot ? 'unknown' : 'none',
+    };
+  }
+  const errors: unknown = call.kind === 'graphql' && Object(parseAnswer(answer).body).errors;
+  return {
+    error: Array.isArray(errors) && errors.length > 0 ? 'MedplumGraphqlError' : undefined,
+    effect: isRead ? 'none' : 'happened',
+  };
+}
+
+/** Whether the request cannot write, whatever the server makes of it. */
+function reads({ method, path, body }: FilledRequest): boolean {
+  if (method === 'GET' || /\/_search(?:\?|$)/.test(path)) {
+    return true;
+  }
+  if (path.endsWith('/$graphql')) {
+    const { query } = Object(body) as { query?: unknown };
+    return typeof query === 'string' && /^\s*(?:query\b|\{)/.test(query);
+  }
+  const { entry } = Object(body) as { entry?: readonly { request?: { method?: string; url?: string } }[] };
+  return (
+    /^fhir\/R4\/?$/.test(path) &&
+    Array.isArray(entry) &&
+    entry.length > 0 &&
+    entry.every(({ request }) => request?.method === 'GET' && request.url?.includes('$') === false)
+  );
+}
+
+/** Why the library has to refuse a request before it is sent, whatever the server would make of it. */
+export function refusalOf(
+  { path, headers, body }: FilledRequest,
+  onBehalfOf: unknown,
+  kind: string,
+): string | undefined {
+  const names = Object.keys(headers).map((name) => name.toLowerCase());
+  const prefer = Object.entries(headers).find(([name]) => name.toLowerCase() === 'prefer')?.[1];
+  if (names.some((name) => ['authorization', 'host', 'x-medplum', 'x-medplum-on-behalf-of'].includes(name))) {
+    return 'a header that the library owns';
+  }
+  if (/^(?:auth|oauth2|admin\/super)\//.test(path)) {
+    return 'a path of logins';
+  }
+  if (/\/\.\.?\/|\/\/|%(?![\da-fA-F]{2})|%2[fFeE]/.test(path)) {
+    return 'a path that the server resolves to another';
+  }
+  if (prefer?.includes('respond-async') && typeof onBehalfOf === 'string' && onBehalfOf !== '') {
+    return 'a job that would run with the rights of the client';
+  }
+  if (prefer !== undefined && /return=(?:minimal|OperationOutcome)/.test(prefer) && !['raw', 'fetch'].includes(kind)) {
+    return 'a typed method promises the resource';
+  }
+  const { entry } = Object(body) as { entry?: readonly { request?: { method?: string } }[] };
+  if (
+    kind === 'fetch' &&
+    /^fhir\/R4\/?$/.test(path) &&
+    Array.isArray(entry) &&
+    entry.every(({ request }) => request?.method === 'GET')
+  ) {
+    return 'a batch that mixes callers';
+  }
+  return undefined;
+}
