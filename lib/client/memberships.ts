@@ -16,6 +16,7 @@ import {
 } from '../fhir/membership-access';
 import {
   findMemberships,
+  foundMemberships,
   type Invitation,
   invite,
   INVITE,
@@ -26,7 +27,6 @@ import { clientApplicationIdentity } from '../on-behalf-of/identity';
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
 import { isFhirId } from '../shared/fhir-id';
 import type { WithId } from '../fhir/resource.types';
-import { splitBundle } from '../fhir/search';
 import type { Call, ClientCalls } from '../calls/call';
 import type { MedplumAccessOptions, MedplumAdminOptions } from './client.options';
 import type { CallIdentitySource, OptionUse } from '../calls/call-context';
@@ -67,11 +67,20 @@ export class MedplumMemberships {
     this.#calls = calls;
   }
 
-  /** Finds the memberships of a person, active or not. */
+  /**
+   * Finds the memberships of a person, active or not. Only memberships whose whole value is equal are returned.
+   *
+   * Several matches are several memberships of that person in the project, each with rights of its own: for instance one
+   * as a Practitioner and one as a Patient. Their order means nothing, so do not act as the first one. Choose by `active`,
+   * `profile` or `identifier`, and refuse the login if more than one is left.
+   *
+   * @throws MedplumBadRequestError unless the query has exactly one of its keys.
+   */
   async find(query: MembershipQuery, options: MedplumAdminOptions = {}): Promise<WithId<ProjectMembership>[]> {
     const call = this.#begin(options);
-    const bundle = await call.body(INTERACTIONS.search, () => findMemberships(query));
-    return splitBundle<WithId<ProjectMembership>>(bundle as Bundle).matches;
+    const asked = { ...query };
+    const bundle = await call.body(INTERACTIONS.search, () => findMemberships(asked));
+    return foundMemberships(asked, bundle as Bundle);
   }
 
   /** Invites a person into the project: creates a user, a profile and a membership. */
