@@ -415,12 +415,14 @@ export class MedplumService {
 
   /**
    * Runs a bot. Text and bytes are sent as they are (`contentType`, default `text/plain`), everything else as JSON. A JSON
-   * response is parsed, any other is text, and an empty one is `undefined`. The call is never retried once it may have
-   * reached the server.
+   * response is parsed, any other is text, and an empty one is `undefined`. Medplum does not quote a string that a bot
+   * returns, so a string that is itself JSON (`'123'`) is parsed too. The call is never retried once it may have reached
+   * the server.
    *
    * A bot runs with its own rights, unless it is configured to run as the user.
    *
    * @param bot id of the Bot, or one of its identifiers.
+   * @throws MedplumBadRequestError when the bot threw. `effect` is `unknown`: what the bot wrote before stays.
    */
   executeBot<T = unknown>(bot: string | Identifier, input?: unknown, options: MedplumBotOptions = {}): Promise<T> {
     const describe = () => executeBot(bot, input, options.contentType);

@@ -51,6 +51,10 @@ function bodyOf(request: TransportRequest, response: WireResponse): unknown {
   try {
     body = JSON.parse(text);
   } catch (cause) {
+    // Medplum labels whatever a bot returns as JSON, and sends a string as it is, without quotes.
+    if (isAny && request.operation === '$execute') {
+      return text;
+    }
     throw unreadable(request, response, saysJson, 'is not JSON', cause);
   }
   const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);

@@ -1,4 +1,4 @@
-import { MedplumBadRequestError, type MedplumService } from 'nestjs-medplum';
+import { MedplumBadRequestError, MedplumProtocolError, type MedplumService } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
 
@@ -151,6 +151,13 @@ describe('An operation', () => {
       app.wire.handler = () => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) });
       expect(await medplum.executeBot('b', {})).toEqual(value);
     }
+    // A string is not quoted, although the server calls it JSON.
+    for (const text of ['hello world', '{"a":', ' ']) {
+      app.wire.handler = () => ({ headers: { 'content-type': 'application/json; charset=utf-8' }, body: text });
+      expect(await medplum.executeBot('b', {})).toBe(text);
+      expect(await medplum.post('fhir/R4/Bot/b/$execute', {})).toBe(text);
+    }
+    await expect(medplum.operations.execute({ operation: 'my-op' })).rejects.toThrow(MedplumProtocolError);
     app.wire.handler = () => ({ status: 204 });
     expect(await medplum.executeBot('b')).toBeUndefined();
   });
