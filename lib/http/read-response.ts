@@ -38,8 +38,8 @@ function bodyOf(request: TransportRequest, response: WireResponse): unknown {
   const isAny = request.responseKind === 'any';
   const saysJson = JSON_TYPE.test(response.header('content-type') ?? '');
   if (text === '') {
-    // A write may have an empty response: 204, or Prefer: return=minimal.
-    if (isAny || request.repeatability !== 'safe') {
+    // A write may have an empty response: 204, or Prefer: return=minimal. So may a job that runs: 202.
+    if (isAny || request.repeatability !== 'safe' || response.status === 202) {
       return undefined;
     }
     throw unreadable(request, response, saysJson, 'is empty');
