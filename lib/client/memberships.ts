@@ -3,6 +3,7 @@ import type { Bundle, ProjectMembership, ProjectMembershipAccess } from '@medplu
 };
 import {
   MedplumBadRequestError,
+  MedplumConflictError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
 } from '../errors/response.errors';
@@ -41,6 +42,11 @@ export interface AccessResult {
   readonly managed: number;
   /** How many entries of other policies there are. They stay as they are. */
   readonly untouched: number;
+}
+
+/** Whether another writer was faster: the version changed, or two transactions collided. Nothing was written then. */
+function isConcurrent(error: unknown): boolean {
+  return error instanceof MedplumPreconditionFailedError || (error instanceof MedplumConflictError && error.retryable);
 }
 
 /** Memberships are managed as the client itself, whatever identity is ambient. */
@@ -95,13 +101,15 @@ export class MedplumMemberships {
 
   /**
    * Replaces the entries of the managed policies in `ProjectMembership.access` by `entries`. Entries of other policies
-   * stay. Nothing is written when nothing changes. After a concurrent change it reads the membership again and retries.
+   * stay. Nothing is written when nothing changes. After a concurrent change it reads the membership again and retries,
+   * until the change is through or the `timeout` of the call ends.
    *
    * @param membership its id, or `ProjectMembership/id`.
    * @param policies the managed policies, by id or as `AccessPolicy/id`.
    * @throws MedplumBadRequestError for entries of other policies, without policies, and when no policy at all would be
    * left, because a membership without one may do everything (`allowUnrestricted`).
-   * @throws MedplumPreconditionFailedError when others keep changing the membership.
+   * @throws MedplumTimeoutError when others keep changing the membership; with `maxRetries`, then
+   * MedplumPreconditionFailedError.
    */
   mergeAccess(
     membership: string,
@@ -164,10 +172,11 @@ export class MedplumMemberships {
         try {
           return await this.#write(call, before, changeAccess(before, managedPolicies(policies), change), options);
         } catch (error) {
-          if (!(error instanceof MedplumPreconditionFailedError) || retries >= (options.maxRetries ?? 3)) {
+          if (!isConcurrent(error) || retries >= (options.maxRetries ?? Infinity)) {
             throw error;
           }
-          await call.pause(Math.random() * 50 * 2 ** retries, 'Retrying the change of access');
+          // One of the writers succeeds in each round, so the wait need not grow for long.
+          await call.pause(Math.random() * Math.min(50 * 2 ** retries, 1_000), 'Retrying the change of access');
         }
       }
     });

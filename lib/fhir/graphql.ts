@@ -31,6 +31,7 @@ export function graphql(
     headers: { accept: 'application/json', 'content-type': 'application/json' },
     body: json({ query, operationName, variables: variables ?? {} }, 'variables'),
     repeatability: writes ? 'unsafe' : 'safe',
+    expects: 'body',
     check: (body) => problemOf(body, writes),
   };
 }

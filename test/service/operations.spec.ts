@@ -12,7 +12,9 @@ describe('An operation', () => {
   });
   beforeEach(() => {
     app.wire.requests.length = 0;
-    app.wire.handler = () => ({ body: { resourceType: 'Parameters' } });
+    app.wire.handler = ({ path }) => ({
+      body: path.endsWith('/$clone') ? { resourceType: 'Project', id: 'p2' } : { resourceType: 'Parameters' },
+    });
   });
   afterAll(() => app.close());
 
@@ -131,6 +133,12 @@ describe('An operation', () => {
       { code: 'code', filename: 'index.cjs' },
     ],
     [
+      'the copy of a project',
+      (m) => m.operations.cloneProject('p', { name: 'Copy', resourceTypes: ['Bot'], excludeIds: ['1'] }),
+      'POST /fhir/R4/Project/p/$clone',
+      { name: 'Copy', resourceTypes: ['Bot'], excludeIds: ['1'] },
+    ],
+    [
       'a bot by identifier',
       (m) => m.executeBot({ system: 'http://b', value: 'a,b' }, { x: 1 }),
       'POST /fhir/R4/Bot/$execute?identifier=http%3A%2F%2Fb%7Ca%5C%2Cb',
@@ -181,7 +189,10 @@ describe('An operation', () => {
       (url) =>
         [`canonical ${JSON.stringify(url).slice(0, 20)}`, (m: MedplumService) => m.operations.expand({ url })] as const,
     ),
-    ['no id', (m) => m.operations.clone('Patient', undefined as unknown as string)],
+    ['no id', (m) => m.operations.cloneProject(undefined as unknown as string)],
+    ['a copy without a name', (m) => m.operations.cloneProject('p', { name: ' ' })],
+    ['a copy of no types', (m) => m.operations.cloneProject('p', { resourceTypes: [] })],
+    ['a copy of no ids', (m) => m.operations.cloneProject('p', { includeIds: [] })],
     ['an id of dots', (m) => m.operations.expunge('Patient', '..')],
     ['an undefined id', (m) => m.operations.execute({ operation: 'expunge', resourceType: 'Patient', id: undefined })],
     ['an object in a query', (m) => m.operations.execute({ operation: 'x', method: 'GET', input: { a: {} } })],
