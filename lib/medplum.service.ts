@@ -392,7 +392,8 @@ export class MedplumService {
    * Sends a transaction: either all of its entries take effect, or the call fails. Create the entries with `bundleEntry`.
    *
    * @throws MedplumTransactionError when some entries failed and others took effect, because the project lacks the
-   * feature `transaction-bundles`; otherwise the error of the entry that failed.
+   * feature `transaction-bundles`; MedplumRateLimitError when the quota is used up and nothing was written; otherwise the
+   * error of the entry that failed.
    */
   executeTransaction(entries: readonly BundleEntry[] | Bundle, options: MedplumRequestOptions = {}): Promise<Bundle> {
     const interaction = { ...INTERACTIONS.batch, action: 'transaction' } as const;
@@ -404,7 +405,7 @@ export class MedplumService {
    *
    * @typeParam T the data that the document selects.
    * @throws MedplumGraphqlError when the response has errors, for instance for a field that the identity may not see.
-   * `partialData` has what was readable.
+   * `partialData` has what was readable. MedplumRateLimitError when a field failed because the quota is used up.
    */
   async graphql<T = unknown>(query: string, options: MedplumGraphqlOptions = {}): Promise<T> {
     const describe = () => graphql(query, options.operationName, options.variables);
