@@ -93,6 +93,7 @@ export type { Invitation, MembershipQuery } from './fhir/memberships';
 export type { OperationCall } from './fhir/operations';
 export type { OperationInput } from './fhir/parameters';
 export type { EverythingInput } from './fhir/patient-operations';
+export type { CloneProjectInput } from './fhir/project-clone';
 export type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from './fhir/resource.types';
 export type { ExpandInput, LookupInput, TranslateInput, ValidateCodeInput } from './fhir/terminology';
 export type { HistoryPage } from './fhir/versions';

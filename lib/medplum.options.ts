@@ -19,8 +19,8 @@ export interface MedplumModuleOptions {
   readonly baseUrl?: string;
   /**
    * Address that the server writes into its responses (its own `baseUrl` setting), if the app reaches it under another one:
-   * behind a proxy, or in a container network. Links to next pages and to jobs are then followed on `baseUrl`. Nothing is
-   * ever sent to `publicUrl` itself. Default: `baseUrl`.
+   * behind a proxy, or in a container network. Links to next pages and to jobs are then followed on `baseUrl`, and files with
+   * a signed address are fetched there. Nothing is ever sent to `publicUrl` itself. Default: `baseUrl`.
    */
   readonly publicUrl?: string;
   /** Id of the ClientApplication. Its membership must be a project admin. Required. */
@@ -124,8 +124,9 @@ export interface MedplumModuleOptions {
   readonly auditContext?: MedplumAuditContextResolver;
   /**
    * Reads the membership of each identity, as the client itself, before a call acts as it. Refuses memberships that are
-   * inactive (Medplum accepts these), project admins, the client's own membership, and profiles that have several
-   * memberships. The result is kept for 60,000 ms. Default `false`; `true` is recommended.
+   * inactive or have no access policy (Medplum accepts both, and lets the latter do everything), project admins, the client's
+   * own membership, and profiles that have several memberships. The result is kept for 60,000 ms. Default `false`; `true`
+   * is recommended.
    */
   readonly membershipCheck?: boolean | MembershipCheckOptions;
   /**

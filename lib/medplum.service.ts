@@ -392,7 +392,8 @@ export class MedplumService {
    * Sends a transaction: either all of its entries take effect, or the call fails. Create the entries with `bundleEntry`.
    *
    * @throws MedplumTransactionError when some entries failed and others took effect, because the project lacks the
-   * feature `transaction-bundles`; otherwise the error of the entry that failed.
+   * feature `transaction-bundles`; MedplumRateLimitError when the quota is used up and nothing was written; otherwise the
+   * error of the entry that failed.
    */
   executeTransaction(entries: readonly BundleEntry[] | Bundle, options: MedplumRequestOptions = {}): Promise<Bundle> {
     const interaction = { ...INTERACTIONS.batch, action: 'transaction' } as const;
@@ -404,7 +405,7 @@ export class MedplumService {
    *
    * @typeParam T the data that the document selects.
    * @throws MedplumGraphqlError when the response has errors, for instance for a field that the identity may not see.
-   * `partialData` has what was readable.
+   * `partialData` has what was readable. MedplumRateLimitError when a field failed because the quota is used up.
    */
   async graphql<T = unknown>(query: string, options: MedplumGraphqlOptions = {}): Promise<T> {
     const describe = () => graphql(query, options.operationName, options.variables);
@@ -415,12 +416,14 @@ export class MedplumService {
 
   /**
    * Runs a bot. Text and bytes are sent as they are (`contentType`, default `text/plain`), everything else as JSON. A JSON
-   * response is parsed, any other is text, and an empty one is `undefined`. The call is never retried once it may have
-   * reached the server.
+   * response is parsed, any other is text, and an empty one is `undefined`. Medplum does not quote a string that a bot
+   * returns, so a string that is itself JSON (`'123'`) is parsed too. The call is never retried once it may have reached
+   * the server.
    *
    * A bot runs with its own rights, unless it is configured to run as the user.
    *
    * @param bot id of the Bot, or one of its identifiers.
+   * @throws MedplumBadRequestError when the bot threw. `effect` is `unknown`: what the bot wrote before stays.
    */
   executeBot<T = unknown>(bot: string | Identifier, input?: unknown, options: MedplumBotOptions = {}): Promise<T> {
     const describe = () => executeBot(bot, input, options.contentType);

@@ -130,6 +130,7 @@ export class CallRequest {
       path,
       query,
       pathTemplate,
+      operation,
       headers,
       body,
       repeatability,
@@ -144,6 +145,7 @@ export class CallRequest {
       method,
       path: query === '' ? path : `${path}?${query}`,
       call: `${method} ${pathTemplate}`,
+      operation,
       headers,
       body,
       repeatability,
@@ -299,8 +301,9 @@ function wrongResponse(request: FhirRequest, { status, body }: TransportResponse
       { status, effect: isSafe ? 'none' : 'unknown', cause },
     );
   }
-  // The status of a bundle says nothing about its entries.
-  const done = problem.isEmpty && request.expects !== 'bundle' ? 'happened' : 'unknown';
+  // The status says nothing about the entries of a bundle, or about what an operation did.
+  const isOne = request.expects === 'instance' || request.expects === 'resource';
+  const done = problem.isEmpty && isOne ? 'happened' : 'unknown';
   return new MedplumProtocolError(
     `${request.method} ${request.pathTemplate} was answered with ${status}, but the response ${problem.text}. Check the proxies between the app and Medplum.`,
     { status, effect: isSafe ? 'none' : done },

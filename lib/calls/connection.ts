@@ -145,9 +145,9 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
     transported: TransportRequest,
     attempts: RequestAttempt[],
   ): Promise<TransportResponse> {
-    const { signedUrl } = request;
+    const { signedUrl, signedFor } = request;
     return signedUrl
-      ? this.#signed.send(signedUrl, transported, attempts)
+      ? this.#signed.send(signedUrl, transported, attempts, signedFor)
       : this.#transport.send(transported, attempts);
   }
 

@@ -2,12 +2,16 @@ import type { ProjectMembership } from '@medplum/fhirtypes' with { 'resolution-m
 import { OnBehalfOfRejectedError } from '../errors/on-behalf-of.errors';
 import type { WithId } from '../fhir/resource.types';
 import { isFhirId } from '../shared/fhir-id';
+import { objects } from '../shared/objects';
 
-/** Which memberships calls may act as. Inactive memberships and the client's own are always refused. */
+/**
+ * Which memberships calls may act as. Inactive memberships and the client's own are always refused, and unless you say
+ * otherwise, project admins and memberships without an access policy.
+ */
 export interface MembershipCheckOptions {
   /** Allows calls to act as project admins. Default `false`. */
   readonly allowAdminIdentity?: boolean;
-  /** Refuses memberships without any access policy, which may do everything in the project. Default `false`. */
+  /** Refuses memberships without any access policy, which may do everything in the project. Default `true`. */
   readonly requirePolicy?: boolean;
   /** How long the result of a check is kept, in ms; at most 300,000. Default 60,000. */
   readonly ttl?: number;
@@ -25,6 +29,12 @@ interface Entry {
   /** By the monotonic clock. */
   readonly expires: number;
   membership?: string;
+}
+
+function hasPolicy({ accessPolicy, access }: ProjectMembership): boolean {
+  return [accessPolicy, ...objects(access).map(({ policy }) => policy)].some(
+    (policy) => typeof policy?.reference === 'string' && policy.reference !== '',
+  );
 }
 
 function refused(why: string): OnBehalfOfRejectedError {
@@ -97,8 +107,10 @@ export class MembershipCheck {
     if (membership.admin === true && !this.#options.allowAdminIdentity) {
       throw refused('it is a project admin (membershipCheck.allowAdminIdentity).');
     }
-    if (this.#options.requirePolicy && !membership.accessPolicy && !membership.access?.length) {
-      throw refused('it has no access policy (membershipCheck.requirePolicy).');
+    if (this.#options.requirePolicy && !hasPolicy(membership)) {
+      throw refused(
+        'it has no access policy, so it may do everything in the project. Give it one, or set membershipCheck.requirePolicy to false.',
+      );
     }
     return `ProjectMembership/${membership.id}`;
   }

@@ -1,21 +1,29 @@
 import { isMilliseconds } from '../shared/milliseconds';
 import type { AsyncJob } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
+import {
+  MedplumBadRequestError,
+  MedplumForbiddenError,
+  MedplumNotFoundError,
+  MedplumProtocolError,
+  MedplumServerError,
+} from '../errors/response.errors';
 import { MedplumTimeoutError } from '../errors/transport.errors';
 import { contentRequest, SIGNED } from '../fhir/attachments';
-import type { FhirRequest } from '../fhir/fhir-request';
 import {
   cancelJob,
   type ExportInput,
+  exportManifest,
   type ExportManifest,
   isFinished,
   JOB,
-  jobPath,
+  type JobAddress,
+  jobAddress,
   jobStatus,
   startedJob,
   startExport,
 } from '../fhir/jobs';
 import { retryAfter } from '../http/retry-after';
+import type { TransportResponse } from '../http/transport.types';
 import type { MedplumRequestOptions } from '../calls/request.options';
 import type { Call, ClientCalls } from '../calls/call';
 import { downloadOf, type MedplumDownload } from './binaries';
@@ -36,7 +44,8 @@ export class MedplumBulk {
   /**
    * Exports what the identity may see, and waits until the export is done. Every request uses the same identity.
    *
-   * @throws MedplumTimeoutError when the export is not done within `maxWait`. The job goes on.
+   * @throws MedplumTimeoutError when the export is not done within `maxWait`. The job goes on. MedplumServerError when it
+   * failed on the server, or somebody cancelled it.
    */
   async export(input: ExportInput = {}, options: MedplumPollOptions = {}): Promise<ExportManifest> {
     const call = this.#calls.begin(options, POLL);
@@ -45,8 +54,15 @@ export class MedplumBulk {
         checkPoll(options);
         return startExport(input);
       });
-      const path = startedJob(header('content-location'), body, this.#calls.connection.settings.baseUrl);
-      const manifest = (await poll(call, () => jobStatus(path), options)) as Partial<ExportManifest>;
+      const job = startedJob(header('content-location'), body, this.#calls.connection.settings.baseUrl);
+      const manifest = (await poll(call, options, async (polls) => {
+        const response = await call.send(JOB.status, () => exportManifest(job));
+        // The address of the files says nothing of an export that failed, so it would be polled for ever.
+        if (response.status === 202 && polls > 0) {
+          await checkExport(call, job);
+        }
+        return response;
+      })) as Partial<ExportManifest>;
       if (!Array.isArray(manifest.output)) {
         throw new MedplumProtocolError('The export ended without a list of its files.');
       }
@@ -62,23 +78,31 @@ export class MedplumBulk {
   }
 
   /**
-   * Waits for a job to end, and returns it. Its `status` says whether it succeeded.
+   * Waits for a job to end, and returns it. Its `status` says whether it succeeded (`completed`), failed (`error`) or was
+   * cancelled (`cancelled`).
    *
-   * @param job its id, or its address as the server gave it.
+   * @param job its id, or its address as the server gave it. An export has an AsyncJob like any other job.
    * @throws MedplumTimeoutError when it has not ended within `maxWait`.
    */
   async waitForJob(job: string, options: MedplumPollOptions = {}): Promise<AsyncJob> {
     const call = this.#calls.begin(options, POLL);
     const describe = () => {
       checkPoll(options);
-      return jobStatus(jobPath(job, this.#calls.connection.settings.baseUrl));
+      return jobStatus(jobAddress(job, this.#calls.connection.settings.baseUrl));
     };
-    return (await poll(call, describe, options)) as AsyncJob;
+    return (await poll(call, options, () => call.send(JOB.status, describe))) as AsyncJob;
   }
 
-  /** Cancels a job that has not ended. */
+  /**
+   * Cancels a job that has not ended.
+   *
+   * @param job its id, or its address as the server gave it. For an export, pass the address: by their id, Medplum cancels
+   * only jobs that it has not begun. An export that has ended counts as cancelled afterwards, and its files are lost.
+   * @throws MedplumBadRequestError when the job has begun or ended.
+   */
   async cancelJob(job: string, options: MedplumRequestOptions = {}): Promise<void> {
-    await this.#calls.body(JOB.cancel, () => cancelJob(job, this.#calls.connection.settings.baseUrl), options);
+    const describe = () => cancelJob(jobAddress(job, this.#calls.connection.settings.baseUrl));
+    await this.#calls.body(JOB.cancel, describe, options);
   }
 }
 
@@ -92,20 +116,46 @@ function checkPoll({ maxWait, interval }: MedplumPollOptions): void {
   }
 }
 
-function isDone({ status, body }: { readonly status: number; readonly body: unknown }): boolean {
+function isDone({ status, body }: TransportResponse): boolean {
+  // A job that was cancelled keeps the status 202, so what its body says comes first.
   const { resourceType } = Object(body) as Partial<AsyncJob>;
-  return status !== 202 && (resourceType !== 'AsyncJob' || isFinished(body as AsyncJob));
+  return resourceType === 'AsyncJob' ? isFinished(body as AsyncJob) : status !== 202;
+}
+
+/** @throws MedplumServerError when the export will never be done. */
+async function checkExport(call: Call, job: JobAddress): Promise<void> {
+  let state: unknown;
+  try {
+    state = await call.body(JOB.status, () => jobStatus(job));
+  } catch (error) {
+    // The identity may export, but cannot see the job. Then only its address is polled.
+    if (error instanceof MedplumForbiddenError || error instanceof MedplumNotFoundError) {
+      return;
+    }
+    throw error;
+  }
+  const { resourceType, status } = Object(state) as AsyncJob;
+  if (resourceType === 'AsyncJob' && isFinished(state as AsyncJob) && status !== 'completed') {
+    throw new MedplumServerError(
+      `The export was not carried out: ${status === 'error' ? 'it failed on the server' : 'somebody cancelled it'}. Start it again, or look at the log of the server.`,
+    );
+  }
 }
 
 /**
- * Requests the state of a job until the job has ended. It waits as long as the server asks, else longer each time.
+ * Asks for a job until it has ended. It waits as long as the server asks, else longer each time.
  *
+ * @param ask gets the number of times that it was called before.
  * @throws MedplumTimeoutError when the job has not ended within `maxWait`.
  */
-async function poll(call: Call, describe: () => FhirRequest, options: MedplumPollOptions): Promise<unknown> {
+async function poll(
+  call: Call,
+  options: MedplumPollOptions,
+  ask: (polls: number) => Promise<TransportResponse>,
+): Promise<unknown> {
   const start = performance.now();
   for (let polls = 0; ; polls++) {
-    const response = await call.send(JOB.status, describe);
+    const response = await ask(polls);
     if (isDone(response)) {
       return response.body;
     }

@@ -63,7 +63,10 @@ export type MedplumAdminOptions = Omit<MedplumRequestOptions, 'onBehalfOf'>;
 export interface MedplumAccessOptions extends MedplumAdminOptions {
   /** Writes the membership even if nothing changes. Default `false`. */
   readonly force?: boolean;
-  /** How often to apply the change again after another client changed the membership. Default 3. */
+  /**
+   * How often to apply the change again after another client changed the membership. Default: as often as it takes within
+   * the `timeout` of the call.
+   */
   readonly maxRetries?: number;
   /** Allows the change to leave a membership without any policy; it may then do everything. Default `false`. */
   readonly allowUnrestricted?: boolean;

@@ -3,6 +3,7 @@ import type { Bundle, ProjectMembership, ProjectMembershipAccess } from '@medplu
 };
 import {
   MedplumBadRequestError,
+  MedplumConflictError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
 } from '../errors/response.errors';
@@ -16,6 +17,7 @@ import {
 } from '../fhir/membership-access';
 import {
   findMemberships,
+  foundMemberships,
   type Invitation,
   invite,
   INVITE,
@@ -26,7 +28,6 @@ import { clientApplicationIdentity } from '../on-behalf-of/identity';
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
 import { isFhirId } from '../shared/fhir-id';
 import type { WithId } from '../fhir/resource.types';
-import { splitBundle } from '../fhir/search';
 import type { Call, ClientCalls } from '../calls/call';
 import type { MedplumAccessOptions, MedplumAdminOptions } from './client.options';
 import type { CallIdentitySource, OptionUse } from '../calls/call-context';
@@ -41,6 +42,11 @@ export interface AccessResult {
   readonly managed: number;
   /** How many entries of other policies there are. They stay as they are. */
   readonly untouched: number;
+}
+
+/** Whether another writer was faster: the version changed, or two transactions collided. Nothing was written then. */
+function isConcurrent(error: unknown): boolean {
+  return error instanceof MedplumPreconditionFailedError || (error instanceof MedplumConflictError && error.retryable);
 }
 
 /** Memberships are managed as the client itself, whatever identity is ambient. */
@@ -67,11 +73,20 @@ export class MedplumMemberships {
     this.#calls = calls;
   }
 
-  /** Finds the memberships of a person, active or not. */
+  /**
+   * Finds the memberships of a person, active or not. Only memberships whose whole value is equal are returned.
+   *
+   * Several matches are several memberships of that person in the project, each with rights of its own: for instance one
+   * as a Practitioner and one as a Patient. Their order means nothing, so do not act as the first one. Choose by `active`,
+   * `profile` or `identifier`, and refuse the login if more than one is left.
+   *
+   * @throws MedplumBadRequestError unless the query has exactly one of its keys.
+   */
   async find(query: MembershipQuery, options: MedplumAdminOptions = {}): Promise<WithId<ProjectMembership>[]> {
     const call = this.#begin(options);
-    const bundle = await call.body(INTERACTIONS.search, () => findMemberships(query));
-    return splitBundle<WithId<ProjectMembership>>(bundle as Bundle).matches;
+    const asked = { ...query };
+    const bundle = await call.body(INTERACTIONS.search, () => findMemberships(asked));
+    return foundMemberships(asked, bundle as Bundle);
   }
 
   /** Invites a person into the project: creates a user, a profile and a membership. */
@@ -86,13 +101,15 @@ export class MedplumMemberships {
 
   /**
    * Replaces the entries of the managed policies in `ProjectMembership.access` by `entries`. Entries of other policies
-   * stay. Nothing is written when nothing changes. After a concurrent change it reads the membership again and retries.
+   * stay. Nothing is written when nothing changes. After a concurrent change it reads the membership again and retries,
+   * until the change is through or the `timeout` of the call ends.
    *
    * @param membership its id, or `ProjectMembership/id`.
    * @param policies the managed policies, by id or as `AccessPolicy/id`.
    * @throws MedplumBadRequestError for entries of other policies, without policies, and when no policy at all would be
    * left, because a membership without one may do everything (`allowUnrestricted`).
-   * @throws MedplumPreconditionFailedError when others keep changing the membership.
+   * @throws MedplumTimeoutError when others keep changing the membership; with `maxRetries`, then
+   * MedplumPreconditionFailedError.
    */
   mergeAccess(
     membership: string,
@@ -155,10 +172,11 @@ export class MedplumMemberships {
         try {
           return await this.#write(call, before, changeAccess(before, managedPolicies(policies), change), options);
         } catch (error) {
-          if (!(error instanceof MedplumPreconditionFailedError) || retries >= (options.maxRetries ?? 3)) {
+          if (!isConcurrent(error) || retries >= (options.maxRetries ?? Infinity)) {
             throw error;
           }
-          await call.pause(Math.random() * 50 * 2 ** retries, 'Retrying the change of access');
+          // One of the writers succeeds in each round, so the wait need not grow for long.
+          await call.pause(Math.random() * Math.min(50 * 2 ** retries, 1_000), 'Retrying the change of access');
         }
       }
     });

@@ -2,6 +2,7 @@ import type {
   Bundle,
   OperationOutcome,
   Parameters,
+  Project,
   Reference,
   Resource,
   ResourceType,
@@ -9,7 +10,8 @@ import type {
 } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { operation, OPERATION, type OperationCall } from '../fhir/operations';
 import { everything, type EverythingInput, setAccounts } from '../fhir/patient-operations';
-import type { ResourceOf } from '../fhir/resource.types';
+import { cloneProject, type CloneProjectInput } from '../fhir/project-clone';
+import type { WithId } from '../fhir/resource.types';
 import {
   checkOneConcept,
   type ExpandInput,
@@ -39,7 +41,7 @@ export class MedplumOperations {
    * ```
    */
   execute<T = unknown>(call: OperationCall, options: MedplumRequestOptions = {}): Promise<T> {
-    return this.#execute(() => call, options);
+    return this.#calls.body(OPERATION, () => operation(call), options);
   }
 
   /**
@@ -110,13 +112,18 @@ export class MedplumOperations {
     return this.#execute(() => setAccounts(resourceType, id, input), options);
   }
 
-  /** Creates a copy of a resource. */
-  clone<K extends ResourceType>(
-    resourceType: K,
+  /**
+   * Copies a project with its resources (`Project/[id]/$clone`, the only clone that Medplum has). Only super admins may do
+   * this, so only the client of a server's Super Admin project can; a project admin gets `MedplumForbiddenError`.
+   *
+   * @returns the new project.
+   */
+  cloneProject(
     id: string,
+    input: CloneProjectInput = {},
     options: MedplumRequestOptions = {},
-  ): Promise<ResourceOf<K>> {
-    return this.#execute(() => ({ operation: 'clone', resourceType, id }), options);
+  ): Promise<WithId<Project>> {
+    return this.#calls.body(OPERATION, () => cloneProject(id, input), options);
   }
 
   /**
@@ -148,7 +155,8 @@ export class MedplumOperations {
     return this.#execute(call, options);
   }
 
+  /** Calls an operation that always returns something. */
   #execute<T>(call: () => OperationCall, options: MedplumRequestOptions): Promise<T> {
-    return this.#calls.body(OPERATION, () => operation(call()), options);
+    return this.#calls.body(OPERATION, () => ({ ...operation(call()), expects: 'body' }), options);
   }
 }

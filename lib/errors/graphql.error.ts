@@ -9,8 +9,8 @@ export interface GraphqlErrorEntry {
 }
 
 /**
- * Thrown when the response to a GraphQL request lists errors: the identity may not read a field, a field was not found,
- * the document is invalid, or the quota is used up. The fields that could be read are in
+ * Thrown when the response to a GraphQL request lists errors: the identity may not read a field, a field was not found, or
+ * the document is invalid. The fields that could be read are in
  * {@link MedplumGraphqlError.partialData}.
  *
  * `effect` is `none` for a query. It is `unknown` for a document with a mutation: read the data before you repeat it.

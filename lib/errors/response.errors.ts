@@ -2,10 +2,11 @@ import { MedplumError, type MedplumErrorDetails } from './medplum.error';
 
 /**
  * Thrown when a request is invalid. With a `status`, the server refused it (400, 405, 413, 415, 422, 431 …), and
- * `outcome` says where it is wrong. Without one, the library refused your arguments before sending anything.
+ * `outcome` says where it is wrong. Without one, the library refused your arguments before sending anything. Also thrown
+ * when a bot threw: Medplum responds with 400, and `outcome` has the text of the exception.
  *
- * `effect` is `none`, unless an earlier attempt of the same write has an unknown effect. Correct the request: repeating
- * it unchanged does not help.
+ * `effect` is `none`, unless an earlier attempt of the same write has an unknown effect. It is `unknown` for a bot, which
+ * may have written before it threw. Correct the request: repeating it unchanged does not help.
  */
 export class MedplumBadRequestError extends MedplumError {
   constructor(message: string, details?: MedplumErrorDetails) {

@@ -46,7 +46,8 @@ export function attachmentAt(resource: unknown, path: string): Attachment {
 
 /**
  * Describes the download of content from an address that the server gave. The address of a Binary on this client's
- * server is read for the identity. Any other address must be a signed one, which needs no credentials and gets none.
+ * server is read for the identity. Any other address must be a signed one, which needs no credentials and gets none. One
+ * below the public address of the server is fetched from the server itself.
  *
  * @param origins origins that signed addresses may lead to, besides the client's server.
  * @param maxBytes most bytes to read. Default 100 MiB.
@@ -70,19 +71,35 @@ export function contentRequest(
   } catch {
     // A signed address is absolute. This one is not, so it is refused below.
   }
-  if (!url || url.username !== '' || url.password !== '' || ![base.origin, ...origins].includes(url.origin)) {
+  const within = url && base.publicUrl && pathWithin(base.publicUrl, url.href);
+  const isKnown = url?.username === '' && url.password === '' && [base.origin, ...origins].includes(url.origin);
+  if (!url || (within === undefined && !isKnown)) {
     throw new MedplumProtocolError(
-      'The address of the content leads neither to the Medplum server of this client nor to one of storageOrigins, so nothing was fetched. If it leads to your storage, add its origin to storageOrigins.',
+      'The address of the content leads neither to the Medplum server of this client nor to one of storageOrigins, so nothing was fetched. If it leads to your storage, add its origin to storageOrigins. If your server uses another address for itself, set the option publicUrl.',
     );
   }
   return {
     ...SIGNED,
     path: '{signed}',
     query: '',
-    signedUrl: url,
+    ...signedTarget(url, within, base),
     headers: { accept: '*/*' },
     repeatability: 'safe',
     responseKind: 'stream',
     maxBytes: checkMaxBytes(maxBytes),
   };
+}
+
+/**
+ * Where to fetch a signed address. The server signs its public address, host included, and checks the signature against the
+ * host of the request. So a request to its internal address has to name the public one.
+ */
+function signedTarget(
+  url: URL,
+  within: string | undefined,
+  base: BaseUrl,
+): Pick<FhirRequest, 'signedUrl' | 'signedFor'> {
+  return within === undefined
+    ? { signedUrl: url }
+    : { signedUrl: new URL(base.origin + base.path + within), signedFor: { host: url.host, scheme: url.protocol } };
 }

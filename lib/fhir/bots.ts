@@ -52,7 +52,12 @@ export function deployBot(id: string, code: string, filename: string): FhirReque
     throw new MedplumBadRequestError('To deploy a bot, pass its code as text and a file name such as index.js.');
   }
   const request = operation({ operation: 'deploy', resourceType: 'Bot', id });
-  return { ...request, headers: ACCEPT_AND_PLAIN_JSON, body: json({ code, filename }, 'code of the bot') };
+  return {
+    ...request,
+    headers: ACCEPT_AND_PLAIN_JSON,
+    body: json({ code, filename }, 'code of the bot'),
+    expects: 'body',
+  };
 }
 
 /** What the event of creating a bot records when the arguments are refused. */

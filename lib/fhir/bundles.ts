@@ -3,7 +3,9 @@ import type { Bundle, BundleEntry, OperationOutcome, Resource } from '@medplum/f
 };
 import { MedplumTransactionError } from '../errors/transaction.error';
 import type { MedplumError } from '../errors/medplum.error';
-import { MedplumBadRequestError, MedplumProtocolError } from '../errors/response.errors';
+import { MedplumBadRequestError, MedplumProtocolError, MedplumRateLimitError } from '../errors/response.errors';
+import { objects } from '../shared/objects';
+import { longestWait, msBeforeNext } from '../shared/rate-limit';
 import type { FhirRequest } from './fhir-request';
 import { batch, create, createIfNoneExist, type IfMatch, patch, read, remove, ROOT, update } from './interactions';
 import type { PatchOperation } from './resource.types';
@@ -134,8 +136,16 @@ function partialFailure(response: Bundle, sent: readonly BundleEntry[]): Medplum
     return undefined;
   }
   const wrote = results.some(({ ok, index }) => ok && isWrite(index));
+  const throttled = results.filter(({ status }) => status === 429);
   // A status below 300 or of a failed server does not say how far a write came.
   const unclear = results.some(({ ok, status, index }) => !ok && isWrite(index) && (status < 300 || status >= 500));
+  if (throttled.length > 0 && !wrote && !unclear) {
+    const waits = throttled.map(({ outcome }) => msBeforeNext(objects(outcome?.issue)[0]?.diagnostics));
+    return new MedplumRateLimitError(
+      `The transaction was not carried out: the quota of the client, shared by all its users, is used up (${throttled.length} of ${sent.length} entries). Nothing was written.`,
+      { status: 200, effect: 'none', retryable: true, retryAfter: longestWait(waits) },
+    );
+  }
   return new MedplumTransactionError(
     `The transaction was carried out only in part: ${failed} of ${sent.length} entries failed, and what the others wrote stays. ` +
       'Medplum undoes it only in projects with the feature transaction-bundles. ' +

@@ -1,5 +1,5 @@
 import type { MedplumError } from '../errors/medplum.error';
-import type { HttpBody, HttpMethod, Repeatability, ResponseKind } from '../shared/request.types';
+import type { HttpBody, HttpMethod, Repeatability, ResponseKind, SignedHost } from '../shared/request.types';
 
 /** What a call does, in the terms of FHIR's RESTful API (R4 section 3.1.0). `raw` is a path that the caller chose. */
 export type FhirAction =
@@ -32,6 +32,8 @@ export interface FhirRequest extends FhirInteraction {
   readonly query: string;
   /** Signed address to fetch instead of `path`, without credentials and identity. It is a secret: nothing shows it. */
   readonly signedUrl?: URL;
+  /** The address that the server signed, if it is not that of `signedUrl`. */
+  readonly signedFor?: SignedHost;
   /** The query that the event records, if it is not in the URL. */
   readonly eventQuery?: string;
   readonly resourceType?: string;
@@ -55,9 +57,9 @@ export interface FhirRequest extends FhirInteraction {
   readonly maxBytes?: number;
   /**
    * What a response of success must be: the resource of `resourceType` and `resourceId` (`instance`), any resource of
-   * `resourceType`, or a Bundle. Default: whatever the server returns.
+   * `resourceType`, a Bundle, or anything but nothing (`body`). Default: whatever the server returns.
    */
-  readonly expects?: 'instance' | 'resource' | 'bundle';
+  readonly expects?: 'instance' | 'resource' | 'bundle' | 'body';
   /** The library's own bulk export, the one request that may be asynchronous with an identity. */
   readonly respondAsync?: true;
   /** `false` withholds `X-Medplum: extended` from this request. */

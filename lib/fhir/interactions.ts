@@ -268,6 +268,9 @@ export function responseProblem(
   if (body === undefined) {
     return { text: 'has no body', isEmpty: true };
   }
+  if (expects === 'body') {
+    return undefined;
+  }
   const { resourceType: type, id } = Object(body) as { resourceType?: unknown; id?: unknown };
   if (expects === 'bundle') {
     return type === 'Bundle' ? undefined : { text: 'is not a Bundle', isEmpty: false };

@@ -34,7 +34,7 @@ export interface ExportManifest {
 export const JOB = {
   export: { action: 'operation', method: 'GET', pathTemplate: `/${ROOT}/$export` },
   status: { action: 'read', method: 'GET', pathTemplate: `/${ROOT}/job/{id}/status` },
-  cancel: { action: 'delete', method: 'DELETE', pathTemplate: `/${ROOT}/job/{id}` },
+  cancel: { action: 'delete', method: 'DELETE', pathTemplate: `/${ROOT}/job/{id}/status` },
 } as const satisfies Record<string, FhirInteraction>;
 
 /** GET `$export`. Each request starts a job, so it counts as a write. */
@@ -73,57 +73,75 @@ function exportTarget(level: ExportInput['level']): { readonly path: string; rea
   throw new MedplumBadRequestError("The level of an export must be 'system', 'patient' or { group: id }.");
 }
 
-/** The path of a job's state: `fhir/R4/job/[id]/status` or `fhir/R4/bulkdata/export/[id]`. */
+/** The address of a job, as the server writes it: `fhir/R4/job/[id]/status` or `fhir/R4/bulkdata/export/[id]`. */
 const JOB_PATH = /^fhir\/R4\/(job|bulkdata\/export)\/([^/?#]+)(?:\/status)?$/;
 
+/** A job on the client's server. */
+export interface JobAddress {
+  readonly id: string;
+  /** An export has an address of its own, where the server lists its files. */
+  readonly isExport: boolean;
+}
+
 /**
- * Returns the path of a job.
+ * Reads what names a job.
  *
  * @param job the id of the job, or the address that the server gave for it.
  * @throws MedplumProtocolError when the address leads to another server, or to something other than a job.
  */
-export function jobPath(job: unknown, base: BaseUrl): string {
+export function jobAddress(job: unknown, base: BaseUrl): JobAddress {
   if (isFhirId(job)) {
-    return `${ROOT}/job/${job}/status`;
+    return { id: job, isExport: false };
   }
-  const [path, , id] = (typeof job === 'string' && JOB_PATH.exec(pathWithin(base, job) ?? '')) || [];
-  if (path === undefined || !isFhirId(id)) {
+  const [, kind, id] = (typeof job === 'string' && JOB_PATH.exec(pathWithin(base, job) ?? '')) || [];
+  if (!isFhirId(id)) {
     throw new MedplumProtocolError(
       'A job must be given by its id, or by its address on the Medplum server of this client. If your server uses another address for itself, set the option publicUrl.',
     );
   }
-  return path;
+  return { id, isExport: kind !== 'job' };
 }
 
 /**
- * Returns the path of the job that a 202 response started, from its `Content-Location` or its body.
+ * Returns the job that a 202 response started, from its `Content-Location` or its body.
  *
  * @throws MedplumProtocolError when the response names no job on the client's server.
  */
-export function startedJob(location: string | undefined, body: unknown, base: BaseUrl): string {
+export function startedJob(location: string | undefined, body: unknown, base: BaseUrl): JobAddress {
   const { issue } = Object(body) as Partial<OperationOutcome>;
-  return jobPath(location ?? objects(issue)[0]?.diagnostics, base);
+  return jobAddress(location ?? objects(issue)[0]?.diagnostics, base);
 }
 
-/** GET of a job's state. */
-export function jobStatus(path: string): FhirRequest {
-  const id = JOB_PATH.exec(path)?.[2] ?? '';
+/** GET of the files of an export. As long as it runs, the server responds with 202 and no body. */
+export function exportManifest({ id }: JobAddress): FhirRequest {
+  return jobRequest(JOB.status, `bulkdata/export/${id}`, id);
+}
+
+/**
+ * GET of a job's state, an AsyncJob. Every job has it, exports too. Medplum responds with 202 as long as the job runs, and
+ * for ever if it was cancelled.
+ */
+export function jobStatus({ id }: JobAddress): FhirRequest {
+  return jobRequest(JOB.status, `job/${id}/status`, id);
+}
+
+/** DELETE of a job that has not finished. */
+export function cancelJob({ id, isExport }: JobAddress): FhirRequest {
+  const request = jobRequest(JOB.cancel, isExport ? `bulkdata/export/${id}` : `job/${id}/status`, id);
+  // For an export, the response is a word of plain text.
+  return { ...request, responseKind: 'any', repeatability: 'unsafe' };
+}
+
+function jobRequest(interaction: FhirInteraction, path: string, id: string): FhirRequest {
   return {
-    ...JOB.status,
-    path,
-    pathTemplate: `/${path.replace(/(job|export)\/[^/]+/, '$1/{id}')}`,
+    ...interaction,
+    path: `${ROOT}/${path}`,
+    pathTemplate: `/${ROOT}/${path.replace(/(job|export)\/[^/]+/, '$1/{id}')}`,
     query: '',
     resourceId: id,
     headers: ACCEPT,
     repeatability: 'safe',
   };
-}
-
-/** DELETE of a job that has not finished. */
-export function cancelJob(job: unknown, base: BaseUrl): FhirRequest {
-  const path = jobPath(job, base).replace(/\/status$/, '');
-  const request = jobStatus(path);
-  return { ...request, ...JOB.cancel, pathTemplate: request.pathTemplate, repeatability: 'unsafe' };
 }
 
 /** Whether a job has finished, successfully or not. */

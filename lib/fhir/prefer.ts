@@ -7,7 +7,7 @@ import type { FhirRequest } from './fhir-request';
  *
  * - `respond-async` with an identity: Medplum would run a bundle as the client, whatever identity the request carries.
  *   Only the library's own bulk export is safe.
- * - `return=minimal` on a method that promises a resource: the response would be empty, errors included.
+ * - `return=minimal` on a method that promises a result: the response would be empty, errors included.
  *
  * @param request with all of its headers.
  * @param onBehalfOf the identity; `undefined` when the request acts as the client itself.
@@ -21,9 +21,10 @@ export function checkPrefer(request: FhirRequest, onBehalfOf: string | undefined
         'Leave the header out, use medplum.bulk.export() for exports, or send the bundle as the client itself in asClientApplication().',
     );
   }
-  if (request.expects !== undefined && /return\s*=\s*"?minimal/i.test(prefer)) {
+  const promises = request.expects ?? (request.repeatability === 'safe' && request.responseKind === undefined);
+  if (promises !== false && /return\s*=\s*"?minimal/i.test(prefer)) {
     throw new MedplumBadRequestError(
-      'The request has the header Prefer: return=minimal, but the method returns what the server stored. Nothing was sent. ' +
+      'The request has the header Prefer: return=minimal, but the method returns what the server responds. Nothing was sent. ' +
         'Leave the header out, or use post(), put() or patch() with a path.',
     );
   }

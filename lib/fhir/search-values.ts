@@ -42,7 +42,8 @@ export type SearchPrefix = 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le' | 'sa' | 'eb'
 
 const PREFIXES: ReadonlySet<unknown> = new Set(['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap']);
 /** The forms of FHIR R4 `date`, `dateTime` and `instant`. */
-const DATE = /^\d{4}(?:-\d{2}(?:-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?)?)?$/;
+const DATE =
+  /^\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?)?)?$/;
 
 function escaped(value: unknown, what: string): string {
   if (typeof value !== 'string' || value === '') {
@@ -110,27 +111,71 @@ export function token(system: string | TokenLike, code?: string): SearchTerm {
 
 /** Bounds of {@link dateRange}. A `Date` is sent as an instant in UTC. */
 export interface DateBounds {
-  /** On or after. */
+  /** On or after; for a year, month or day: from its beginning. */
   readonly ge?: string | Date;
-  /** After. */
+  /** After; for a year, month or day: after its end. */
   readonly gt?: string | Date;
-  /** On or before. */
+  /** On or before; for a year, month or day: until its end. */
   readonly le?: string | Date;
-  /** Before. */
+  /** Before; for a year, month or day: before its beginning. */
   readonly lt?: string | Date;
 }
 
 function dateText(value: string | Date): string {
   const text = value instanceof Date ? (Number.isNaN(value.getTime()) ? '' : value.toISOString()) : value;
-  if (typeof text !== 'string' || !DATE.test(text)) {
+  if (typeof text !== 'string' || !DATE.test(text) || !isDay(text.slice(0, 10))) {
     throw new MedplumBadRequestError('A date in a search must be a valid Date or an ISO date such as 2024-01-31.');
   }
   return text;
 }
 
+/** Whether the calendar has the day; `true` for a year and a month. `Date` reads February 30 as a day of March. */
+function isDay(text: string): boolean {
+  return text.length < 10 || new Date(`${text}T00:00:00Z`).toISOString().startsWith(text);
+}
+
+/** A year, a month or a day, and a time without seconds. */
+const PERIOD = /^(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?$/;
+const MINUTES = /^(.*T\d{2}:\d{2})(Z|[+-]\d{2}:\d{2})?$/;
+
+/** FHIR writes years with four digits. */
+const LAST_YEAR = 9999;
+
+/** The day after a period, as a date; `undefined` after the last one that FHIR can write. */
+function dayAfter([, year, month, day]: RegExpExecArray): string | undefined {
+  const [y, m, d] = [Number(year), Number(month ?? 1) - 1, Number(day ?? 1)];
+  const next = new Date(0);
+  next.setUTCFullYear(
+    y + (month === undefined ? 1 : 0),
+    m + (month !== undefined && day === undefined ? 1 : 0),
+    d + (day === undefined ? 0 : 1),
+  );
+  return next.getUTCFullYear() > LAST_YEAR ? undefined : next.toISOString().slice(0, 10);
+}
+
 /**
- * Finds dates within all of the bounds: `dateRange({ ge: '2024-01-01', lt: '2025-01-01' })`. Medplum servers up to 5.0
- * refuse partial dates (`2024`).
+ * One bound, in a form that every server reads alike. Servers up to 5.0 refuse years, months and times without seconds, and
+ * take a day for its first moment, so `le2024-01-31` would leave that day out. A bound is therefore the first moment of a
+ * period, or of the one after it.
+ */
+function boundText(prefix: keyof DateBounds, value: string | Date): string {
+  const text = dateText(value);
+  const period = PERIOD.exec(text);
+  if (!period) {
+    const [, minutes, zone = ''] = MINUTES.exec(text) ?? [];
+    return prefix + (minutes === undefined ? text : `${minutes}:00${zone}`);
+  }
+  const [, year, month = '01', day = '01'] = period;
+  if (prefix === 'ge' || prefix === 'lt') {
+    return `${prefix}${year}-${month}-${day}`;
+  }
+  const next = dayAfter(period);
+  return next === undefined ? `${prefix}${LAST_YEAR}-12-31` : `${prefix === 'gt' ? 'ge' : 'lt'}${next}`;
+}
+
+/**
+ * Finds dates within all of the bounds: `dateRange({ ge: '1960', le: '2024-01-31' })`. A year, a month or a day counts as a
+ * whole: `le` and `ge` include it, `lt` and `gt` leave it out. A time is compared as it is.
  *
  * @throws MedplumBadRequestError when there are no bounds, or one is not a date.
  */
@@ -138,7 +183,7 @@ export function dateRange(bounds: DateBounds): SearchAnd {
   const prefixes = ['ge', 'gt', 'le', 'lt'] as const;
   const terms = prefixes.flatMap((prefix) => {
     const bound = bounds[prefix];
-    return bound === undefined ? [] : [new SearchTerm(prefix + dateText(bound))];
+    return bound === undefined ? [] : [new SearchTerm(boundText(prefix, bound))];
   });
   return and(...terms);
 }

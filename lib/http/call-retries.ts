@@ -7,10 +7,14 @@ import { cancelledError, failureError, isFinal, isInherent } from './failure-err
 import {
   asOperationOutcome,
   type ErrorClass,
+  type ErrorResponse,
+  isIdentityRefusal,
   isSerializationConflict,
   markResponse,
+  mayHaveRun,
   requestIdOf,
   responseError,
+  type ResponseOrigin,
 } from './response-error';
 import { retryAfter } from './retry-after';
 import type { TransportOptions, TransportRequest } from './transport.types';
@@ -48,7 +52,7 @@ export class CallRetries {
 
   /** The error of a call that was cancelled, during `attempt` or between two attempts. */
   cancelled({ reason }: Cancelled, attempt: WireFailure | undefined): MedplumError {
-    this.#fateUnknown ||= attempt?.sent === true && !isRefusal(attempt.status);
+    this.#fateUnknown ||= attempt?.sent === true && !this.#isRefusal(attempt.status);
     const status = attempt?.status;
     const effect = this.#writes() && isSuccess(status) ? 'happened' : this.#effect();
     const again = reason === 'timeout' || reason === 'shutdown';
@@ -94,7 +98,7 @@ export class CallRetries {
     if (cause instanceof MedplumError) {
       throw cause;
     }
-    this.#fateUnknown ||= sent && !isRefusal(status);
+    this.#fateUnknown ||= sent && !this.#isRefusal(status);
     // A success status says that a write is done, even if the rest of the response is lost.
     const happened = this.#writes() && isSuccess(status);
     const mayRepeat = !sent || (this.#request.repeatability !== 'unsafe' && !happened);
@@ -121,8 +125,12 @@ export class CallRetries {
         return;
       }
     }
+    const origin = this.#originOf(response);
+    const { onBehalfOf } = this.#request;
+    const refusesIdentity = onBehalfOf !== undefined && isIdentityRefusal(status, outcome, origin);
+    const ran = !refusesIdentity && this.#writes() && mayHaveRun(status, outcome, origin);
     // A failed server or gateway does not say how far a write came, and one that redirects may have carried it out.
-    this.#fateUnknown ||= !isRefusal(status);
+    this.#fateUnknown ||= !isRefusal(status) || ran;
     const gateway = status === 502 || status === 503 || status === 504;
     const wait = status === 429 || gateway ? retryAfter((name) => response.header(name), outcome) : undefined;
     const conflict = status === 409 && isSerializationConflict(outcome);
@@ -131,7 +139,7 @@ export class CallRetries {
     if ((busy || (gateway && this.#request.repeatability !== 'unsafe')) && (await this.#backOff(wait, why))) {
       return;
     }
-    const error = this.#typedError(response, outcome, busy, wait);
+    const error = this.#typedError(response, { outcome, retryAfter: wait, refusesIdentity, mayHaveRun: ran }, busy);
     error.attachRequestId(requestIdOf(response.header('x-request-id'), outcome));
     markResponse(error, true);
     throw error;
@@ -139,28 +147,20 @@ export class CallRetries {
 
   #typedError(
     { status, text }: WireResponse,
-    outcome: OperationOutcome | undefined,
+    known: Pick<ErrorResponse, 'outcome' | 'retryAfter' | 'refusesIdentity' | 'mayHaveRun'>,
     busy: boolean,
-    wait: number | undefined,
   ): MedplumError {
-    const { call, headers, onBehalfOf } = this.#request;
+    const { call, headers } = this.#request;
     const effect = this.#effect();
-    if (effect === 'unknown' && (status === 412 || status === 404 || status === 410)) {
+    if (effect === 'unknown' && !known.mayHaveRun && (status === 412 || status === 404 || status === 410)) {
       return new UnknownEffectError(
         `${call} was answered with ${status} after an attempt whose effect is unknown: that attempt may have caused it. Read the resource before you decide.`,
-        { status, outcome },
+        { status, outcome: known.outcome },
       );
     }
+    const conditional = 'if-none-match' in headers || 'if-modified-since' in headers;
     return responseError(
-      {
-        status,
-        call,
-        outcome,
-        empty: text === '',
-        conditional: 'if-none-match' in headers || 'if-modified-since' in headers,
-        onBehalfOf: onBehalfOf !== undefined,
-        retryAfter: wait,
-      },
+      { ...known, status, call, empty: text === '', conditional },
       { effect, retryable: this.#mayBeMadeAgain(effect) && (busy || status >= 502) },
     );
   }
@@ -185,6 +185,16 @@ export class CallRetries {
     this.#retries++;
     this.#request.span?.retrying(why);
     return this.#deadline.sleep(delay);
+  }
+
+  #originOf(response: WireResponse): ResponseOrigin {
+    return { rateLimited: response.header('ratelimit') !== undefined, operation: this.#request.operation };
+  }
+
+  /** Whether the status alone says that the server does not do what was asked. */
+  #isRefusal(status: number | undefined): boolean {
+    const { operation } = this.#request;
+    return isRefusal(status) && !mayHaveRun(status, undefined, { rateLimited: false, operation });
   }
 
   #writes(): boolean {

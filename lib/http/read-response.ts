@@ -38,8 +38,8 @@ function bodyOf(request: TransportRequest, response: WireResponse): unknown {
   const isAny = request.responseKind === 'any';
   const saysJson = JSON_TYPE.test(response.header('content-type') ?? '');
   if (text === '') {
-    // A write may have an empty response: 204, or Prefer: return=minimal.
-    if (isAny || request.repeatability !== 'safe') {
+    // A write may have an empty response: 204, or Prefer: return=minimal. So may a job that runs: 202.
+    if (isAny || request.repeatability !== 'safe' || response.status === 202) {
       return undefined;
     }
     throw unreadable(request, response, saysJson, 'is empty');
@@ -51,6 +51,10 @@ function bodyOf(request: TransportRequest, response: WireResponse): unknown {
   try {
     body = JSON.parse(text);
   } catch (cause) {
+    // Medplum labels whatever a bot returns as JSON, and sends a string as it is, without quotes.
+    if (isAny && request.operation === '$execute') {
+      return text;
+    }
     throw unreadable(request, response, saysJson, 'is not JSON', cause);
   }
   const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);

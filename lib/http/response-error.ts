@@ -46,16 +46,59 @@ export function isSerializationConflict(outcome: OperationOutcome | undefined): 
   );
 }
 
+/** What tells where in the server a response was made. */
+export interface ResponseOrigin {
+  /** It has a `RateLimit` header. Medplum adds it to every response except those that refuse the identity. */
+  readonly rateLimited: boolean;
+  /** The FHIR operation that was called, with its `$`. */
+  readonly operation?: string | undefined;
+}
+
 /**
- * Whether the server refused the identity, not the resource. Servers up to 5.0 use 403, 404, 410 and 400 for both, and
- * leave the tracing extension out when they refuse the identity. Newer servers say "Authentication error".
+ * Whether the server refused the identity, not the resource. Servers up to 5.0 use 403, 404, 410 and 400 for both. A
+ * refused identity has neither a `RateLimit` header nor the tracing extension. Other responses may lack one of them: a
+ * proxy drops the header, and bots and cancelled exports fail without the extension. Newer servers say "Authentication
+ * error", but so may a bot.
  */
-export function isIdentityRefusal(status: number, outcome: OperationOutcome | undefined): boolean {
+export function isIdentityRefusal(
+  status: number,
+  outcome: OperationOutcome | undefined,
+  { rateLimited, operation }: ResponseOrigin,
+): boolean {
   if (!outcome || ![400, 403, 404, 410].includes(status)) {
     return false;
   }
-  const saysSo = status === 400 && objects(outcome.issue)[0]?.details?.text === 'Authentication error';
-  return saysSo || !tracingOf(outcome);
+  const text: unknown = objects(outcome.issue)[0]?.details?.text;
+  if (status === 400 && text === 'Authentication error' && !(rateLimited && operation === EXECUTE)) {
+    return true;
+  }
+  if (rateLimited || tracingOf(outcome)) {
+    return false;
+  }
+  // Where the header is missing, the texts of the identity are all that tells it from an exception of a bot.
+  return status !== 400 || operation !== EXECUTE || (typeof text === 'string' && IDENTITY_TEXT.test(text));
+}
+
+/** The operation that runs a bot. */
+const EXECUTE = '$execute';
+
+/** How Medplum 5.0 begins the texts with which it refuses an identity with 400. */
+const IDENTITY_TEXT = /^(?:Cannot authenticate|Invalid reference)/;
+
+/**
+ * Whether the server may have written before it refused the call. It runs the code of bots, which may write and then
+ * throw: a 400. What the bot wrote stays.
+ */
+export function mayHaveRun(
+  status: number | undefined,
+  outcome: OperationOutcome | undefined,
+  { rateLimited, operation }: ResponseOrigin,
+): boolean {
+  if (operation === undefined || status === undefined || status < 400 || status >= 500 || [401, 429].includes(status)) {
+    return false;
+  }
+  // A bot may also implement another operation. Errors of the server itself have the tracing extension.
+  return operation === EXECUTE ? status === 400 : rateLimited && outcome !== undefined && !tracingOf(outcome);
 }
 
 /** What is known about a response that is not a success. */
@@ -68,7 +111,10 @@ export interface ErrorResponse {
   readonly empty: boolean;
   /** Whether the request asked for the resource only if it has changed. */
   readonly conditional?: boolean;
-  readonly onBehalfOf: boolean;
+  /** The server refused the identity, not what the request asks for. */
+  readonly refusesIdentity: boolean;
+  /** A bot may have written before it failed. */
+  readonly mayHaveRun: boolean;
   readonly retryAfter: number | undefined;
 }
 
@@ -115,7 +161,7 @@ export function responseError(response: ErrorResponse, details: MedplumErrorDeta
   const { status, call, outcome } = response;
   const answered = `${call} was answered with ${status}.`;
   const given = { ...details, status, outcome };
-  if (response.onBehalfOf && isIdentityRefusal(status, outcome)) {
+  if (response.refusesIdentity) {
     return new OnBehalfOfRejectedError(
       `${answered} The server refused the identity itself: the membership must exist in the project of the client, and the client must be a project admin who can read the profile.`,
       given,
@@ -143,6 +189,11 @@ export function responseError(response: ErrorResponse, details: MedplumErrorDeta
       `${answered} The body is not an OperationOutcome. Check that baseUrl is the Medplum server.`,
       given,
     );
+  }
+  if (response.mayHaveRun) {
+    const failed =
+      'The bot failed, or the server found the request invalid; error.outcome says why. What the bot wrote before it failed stays.';
+    return new (type ?? MedplumBadRequestError)(`${answered} ${failed}`, given);
   }
   return type
     ? new type(`${answered} ${text}`, given)

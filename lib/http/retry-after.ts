@@ -1,5 +1,6 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { objects } from '../shared/objects';
+import { msBeforeNext } from '../shared/rate-limit';
 
 const RESET_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/rate-limit-reset';
 
@@ -14,13 +15,6 @@ function fromRateLimit(header: string | undefined): number | undefined {
     }
   }
   return seconds === undefined ? undefined : seconds * 1000;
-}
-
-/** Medplum writes the limiter's state as JSON into `diagnostics`. */
-function fromDiagnostics(outcome: OperationOutcome | undefined): number | undefined {
-  const diagnostics = objects(outcome?.issue)[0]?.diagnostics;
-  const ms = typeof diagnostics === 'string' ? /"_msBeforeNext":\s*(\d{1,12})/.exec(diagnostics)?.[1] : undefined;
-  return ms === undefined ? undefined : Number(ms);
 }
 
 function fromExtension(outcome: OperationOutcome | undefined): number | undefined {
@@ -55,7 +49,7 @@ export function retryAfter(
 ): number | undefined {
   return (
     fromRateLimit(header('ratelimit')) ??
-    fromDiagnostics(outcome) ??
+    msBeforeNext(objects(outcome?.issue)[0]?.diagnostics) ??
     fromExtension(outcome) ??
     fromRetryAfter(header('retry-after'))
   );

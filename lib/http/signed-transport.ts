@@ -7,6 +7,7 @@ import { DispatcherWire } from './dispatcher-wire';
 import { MedplumTransport } from './medplum-transport';
 import { quietAgent } from './pool';
 import type { TransportRequest, TransportResponse } from './transport.types';
+import type { SignedHost } from '../shared/request.types';
 import type { RequestAttempt } from '../shared/request-attempt';
 import type { MedplumRetryOptions } from './retry.options';
 
@@ -36,11 +37,16 @@ export class SignedTransport {
     this.#options = options;
   }
 
-  /** Fetches the address. The caller has checked that its origin is allowed. */
+  /**
+   * Fetches the address. The caller has checked that its origin is allowed.
+   *
+   * @param signedFor the host that the server signed, if the address is another one of the same server.
+   */
   send(
     { origin, pathname, search }: URL,
     request: TransportRequest,
     attempts: RequestAttempt[],
+    signedFor?: SignedHost,
   ): Promise<TransportResponse> {
     let transport = this.#transports.get(origin);
     if (!transport) {
@@ -57,7 +63,10 @@ export class SignedTransport {
     const path = pathname.slice(1) + search;
     // The other headers of the caller are for the FHIR server.
     const { accept = '*/*' } = request.headers;
-    return transport.send({ ...request, path, headers: { accept }, onBehalfOf: undefined, extended: false }, attempts);
+    // As a proxy in front of the server would say it (`X-Forwarded-Proto`, a de-facto standard).
+    const proxied = signedFor && { host: signedFor.host, 'x-forwarded-proto': signedFor.scheme.replace(':', '') };
+    const headers = { accept, ...proxied };
+    return transport.send({ ...request, path, headers, onBehalfOf: undefined, extended: false }, attempts);
   }
 
   /** Closes the connections to other servers. */

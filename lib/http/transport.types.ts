@@ -25,6 +25,8 @@ export interface TransportRequest {
   readonly call: string;
   /** Lower-case names. The transport adds its own three last. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Name of the FHIR operation, with its `$`. */
+  readonly operation?: string | undefined;
   readonly body?: HttpBody | undefined;
   readonly repeatability: Repeatability;
   /** The body can be read only once, so the request is never retried. */

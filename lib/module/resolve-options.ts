@@ -13,7 +13,7 @@ import { isText, optionProblems } from './options-checks';
 function membershipCheckOf(
   given: MedplumModuleOptions['membershipCheck'],
 ): Required<MembershipCheckOptions> | undefined {
-  const defaults = { allowAdminIdentity: false, requirePolicy: false, ttl: 60_000, maxEntries: 1_000 };
+  const defaults = { allowAdminIdentity: false, requirePolicy: true, ttl: 60_000, maxEntries: 1_000 };
   return given ? Object.freeze({ ...defaults, ...defined(given === true ? {} : given) }) : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { OnBehalfOfReferenceError } from '../errors/on-behalf-of.errors';
 import { FHIR_ID } from '../shared/fhir-id';
+import { knownType } from '../shared/known-types';
 
 /** The types of profiles that a call can act as. */
 const PROFILE_TYPES = ['Practitioner', 'Patient', 'RelatedPerson', 'Bot', 'ClientApplication'] as const;
@@ -68,6 +69,10 @@ export function parseOnBehalfOf(input: unknown, where: string, clientId: string)
   const text = textOf(input, where);
   if (text === '') {
     return refuse(where, 'is empty');
+  }
+  // A lost id, as in `type` instead of `type/id`. Ids of Medplum are UUIDs, so none is the name of a type.
+  if (knownType(text) !== undefined) {
+    return refuse(where, 'is the name of a resource type without an id');
   }
   const reference = text.includes('/') ? text : `ProjectMembership/${text}`;
   if (!isOnBehalfOfReference(reference)) {

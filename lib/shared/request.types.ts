@@ -15,3 +15,11 @@ export type Repeatability = 'safe' | 'once-by-identifier' | 'unsafe';
 
 /** How a successful response is read: a JSON object; JSON or text, as its content type says; or content to be streamed. */
 export type ResponseKind = 'object' | 'any' | 'stream';
+
+/** The public address of a server, which it signs and which a request to its internal address has to name. */
+export interface SignedHost {
+  /** Host, with the port if it is not that of the scheme. */
+  readonly host: string;
+  /** `https:` or `http:`. */
+  readonly scheme: string;
+}

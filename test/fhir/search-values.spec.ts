@@ -75,6 +75,10 @@ describe('A search value', () => {
     () => dateRange({ ge: 'yesterday' }),
     () => dateRange({ ge: '2024-01-01,gt2000-01-01' }),
     () => dateRange({ ge: new Date(Number.NaN) }),
+    () => dateRange({ ge: '2024-02-30' }),
+    () => dateRange({ ge: '2023-02-29T10:00:00Z' }),
+    () => dateRange({ ge: '2024-13' }),
+    () => dateRange({ ge: '2024-00-01' }),
     () => and(),
   ])('is refused for %s', (make) => {
     expect(make).toThrow(MedplumBadRequestError);
@@ -92,6 +96,28 @@ describe('A search object', () => {
       ['birthdate', 'ge2024-01-31'],
       ['birthdate', 'lt1970-01-01T00:00:00.000Z'],
     ]);
+  });
+
+  it.each([
+    // Servers up to 5.0 refuse years, months and times without seconds, and compare a day with its first moment.
+    [{ ge: '1960' }, 'ge1960-01-01'],
+    [{ gt: '1960' }, 'ge1961-01-01'],
+    [{ le: '1960' }, 'lt1961-01-01'],
+    [{ lt: '1960' }, 'lt1960-01-01'],
+    [{ ge: '2023-12' }, 'ge2023-12-01'],
+    [{ gt: '2023-12' }, 'ge2024-01-01'],
+    [{ le: '2024-01' }, 'lt2024-02-01'],
+    [{ le: '2024-02-28' }, 'lt2024-02-29'],
+    [{ gt: '2024-12-31' }, 'ge2025-01-01'],
+    [{ ge: '2024-01-31' }, 'ge2024-01-31'],
+    [{ le: '9999-12-31' }, 'le9999-12-31'],
+    [{ gt: '9999' }, 'gt9999-12-31'],
+    [{ le: '0000' }, 'lt0001-01-01'],
+    [{ ge: '2024-01-31T08:00' }, 'ge2024-01-31T08:00:00'],
+    [{ le: '2024-01-31T08:00+02:00' }, 'le2024-01-31T08:00:00+02:00'],
+    [{ le: '2024-01-31T08:00:00.123Z' }, 'le2024-01-31T08:00:00.123Z'],
+  ])('writes the date range %j as %s, in a form that every server reads alike', (bounds, expected) => {
+    expect(read({ birthdate: dateRange(bounds) })).toEqual([['birthdate', expected]]);
   });
 
   it('repeats _include and _revinclude, in which a comma does not mean OR', () => {

@@ -9,9 +9,11 @@ import {
   MedplumProtocolError,
   MedplumRateLimitError,
   MedplumServerError,
+  type MedplumService,
   MedplumUnauthorizedError,
   OnBehalfOfRejectedError,
 } from 'nestjs-medplum';
+import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { outcome, type WireAnswer } from '../support/wire-server';
 
@@ -82,6 +84,82 @@ describe.each(CLASSES)('An answer of %d', (status, ofTheResource) => {
     expect(error.outcome?.issue[0]?.details?.text).toBe(status === 304 ? undefined : 'Some text');
     expect(error.request).toMatchObject({ onBehalfOf: onBehalfOf ? 'ProjectMembership/m-1' : undefined });
   });
+});
+
+/** What Medplum adds to every response, except to those that refuse the identity. */
+const RATE_LIMIT = { ratelimit: '"requests";r=59941;t=2, "fhirInteractions";r=48479;t=3' };
+
+describe('With a RateLimit header, an answer of', () => {
+  it.each(CLASSES.filter(([status]) => OF_THE_IDENTITY.includes(status)))(
+    '%d is about the resource, even without tracing',
+    async (status, expected) => {
+      const body = outcome('some-id', 'some-code', 'Some text', false);
+      const error = await errorOf({ status, body, headers: RATE_LIMIT }, 'm-1');
+      expect(error.name).toBe(expected.name);
+    },
+  );
+});
+
+/** The error of a call by a user that is answered so. */
+async function failure(answer: WireAnswer, call: (medplum: MedplumService) => Promise<unknown>): Promise<MedplumError> {
+  app.wire.handler = () => answer;
+  return failureOf(call(app.medplum.actingAs('m-1')));
+}
+
+const thrown = (text: string, tracing = false, id = 'x') => ({
+  status: 400,
+  body: outcome(id, 'invalid', text, tracing),
+});
+
+describe('A bot', () => {
+  it.each<readonly [string, (medplum: MedplumService) => Promise<unknown>]>([
+    ['executeBot()', (m) => m.executeBot('b1', {})],
+    ['execute()', (m) => m.operations.execute({ operation: 'execute', resourceType: 'Bot', id: 'b1' })],
+    ['post()', (m) => m.post('fhir/R4/Bot/b1/$execute', {})],
+  ])('that throws fails %s with an unknown effect, and says nothing about the identity', async (_name, call) => {
+    const answers: WireAnswer[] = [
+      // What a bot throws has no tracing, unless it passes on an outcome that the server gave it.
+      { ...thrown('boom'), headers: RATE_LIMIT },
+      { ...thrown('Not found', true), headers: RATE_LIMIT },
+      { ...thrown('Authentication error'), headers: RATE_LIMIT },
+      // A proxy may drop the header.
+      thrown('boom'),
+    ];
+    for (const answer of answers) {
+      const error = await failure(answer, call);
+      expect(error).toBeInstanceOf(MedplumBadRequestError);
+      expect(error).toMatchObject({ status: 400, effect: 'unknown', retryable: false });
+    }
+  });
+
+  it.each<readonly [WireAnswer, string]>([
+    [{ status: 403, body: outcome('forbidden', 'forbidden', 'Forbidden', false) }, 'MEDPLUM_ON_BEHALF_OF_REJECTED'],
+    [thrown('Authentication error'), 'MEDPLUM_ON_BEHALF_OF_REJECTED'],
+    [thrown('Cannot authenticate: Invalid access policy configuration'), 'MEDPLUM_ON_BEHALF_OF_REJECTED'],
+    [{ status: 404, body: outcome('not-found', 'not-found', 'Not found'), headers: RATE_LIMIT }, 'MEDPLUM_NOT_FOUND'],
+    [{ status: 403, body: outcome('forbidden', 'forbidden', 'Forbidden'), headers: RATE_LIMIT }, 'MEDPLUM_FORBIDDEN'],
+    [{ status: 401, body: outcome('unauthorized', 'login', 'x'), headers: RATE_LIMIT }, 'MEDPLUM_UNAUTHORIZED'],
+    [{ status: 429, body: outcome('too-many-requests', 'throttled', 'x'), headers: RATE_LIMIT }, 'MEDPLUM_RATE_LIMIT'],
+  ])('that was not run has no effect: %j', async (answer, code) => {
+    expect(await failure(answer, (m) => m.executeBot('b1', {}))).toMatchObject({ code, effect: 'none' });
+  });
+
+  it('that implements another operation may have written as well; one that only reads has not', async () => {
+    const answer = { ...thrown('boom'), headers: RATE_LIMIT };
+    const call = { operation: 'my-op', input: {} };
+    expect(await failure(answer, (m) => m.operations.execute(call))).toMatchObject({ effect: 'unknown' });
+    expect(await failure(answer, (m) => m.operations.execute({ ...call, readOnly: true }))).toMatchObject({
+      effect: 'none',
+    });
+    const refused = { ...thrown('Unknown parameter', true), headers: RATE_LIMIT };
+    expect(await failure(refused, (m) => m.operations.execute(call))).toMatchObject({ effect: 'none' });
+  });
+});
+
+it('An export that its user has cancelled is not found; the identity is not refused', async () => {
+  const body = outcome('not-found', 'not-found', 'Not found', false);
+  const answer = { status: 404, headers: { ...RATE_LIMIT, 'content-type': 'application/json' }, body };
+  expect(await failure(answer, (m) => m.get('fhir/R4/bulkdata/export/e1'))).toBeInstanceOf(MedplumNotFoundError);
 });
 
 /** How newer servers refuse an identity. */

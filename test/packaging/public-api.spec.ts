@@ -108,6 +108,7 @@ describe('nestjs-medplum', () => {
       'BinaryContent',
       'ClientProxyAuditSinkOptions',
       'ClientSecret',
+      'CloneProjectInput',
       'CommonSearchParameter',
       'CoreClientOptions',
       'CustomSearchParameterNames',

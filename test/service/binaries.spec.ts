@@ -209,6 +209,37 @@ describe('Uploads and downloads', () => {
     expect(request?.headers).not.toHaveProperty('x-medplum');
   });
 
+  it('a signed address of the server itself is fetched from baseUrl, as publicUrl, with its signature unchanged', async () => {
+    const publicUrl = 'https://fhir.example.com:444/medplum/';
+    const storageOrigins = ['https://fhir.example.com:444'];
+    for (const more of [{}, { storageOrigins }]) {
+      const behind = await startMedplumApp({ publicUrl, ...more }, { basePath: 'inside/' });
+      try {
+        const url = `${publicUrl}storage/b1/v1?Expires=1&Key-Pair-Id=k&Signature=a%2Bb%2Fc%3D`;
+        behind.wire.handler = ({ path }) =>
+          path.includes('/storage/')
+            ? { headers: { 'content-type': 'image/png' }, body: 'image' }
+            : { body: { resourceType: 'Patient', id: 'p1', photo: [{ url }] } };
+        const user = behind.medplum.actingAs('m-1');
+        expect(await text((await user.binaries.downloadAttachment('Patient/p1', 'photo[0]')).stream)).toBe('image');
+        expect(await text((await user.bulk.download(url)).stream)).toBe('image');
+        const [, attachment, file] = behind.wire.requests;
+        for (const request of [attachment, file]) {
+          expect(request?.path).toBe('/inside/storage/b1/v1?Expires=1&Key-Pair-Id=k&Signature=a%2Bb%2Fc%3D');
+          // The server checks the signature against the address that the request names.
+          expect(request?.headers).toMatchObject({ host: 'fhir.example.com:444', 'x-forwarded-proto': 'https' });
+          expect(request?.headers).not.toHaveProperty('authorization');
+          expect(request?.headers).not.toHaveProperty('x-medplum-on-behalf-of');
+        }
+        // Beside publicUrl it is another server.
+        const beside = 'https://fhir.example.com:445/medplum/storage/b1';
+        await expect(user.bulk.download(beside)).rejects.toThrow(MedplumProtocolError);
+      } finally {
+        await behind.close();
+      }
+    }
+  });
+
   it('the content of an attachment may be in the resource itself', async () => {
     withAttachment({ data: Buffer.from('image').toString('base64') });
     expect(await text((await photo()).stream)).toBe('image');

@@ -3,7 +3,7 @@ import { type ExportInput, MedplumProtocolError, type MedplumService, MedplumTim
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
 import { until } from '../support/memory-sink';
-import type { WireAnswer } from '../support/wire-server';
+import { outcome, type WireAnswer } from '../support/wire-server';
 
 describe('On a Medplum server', () => {
   let server: MedplumServer;
@@ -53,9 +53,7 @@ describe('A job', () => {
     async (job) => {
       app.wire.handler = () => ended;
       await medplum.bulk.waitForJob(`${app.wire.baseUrl}fhir/R4/${job}/status`, { interval: 1 });
-      expect(app.events.map(({ pathTemplate }) => pathTemplate)).toEqual([
-        `/fhir/R4/${job.replace(/[^/]+$/, '{id}')}/status`,
-      ]);
+      expect(app.events.map(({ pathTemplate }) => pathTemplate)).toEqual(['/fhir/R4/job/{id}/status']);
     },
   );
 
@@ -73,7 +71,7 @@ describe('A job', () => {
       await medplum.bulk.waitForJob(id).catch(() => undefined);
       expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}/status');
       await medplum.bulk.cancelJob(id).catch(() => undefined);
-      expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}');
+      expect(app.events.at(-1)?.pathTemplate).toBe('/fhir/R4/job/{id}/status');
     },
   );
 
@@ -159,6 +157,76 @@ describe('A job', () => {
     await medplum.bulk.export(input, { interval: 1 });
     expect(app.wire.requests[0]?.path).toBe(path);
     expect(app.events[0]).toMatchObject({ pathTemplate, operation: '$export' });
+  });
+
+  /** Answers as Medplum 5.0 does: 202 without a body while the export runs, and 404 when it was cancelled. */
+  const runningExport: WireAnswer = { status: 202 };
+  const state = (status: string): WireAnswer => ({
+    status: ['completed', 'error'].includes(status) ? 200 : 202,
+    body: { resourceType: 'AsyncJob', id: 'j1', status },
+  });
+  const accepted = () => ({
+    ...running,
+    headers: { 'content-location': `${app.wire.baseUrl}fhir/R4/bulkdata/export/j1` },
+  });
+  const manifest: WireAnswer = { body: { output: [{ type: 'Patient', url: 'https://x/y' }] } };
+
+  it('an export that runs is polled until the server lists its files, although the responses are empty', async () => {
+    const left = [accepted(), runningExport, runningExport, runningExport, manifest];
+    app.wire.handler = ({ path }) => (path.includes('/job/') ? state('active') : left.shift());
+    expect(await medplum.bulk.export({}, { interval: 1 })).toEqual(manifest.body);
+    expect(app.wire.requests.map(({ path }) => path)).toEqual([
+      '/fhir/R4/$export',
+      '/fhir/R4/bulkdata/export/j1',
+      ...Array.from({ length: 2 }, () => ['/fhir/R4/bulkdata/export/j1', '/fhir/R4/job/j1/status']).flat(),
+      '/fhir/R4/bulkdata/export/j1',
+    ]);
+    expect(new Set(app.wire.identities)).toEqual(new Set(['ProjectMembership/m-1']));
+  });
+
+  it.each(['error', 'cancelled'])('an export whose job ended with %s is not waited for', async (status) => {
+    app.wire.handler = ({ path }) =>
+      path.endsWith('$export') ? accepted() : path.includes('/job/') ? state(status) : runningExport;
+    await expect(medplum.bulk.export({}, { interval: 1, maxWait: 5_000 })).rejects.toMatchObject({
+      code: 'MEDPLUM_SERVER',
+      effect: 'happened',
+    });
+    expect(app.wire.requests).toHaveLength(4);
+  });
+
+  it.each([403, 404])('an export is waited for even if the identity gets %d for its job', async (status) => {
+    const left = [accepted(), runningExport, runningExport, manifest];
+    app.wire.handler = ({ path }) =>
+      path.includes('/job/') ? { status, body: outcome('x', 'forbidden', 'x') } : left.shift();
+    expect(await medplum.bulk.export({}, { interval: 1 })).toEqual(manifest.body);
+  });
+
+  it('is returned when it was cancelled, which Medplum says with 202', async () => {
+    app.wire.handler = () => state(app.wire.requests.length < 3 ? 'accepted' : 'cancelled');
+    const address = `${app.wire.baseUrl}fhir/R4/bulkdata/export/j1`;
+    expect(await medplum.bulk.waitForJob('j1', { interval: 1 })).toMatchObject({ status: 'cancelled' });
+    expect(await medplum.bulk.waitForJob(address, { interval: 1 })).toMatchObject({ status: 'cancelled' });
+    expect(new Set(app.wire.requests.map(({ path }) => path))).toEqual(new Set(['/fhir/R4/job/j1/status']));
+  });
+
+  it.each([
+    ['its id', () => 'j1', '/fhir/R4/job/j1/status', running],
+    ['its address', () => `${app.wire.baseUrl}fhir/R4/job/j1/status`, '/fhir/R4/job/j1/status', running],
+    [
+      'the address of an export',
+      () => `${app.wire.baseUrl}fhir/R4/bulkdata/export/j1`,
+      '/fhir/R4/bulkdata/export/j1',
+      { status: 202, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: 'Accepted' },
+    ],
+  ])('is cancelled by %s', async (_what, job, path, answer) => {
+    app.wire.handler = () => answer;
+    await medplum.bulk.cancelJob(job());
+    expect(app.wire.requests.map((request) => `${request.method} ${request.path}`)).toEqual([`DELETE ${path}`]);
+  });
+
+  it('without a body and with 200 is no job', async () => {
+    app.wire.handler = () => ({ status: 200 });
+    await expect(medplum.bulk.waitForJob('j1')).rejects.toThrow(MedplumProtocolError);
   });
 
   it.each<object>([{ level: 'all' }, { level: { group: '..' } }, { types: [] }, { types: ['A/b'] }])(

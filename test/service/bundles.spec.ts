@@ -4,9 +4,11 @@ import {
   entryResults,
   MedplumBadRequestError,
   MedplumGraphqlError,
+  MedplumProtocolError,
   type MedplumService,
   MedplumTransactionError,
 } from 'nestjs-medplum';
+import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
 
 let server: MedplumServer;
@@ -149,5 +151,98 @@ describe('graphql()', () => {
 
   it.each(['', '  ', undefined, 5, {}])('refuses %j, which is no document', async (document) => {
     await expect(medplum.graphql(document as string)).rejects.toThrow(MedplumBadRequestError);
+  });
+});
+
+describe('A quota that is used up,', () => {
+  let app: MedplumApp;
+  beforeAll(async () => (app = await startMedplumApp()));
+  afterAll(() => app.close());
+
+  const state = (ms: number) => JSON.stringify({ _remainingPoints: 0, _msBeforeNext: ms, limit: 300 });
+  const error = (field: string, ms: number) => ({ message: `Too Many Requests (${state(ms)})`, path: [field] });
+  const throttled = (ms: number) => ({
+    response: {
+      status: '429',
+      outcome: { resourceType: 'OperationOutcome', issue: [{ code: 'throttled', diagnostics: state(ms) }] },
+    },
+  });
+  const written = { response: { status: '201', location: 'Patient/1' } };
+  const answer = (body: object): void => {
+    app.wire.handler = () => ({ body });
+  };
+
+  it.each([
+    ['a query', 'query { a { id } }', { a: null }, 'none'],
+    ['a query that read a part', 'query { a { id } b }', { a: null, b: 'x' }, 'none'],
+    ['a mutation without an effect', 'mutation { a { id } b { id } }', { a: null, b: null }, 'none'],
+    ['a mutation that may have written', 'mutation { a { id } b { id } }', { a: null, b: { id: '1' } }, 'unknown'],
+  ])('is a MedplumRateLimitError with its wait for %s', async (_what, document, data, effect) => {
+    answer({ errors: [error('a', 1_000), error('b', 57_499)], data });
+    await expect(app.medplum.graphql(document, { onBehalfOf: 'm-1' })).rejects.toMatchObject({
+      code: 'MEDPLUM_RATE_LIMIT',
+      retryAfter: 57_499,
+      effect,
+      retryable: effect === 'none',
+    });
+    expect(app.events.at(-1)).toMatchObject({ outcome: 'error', effect });
+  });
+
+  it('leaves the effect of a mutation open if another field failed for another reason', async () => {
+    answer({ errors: [error('a', 1_000), { message: 'Forbidden', path: ['b'] }], data: { a: null, b: null } });
+    await expect(app.medplum.graphql('mutation { a b }', { onBehalfOf: 'm-1' })).rejects.toMatchObject({
+      code: 'MEDPLUM_RATE_LIMIT',
+      effect: 'unknown',
+    });
+  });
+
+  const entries = [bundleEntry.create({ resourceType: 'Patient' }), bundleEntry.read('Patient', '1')];
+  const run = () => app.medplum.executeTransaction(entries, { onBehalfOf: 'm-1' });
+
+  it('is a MedplumRateLimitError with its wait for a transaction that wrote nothing', async () => {
+    answer({ resourceType: 'Bundle', type: 'transaction-response', entry: [throttled(57_236), throttled(1)] });
+    await expect(run()).rejects.toMatchObject({
+      code: 'MEDPLUM_RATE_LIMIT',
+      retryAfter: 57_236,
+      effect: 'none',
+      retryable: true,
+    });
+  });
+
+  it('is a MedplumTransactionError for one that wrote, because it must not be sent again as it is', async () => {
+    answer({ resourceType: 'Bundle', type: 'transaction-response', entry: [written, throttled(1)] });
+    await expect(run()).rejects.toMatchObject({ code: 'MEDPLUM_TRANSACTION', effect: 'happened', retryable: false });
+  });
+});
+
+describe('Prefer: return=minimal', () => {
+  let app: MedplumApp;
+  beforeAll(async () => (app = await startMedplumApp()));
+  afterAll(() => app.close());
+
+  it.each<readonly [string, (medplum: MedplumService, options: object) => Promise<unknown>]>([
+    ['everything()', (m, o) => m.operations.everything('1', {}, o)],
+    ['expand()', (m, o) => m.operations.expand({ url: 'http://vs' }, o)],
+    ['validateResource()', (m, o) => m.operations.validateResource({ resourceType: 'Patient' }, o)],
+    ['setAccounts()', (m, o) => m.operations.setAccounts('Patient', '1', { accounts: [] }, o)],
+    ['cloneProject()', (m, o) => m.operations.cloneProject('1', {}, o)],
+    ['deploy()', (m, o) => m.bots.deploy('1', 'code', 'index.js', o)],
+    ['graphql()', (m, o) => m.graphql('mutation { a }', o)],
+    ['memberships.find()', (m, o) => m.memberships.find({ externalId: 'a' }, o)],
+    ['waitForJob()', (m, o) => m.bulk.waitForJob('1', o)],
+  ])('is refused by %s, which promises a result', async (_name, call) => {
+    const options = { headers: { prefer: 'return=minimal' } };
+    await expect(app.medplum.onBehalfOf('m-1', () => call(app.medplum, options))).rejects.toThrow(/return=minimal/);
+    expect(app.wire.requests).toEqual([]);
+  });
+
+  it('that a server or a proxy applies on its own makes an error, not a result that is undefined', async () => {
+    app.wire.handler = () => ({ status: 200 });
+    const { operations } = app.medplum.actingAs('m-1');
+    await expect(operations.expand({ url: 'http://vs' })).rejects.toThrow(MedplumProtocolError);
+    await expect(operations.setAccounts('Patient', '1', { accounts: [] })).rejects.toMatchObject({
+      code: 'MEDPLUM_PROTOCOL',
+      effect: 'unknown',
+    });
   });
 });

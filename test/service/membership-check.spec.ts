@@ -77,14 +77,30 @@ it('refuses the membership of the client itself', async () => {
   expect(app.wire.identities).toEqual([undefined]);
 });
 
-it('allows admins, and refuses memberships without a policy, if the options say so', async () => {
-  const unrestricted = membership('m1', { admin: true, accessPolicy: undefined });
-  await start([unrestricted], { allowAdminIdentity: true });
+it('allows admins, if the options say so', async () => {
+  await start([membership('m1', { admin: true })], { allowAdminIdentity: true });
   await read('m1');
   expect(app.wire.identities).toEqual([undefined, 'ProjectMembership/m1']);
-  await app.close();
-  await start([unrestricted], { allowAdminIdentity: true, requirePolicy: true });
-  await expect(read('m1')).rejects.toThrow(/requirePolicy/);
+});
+
+it.each<object>([{}, { access: [] }, { accessPolicy: {} }, { access: [{}, { policy: {} }, null] }, { access: {} }])(
+  'refuses a membership without any policy (%j), unless requirePolicy is false',
+  async (more) => {
+    const unrestricted = membership('m1', { accessPolicy: undefined, ...more });
+    await start([unrestricted]);
+    await expect(read('m1')).rejects.toThrow(/it has no access policy/);
+    expect(app.wire.identities).toEqual([undefined]);
+    await app.close();
+    await start([unrestricted], { requirePolicy: false });
+    await read('m1');
+    expect(app.wire.identities).toEqual([undefined, 'ProjectMembership/m1']);
+  },
+);
+
+it('takes a policy of the list access for one', async () => {
+  await start([membership('m1', { accessPolicy: undefined, access: [{ policy: { reference: 'AccessPolicy/a1' } }] })]);
+  await read('m1');
+  expect(app.wire.identities).toEqual([undefined, 'ProjectMembership/m1']);
 });
 
 it('looks an identity up once for concurrent calls, and again after invalidate() or when the result has expired', async () => {

@@ -11,6 +11,7 @@ import {
   MedplumProtocolError,
   type MedplumService,
   MedplumTimeoutError,
+  type MembershipQuery,
 } from 'nestjs-medplum';
 import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
@@ -64,6 +65,23 @@ describe('On a Medplum server', () => {
     await expect(invite({ externalId, email })).rejects.toThrow(MedplumConflictError);
   });
 
+  it('nobody else is found whose external id or e-mail address begins in the same way', async () => {
+    const externalId = `auth0|Sub-${randomUUID()}-1`;
+    const email = `ann.${randomUUID()}@example.com`;
+    // The longer ones come first, so that a search by the beginning would return them first.
+    const other = await invite({ externalId: `${externalId}0` });
+    const otherMail = await invite({ email: `${email}.au` });
+    const own = await invite({ externalId });
+    const ownMail = await invite({ email });
+    const by = async (query: object) => (await medplum.memberships.find(query)).map(({ id }) => id);
+    expect(await by({ externalId })).toEqual([own.id]);
+    expect(await by({ externalId: `${externalId}0` })).toEqual([other.id]);
+    expect(await by({ externalId: externalId.toLowerCase() })).toEqual([]);
+    expect(await by({ email: email.toUpperCase() })).toEqual([ownMail.id]);
+    expect(await by({ email: `${email}.au` })).toEqual([otherMail.id]);
+    expect(await by({ email: email.slice(0, -1) })).toEqual([]);
+  });
+
   it('entries of the managed policies are merged, added and removed', async () => {
     const [managed = '', other = '', base = ''] = policies;
     const foreign = accessEntry(other, { patient: 'Patient/1' });
@@ -99,20 +117,16 @@ describe('On a Medplum server', () => {
     expect(await access()).toEqual([keptEntry]);
   });
 
-  it('concurrent changes both survive', async () => {
+  it('concurrent changes all survive', async () => {
     const [managed = '', other = '', base = ''] = policies;
     const { id } = await invite({ membership: { accessPolicy: { reference: `AccessPolicy/${base}` } } });
-    const entries = Array.from({ length: 4 }, (_, i) =>
+    const entries = Array.from({ length: 20 }, (_, i) =>
       accessEntry(i % 2 ? managed : other, { patient: `Patient/${i}` }),
     );
-    await Promise.all(
-      entries.map((entry, i) =>
-        medplum.memberships.addAccess(id, entry, [i % 2 ? managed : other], { maxRetries: 20 }),
-      ),
-    );
+    await Promise.all(entries.map((entry, i) => medplum.memberships.addAccess(id, entry, [i % 2 ? managed : other])));
     const { access } = await medplum.readResource('ProjectMembership', id, { onBehalfOf: '' });
     const patients = access?.map(({ parameter }) => parameter?.[0]?.valueReference?.reference) ?? [];
-    expect(new Set(patients)).toEqual(new Set(['Patient/0', 'Patient/1', 'Patient/2', 'Patient/3']));
+    expect(new Set(patients)).toEqual(new Set(Array.from({ length: 20 }, (_, i) => `Patient/${i}`)));
   });
 });
 
@@ -140,6 +154,24 @@ describe('A change of access', () => {
       MedplumPreconditionFailedError,
     );
     expect(puts().map(({ headers }) => headers['if-match'])).toEqual(['W/"v1"', 'W/"v1"', 'W/"v1"']);
+  });
+
+  it('is applied again until it is through, after changed versions and collisions', async () => {
+    jest.spyOn(Math, 'random').mockReturnValue(0);
+    const busy = [
+      { status: 412, body: outcome('precondition-failed', 'processing', 'x') },
+      {
+        status: 409,
+        body: {
+          ...outcome('conflict', 'conflict', 'x'),
+          issue: [{ severity: 'error', code: 'conflict', details: { coding: [{ code: '40001' }] } }],
+        },
+      },
+    ];
+    app.wire.handler = ({ method }) => (method === 'PUT' && puts().length <= 40 ? busy[puts().length % 2] : stored({}));
+    await expect(medplum.memberships.addAccess('m1', entry, ['a1'])).resolves.toMatchObject({ updated: true });
+    jest.restoreAllMocks();
+    expect(puts()).toHaveLength(41);
   });
 
   /** The error of the change, which `stop` ends long before the wait is over. */
@@ -223,6 +255,42 @@ describe('A change of access', () => {
       MedplumBadRequestError,
     );
     expect(app.wire.requests).toEqual([]);
+  });
+
+  it.each<readonly [string, MembershipQuery, string, object]>([
+    ['an external id', { externalId: 'a|1' }, 'external-id:exact=a\\|1', { externalId: 'a|1' }],
+    ['an address', { email: 'Ann@x.org' }, 'user:User.email:exact=ann@x.org', { user: { display: 'ann@x.org' } }],
+    ['a profile', { profile: 'Patient/1' }, 'profile=Patient/1', { profile: { reference: 'Patient/1' } }],
+    [
+      'an identifier',
+      { identifier: { system: 's', value: '1' } },
+      'identifier=s|1',
+      {
+        identifier: [
+          { system: 't', value: '1' },
+          { system: 's', value: '1' },
+        ],
+      },
+    ],
+  ])('find() by %s asks for the whole value, and leaves out whatever else a server returns', async (...args) => {
+    const [, query, search, match] = args;
+    const others = [
+      { externalId: 'a|10', user: { display: 'ann@x.org.au' }, profile: { reference: 'Patient/10' } },
+      { externalId: 'A|1', user: { display: 'joann@x.org' }, identifier: [{ system: 's', value: '10' }] },
+      { user: { display: 'an@x.org' }, identifier: [{ system: 't', value: '1' }] },
+    ];
+    const resources = [...others, match].map((more, i) => ({
+      resourceType: 'ProjectMembership',
+      id: `m${i}`,
+      ...more,
+    }));
+    app.wire.handler = () => ({
+      body: { resourceType: 'Bundle', type: 'searchset', entry: resources.map((resource) => ({ resource })) },
+    });
+    expect((await medplum.memberships.find(query)).map(({ id }) => id)).toEqual(['m3']);
+    const sent = new URL(app.wire.requests[0]?.path ?? '', app.wire.baseUrl).searchParams;
+    expect(`${[...sent][0]?.join('=')}`).toBe(search);
+    expect(sent.get('_count')).toBe('1000');
   });
 
   it.each<object>([{}, { profile: 'a', email: 'b' }, { profile: 'p1' }, { email: '' }, { identifier: {} }])(

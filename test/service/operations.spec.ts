@@ -1,4 +1,4 @@
-import { MedplumBadRequestError, type MedplumService } from 'nestjs-medplum';
+import { MedplumBadRequestError, MedplumProtocolError, type MedplumService } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
 
@@ -12,7 +12,9 @@ describe('An operation', () => {
   });
   beforeEach(() => {
     app.wire.requests.length = 0;
-    app.wire.handler = () => ({ body: { resourceType: 'Parameters' } });
+    app.wire.handler = ({ path }) => ({
+      body: path.endsWith('/$clone') ? { resourceType: 'Project', id: 'p2' } : { resourceType: 'Parameters' },
+    });
   });
   afterAll(() => app.close());
 
@@ -131,6 +133,12 @@ describe('An operation', () => {
       { code: 'code', filename: 'index.cjs' },
     ],
     [
+      'the copy of a project',
+      (m) => m.operations.cloneProject('p', { name: 'Copy', resourceTypes: ['Bot'], excludeIds: ['1'] }),
+      'POST /fhir/R4/Project/p/$clone',
+      { name: 'Copy', resourceTypes: ['Bot'], excludeIds: ['1'] },
+    ],
+    [
       'a bot by identifier',
       (m) => m.executeBot({ system: 'http://b', value: 'a,b' }, { x: 1 }),
       'POST /fhir/R4/Bot/$execute?identifier=http%3A%2F%2Fb%7Ca%5C%2Cb',
@@ -151,6 +159,13 @@ describe('An operation', () => {
       app.wire.handler = () => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) });
       expect(await medplum.executeBot('b', {})).toEqual(value);
     }
+    // A string is not quoted, although the server calls it JSON.
+    for (const text of ['hello world', '{"a":', ' ']) {
+      app.wire.handler = () => ({ headers: { 'content-type': 'application/json; charset=utf-8' }, body: text });
+      expect(await medplum.executeBot('b', {})).toBe(text);
+      expect(await medplum.post('fhir/R4/Bot/b/$execute', {})).toBe(text);
+    }
+    await expect(medplum.operations.execute({ operation: 'my-op' })).rejects.toThrow(MedplumProtocolError);
     app.wire.handler = () => ({ status: 204 });
     expect(await medplum.executeBot('b')).toBeUndefined();
   });
@@ -174,7 +189,10 @@ describe('An operation', () => {
       (url) =>
         [`canonical ${JSON.stringify(url).slice(0, 20)}`, (m: MedplumService) => m.operations.expand({ url })] as const,
     ),
-    ['no id', (m) => m.operations.clone('Patient', undefined as unknown as string)],
+    ['no id', (m) => m.operations.cloneProject(undefined as unknown as string)],
+    ['a copy without a name', (m) => m.operations.cloneProject('p', { name: ' ' })],
+    ['a copy of no types', (m) => m.operations.cloneProject('p', { resourceTypes: [] })],
+    ['a copy of no ids', (m) => m.operations.cloneProject('p', { includeIds: [] })],
     ['an id of dots', (m) => m.operations.expunge('Patient', '..')],
     ['an undefined id', (m) => m.operations.execute({ operation: 'expunge', resourceType: 'Patient', id: undefined })],
     ['an object in a query', (m) => m.operations.execute({ operation: 'x', method: 'GET', input: { a: {} } })],

@@ -146,6 +146,9 @@ describe('A search', () => {
     expect(await patients({ identifier: token(SYSTEM, 'one') })).toEqual([]);
     expect(await patients({ birthdate: dateRange({ ge: '1980-01-01', lt: '1981-01-01' }) })).toEqual([patient.id]);
     expect(await patients({ birthdate: dateRange({ ge: '1981-01-01' }) })).toEqual([]);
+    expect(await patients({ birthdate: dateRange({ ge: '1980', le: '1980' }) })).toEqual([patient.id]);
+    expect(await patients({ birthdate: dateRange({ gt: '1979-12', lt: '1981-01' }) })).toEqual([patient.id]);
+    expect(await patients({ birthdate: dateRange({ gt: '1980' }) })).toEqual([]);
     expect(await patients({ gender: and('female', ['female', 'male']) })).toEqual([patient.id]);
     expect(await patients({ gender: and('female', 'male') })).toEqual([]);
     const found = await medplum.searchResources('Observation', {

@@ -40,6 +40,9 @@ export function surfaceHandler(request: WireRequest, baseUrl: string): WireAnswe
   if (path.includes('/bulkdata/')) {
     return { body: { output: [], error: [] } };
   }
+  if (path.endsWith('/$clone')) {
+    return { body: { resourceType: 'Project', id: 'p2' } };
+  }
   if (path.includes('/job/')) {
     return { body: jobs };
   }

@@ -80,7 +80,7 @@ export const SURFACE: Readonly<Record<string, SurfaceRow>> = {
     m.memberships.invite('project-1', { resourceType: 'Patient', firstName: 'A', lastName: 'B', externalId: 'x' }, o),
   'memberships.mergeAccess': (m, o) => m.memberships.mergeAccess('m1', [accessEntry('a1', { x: 'y' })], ['a1'], o),
   'memberships.removeAccess': (m, o) => m.memberships.removeAccess('m1', accessEntry('a1'), ['a1'], o),
-  'operations.clone': (m, o) => m.operations.clone('Patient', 'p1', o),
+  'operations.cloneProject': (m, o) => m.operations.cloneProject('p1', { name: 'Copy' }, o),
   'operations.everything': (m, o) => m.operations.everything('p1', { types: ['Observation'] }, o),
   'operations.execute': (m, o) => m.operations.execute({ operation: '$x' }, o),
   'operations.expand': (m, o) => m.operations.expand({ url: 'http://vs' }, o),
