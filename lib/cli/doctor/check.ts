@@ -57,7 +57,7 @@ export async function runChecks<C>(checks: readonly Check<C>[], context: C): Pro
 async function findingsOf<C>(check: Check<C>, context: C): Promise<readonly Finding[]> {
   const pointless = check.skip?.(context);
   if (pointless !== undefined) {
-    return [{ level: 'skipped', what: `skipped, because ${pointless}` }];
+    return [{ level: 'skipped', what: `because ${pointless}` }];
   }
   try {
     return await check.run(context);

@@ -52,7 +52,9 @@ export function textReport(report: Report, colors: boolean): string {
   }
   const errors = count(report, 'error');
   const warnings = count(report, 'warning');
-  lines.push(`${isHealthy(report) ? 'healthy' : 'not healthy'}: ${errors} errors, ${warnings} warnings`);
+  lines.push(
+    `${isHealthy(report) ? 'healthy' : 'not healthy'}: ${plural(errors, 'error')}, ${plural(warnings, 'warning')}`,
+  );
   return `${lines.join('\n')}\n`;
 }
 
@@ -74,6 +76,10 @@ function table(rows: readonly AccessRow[]): string[] {
       ]),
     ),
   ];
+}
+
+function plural(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 function count({ parts }: Report, level: FindingLevel): number {

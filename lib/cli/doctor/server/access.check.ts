@@ -1,8 +1,10 @@
-import type { AccessPolicyResource, ProjectMembership } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { AccessPolicy, AccessPolicyResource, ProjectMembership } from '@medplum/fhirtypes' with {
+  'resolution-mode': 'import',
+};
 import { read } from '../../../fhir/interactions';
 import { asOperationOutcome, isIdentityRefusal } from '../../../http/response-error';
 import { WireFailure } from '../../../http/wire';
-import { isFhirId } from '../../../shared/fhir-id';
+import { isFhirId, isResourceType } from '../../../shared/fhir-id';
 import { objects } from '../../../shared/objects';
 import { type Check, type Finding, ok, problem } from '../check';
 import { accessTable, EVERYTHING } from './access-table';
@@ -11,12 +13,8 @@ import type { ServerContext } from './server-context';
 /** Whether the server acts for the identity, and what it may do then. */
 export const accessCheck: Check<ServerContext> = {
   name: 'access',
-  skip: ({ settings, noClient, membership }) => {
-    if (settings.onBehalfOf === undefined) {
-      return 'no identity was named (--membership, --on-behalf-of)';
-    }
-    return noClient ?? (membership ? undefined : 'the identity does not mean exactly one membership');
-  },
+  skip: ({ noIdentity, membership }) =>
+    noIdentity ?? (membership ? undefined : 'the identity does not mean exactly one membership'),
   async run(context) {
     const { membership } = context;
     if (!membership) {
@@ -65,7 +63,8 @@ async function refused(context: ServerContext, membership: ProjectMembership, st
   const why = 'Every call on its behalf fails with OnBehalfOfRejectedError.';
   const what = `The server refuses to act for the identity (${status}).`;
   for (const id of policyIds(membership)) {
-    if (!(await exists(context, 'AccessPolicy', id))) {
+    // A client with a policy of its own may not be allowed to read policies: 403 says nothing about them.
+    if ([404, 410].includes(await statusOf(context, 'AccessPolicy', id))) {
       return problem(
         `${what} An access policy of the membership is gone.`,
         why,
@@ -73,8 +72,8 @@ async function refused(context: ServerContext, membership: ProjectMembership, st
       );
     }
   }
-  const [type = '', id = ''] = membership.profile?.reference?.split('/') ?? [];
-  if (!(await exists(context, type, id))) {
+  const [type, id] = membership.profile?.reference?.split('/') ?? [];
+  if (isResourceType(type) && isFhirId(id) && [403, 404, 410].includes(await statusOf(context, type, id))) {
     return problem(
       `${what} The client cannot read the profile of the membership.`,
       why,
@@ -92,17 +91,10 @@ function policyIds({ accessPolicy, access }: ProjectMembership): string[] {
     .filter((id): id is string => id !== undefined && isFhirId(id));
 }
 
-async function exists(context: ServerContext, type: string, id: string): Promise<boolean> {
-  return (await readAsClient(context, type, id)) !== undefined;
-}
-
-async function readAsClient(
-  context: ServerContext,
-  type: string,
-  id: string,
-): Promise<Readonly<Record<string, unknown>> | undefined> {
+/** The status of reading a resource as the client; 0 if there is no response. */
+async function statusOf(context: ServerContext, type: string, id: string): Promise<number> {
   const response = await context.asClient(read(type, id).path);
-  return !(response instanceof WireFailure) && response.status === 200 ? response.body.value : undefined;
+  return response instanceof WireFailure ? 0 : response.status;
 }
 
 /** The rules of the policies as they are written; `undefined` if the membership has none. */
@@ -113,8 +105,9 @@ async function readRules(
   const ids = policyIds(membership);
   const rules: AccessPolicyResource[] = [];
   for (const id of ids) {
-    const policy = await readAsClient(context, 'AccessPolicy', id);
-    rules.push(...objects(policy?.resource as readonly AccessPolicyResource[] | undefined));
+    const response = await context.asClient(read('AccessPolicy', id).path);
+    const policy = response instanceof WireFailure ? undefined : (response.body.value as Partial<AccessPolicy>);
+    rules.push(...objects(policy?.resource));
   }
   return ids.length === 0 ? undefined : rules;
 }

@@ -48,14 +48,17 @@ export const baseUrlCheck: Check<ServerContext> = {
 
 function elsewhere(context: ServerContext, address: BaseUrl, candidate: BaseUrl) {
   const from = nameOf(context.settings.baseUrl);
-  if (candidate.origin === address.origin && !context.insecure) {
+  const sameHost = candidate.origin === address.origin;
+  if (sameHost && !context.insecure) {
     context.baseUrl = candidate;
   } else {
     context.unreachable = 'credentials are sent only to the host that you named: correct the base URL first';
   }
   return problem(
     `Medplum does not respond at ${shown(address)}, but at ${shown(candidate)}`,
-    'The library adds paths such as fhir/R4/Patient and oauth2/token to the base URL itself.',
+    sameHost
+      ? 'The library adds paths such as fhir/R4/Patient and oauth2/token to the base URL itself.'
+      : 'Every call of the app fails.',
     `Set ${from} to ${shown(candidate)}`,
   );
 }

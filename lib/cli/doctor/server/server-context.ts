@@ -59,6 +59,14 @@ export class ServerContext {
     return this.noServer ?? (this.client ? undefined : 'the credentials of the client are not known to work');
   }
 
+  /** Why the identity cannot be checked. */
+  get noIdentity(): string | undefined {
+    if (this.settings.onBehalfOf === undefined) {
+      return 'no identity was named (--membership, --on-behalf-of)';
+    }
+    return this.noClient ?? (this.client?.admin ? undefined : 'the client is not a project admin');
+  }
+
   /** Sends a request to Medplum as the client. */
   async asClient(path: string, onBehalfOf?: string): Promise<ProbeResponse | WireFailure> {
     const { clientId, clientSecret } = this.settings;
