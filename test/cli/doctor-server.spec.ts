@@ -7,6 +7,9 @@ const NOWHERE = __dirname;
 /** Nothing needs more at a server on loopback. */
 const JSON_REPORT = ['--json', '--timeout', '5000'];
 
+const levels = (run: DoctorRun): Record<string, string> =>
+  Object.fromEntries(run.json.findings.map(({ check, level }) => [check, level]));
+
 describe('nestjs-medplum doctor on the embedded Medplum', () => {
   let emulator: MedplumEmulator;
   let folder: jest.SpyInstance;
@@ -30,9 +33,6 @@ describe('nestjs-medplum doctor on the embedded Medplum', () => {
       policy: [{ resourceType: 'Patient' }],
       ...more,
     });
-
-  const levels = (run: DoctorRun): Record<string, string> =>
-    Object.fromEntries(run.json.findings.map(({ check, level }) => [check, level]));
 
   it('finds a server, a client and an identity healthy, and says what the identity may do', async () => {
     const member = await createMember({
@@ -94,16 +94,10 @@ describe('nestjs-medplum doctor on the embedded Medplum', () => {
     async (serverVersion) => {
       const other = await MedplumEmulator.start({ serverVersion });
       try {
-        const policy = await other.createResource({ resourceType: 'AccessPolicy', resource: [] });
         const member = await other.createMember({
           profile: { resourceType: 'Practitioner' },
-          policy: `AccessPolicy/${policy.id}`,
+          access: [{ policy: { reference: 'AccessPolicy/00000000-0000-4000-8000-000000000000' } }],
         });
-        const { clientId, clientSecret } = other.options();
-        const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
-        const url = `${other.baseUrl}fhir/R4/AccessPolicy/${policy.id}`;
-        const deleted = await fetch(url, { method: 'DELETE', headers: { authorization } });
-      expect(deleted.status).toBe(200);
         const run = await runDoctor(
           [...JSON_REPORT, '--membership', member.membership],
           environmentOf(other.options()),
@@ -181,16 +175,21 @@ describe('nestjs-medplum doctor on the embedded Medplum', () => {
   });
 
   it.each([
-    ['an inactive membership', { active: false }, 'error', 'The membership is inactive.'],
-    ['a membership without a policy', { policy: undefined }, 'error', 'The membership has no access policy.'],
-    ['a project admin', { admin: true }, 'warning', 'The membership is a project admin.'],
+    [
+      'an inactive membership',
+      { active: false, policy: [{ resourceType: 'Patient' }] },
+      'error',
+      'The membership is inactive.',
+    ],
+    ['a membership without a policy', {}, 'error', 'The membership has no access policy.'],
+    [
+      'a project admin',
+      { admin: true, policy: [{ resourceType: 'Patient' }] },
+      'warning',
+      'The membership is a project admin.',
+    ],
   ] as const)('names %s', async (_name, more, level, what) => {
-    const { policy = undefined, ...rest } = { policy: [{ resourceType: 'Patient' as const }], ...more };
-    const member = await emulator.createMember({
-      profile: { resourceType: 'Practitioner' },
-      ...rest,
-      ...(policy && { policy }),
-    });
+    const member = await emulator.createMember({ profile: { resourceType: 'Practitioner' }, ...more });
     const run = await doctor(['--membership', member.membership]);
     expect(run.of('identity')).toContainEqual(expect.objectContaining({ level, what, fix: expect.any(String) }));
     expect(run.exitCode).toBe(level === 'error' ? 1 : 0);

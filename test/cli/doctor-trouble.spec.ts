@@ -133,9 +133,14 @@ describe('nestjs-medplum doctor at a server in trouble', () => {
     expect(run.exitCode).toBe(1);
   });
 
+  it('looks a host up', async () => {
+    const run = await doctor([], { MEDPLUM_BASE_URL: server.baseUrl.replace('127.0.0.1', 'localhost') });
+    expect(run.of('dns')).toMatchObject([{ level: 'ok', what: expect.stringMatching(/^localhost has \d address/) }]);
+  });
+
   it('says that a host has no address', async () => {
     const run = await doctor(['--base-url', 'https://medplum.invalid/']);
-    expect(run.of('dns')).toMatchObject([{ level: 'error', what: expect.stringContaining('medplum.invalid') }]);
+    expect(run.of('dns')).toMatchObject([{ level: 'error', what: 'medplum.invalid cannot be looked up (ENOTFOUND).' }]);
     for (const check of ['tls', 'base-url', 'credentials']) {
       expect(run.of(check)).toMatchObject([{ level: 'skipped', what: 'because the host has no address' }]);
     }

@@ -1,3 +1,4 @@
+import dns from 'node:dns/promises';
 import { doctorCommand } from '../../lib/cli/doctor.command';
 
 /** What one run of `nestjs-medplum doctor` printed. */
@@ -49,6 +50,14 @@ export async function runDoctor(
     text += String(chunk);
     return true;
   });
+  // No name leaves this machine: every host but localhost is unknown.
+  const real = dns.lookup;
+  const lookup = jest
+    .spyOn(dns, 'lookup')
+    .mockImplementation(((hostname: string, options: object) =>
+      hostname === 'localhost'
+        ? real(hostname, options)
+        : Promise.reject(Object.assign(new Error('unknown host'), { code: 'ENOTFOUND' }))) as typeof dns.lookup);
   NAMES.forEach((name) => delete process.env[name]);
   Object.assign(process.env, environment);
   try {
@@ -65,6 +74,7 @@ export async function runDoctor(
     };
   } finally {
     write.mockRestore();
+    lookup.mockRestore();
     NAMES.forEach((name) => delete process.env[name]);
     Object.assign(process.env, before);
     process.exitCode = exitCode;

@@ -1,5 +1,6 @@
 import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { objects } from '../../../shared/objects';
+import type { BehaviourLine } from './server-context';
 
 /** What an access policy can grant. */
 export const INTERACTIONS = ['read', 'vread', 'history', 'search', 'create', 'update', 'delete'] as const;
@@ -18,23 +19,28 @@ export interface AccessRow {
 const READING: readonly string[] = ['read', 'vread', 'history', 'search'];
 const WRITING: readonly string[] = ['create', 'update', 'delete'];
 
+const OLDER_ADMIN_TYPES = ['Project', 'ProjectMembership', 'User', 'UserSecurityRequest'];
+
 /** Types that `*` never covers: a policy has to name them. */
-const ADMIN_TYPES: readonly string[] = ['Project', 'ProjectMembership', 'User', 'UserSecurityRequest'];
+const ADMIN_TYPES: Readonly<Record<BehaviourLine, readonly string[]>> = {
+  '5.0': OLDER_ADMIN_TYPES,
+  '5.2': [...OLDER_ADMIN_TYPES, 'AccessPolicy', 'Cron', 'Package', 'PackageRelease', 'PackageInstallation'],
+};
 
 /** Computes what the rules of a policy grant, one row for each type that they name. Rules add up. */
-export function accessTable(given: readonly AccessPolicyResource[] | undefined): AccessRow[] {
+export function accessTable(given: readonly AccessPolicyResource[] | undefined, line: BehaviourLine): AccessRow[] {
   const rules = objects(given).filter(({ resourceType }) => /^(?:\*|[A-Z][A-Za-z]+)$/.test(resourceType));
   const types = [...new Set(rules.map(({ resourceType }) => resourceType))];
   // The wildcard comes last: the other types have no row of their own.
-  return types.toSorted((a, b) => Number(a === '*') - Number(b === '*')).map((type) => row(type, rules));
+  return types.toSorted((a, b) => Number(a === '*') - Number(b === '*')).map((type) => row(type, rules, line));
 }
 
 /** What a membership without a policy may do. */
-export const EVERYTHING: AccessRow = row('*', [{ resourceType: '*' }]);
+export const EVERYTHING: AccessRow = row('*', [{ resourceType: '*' }], '5.0');
 
-function row(type: string, rules: readonly AccessPolicyResource[]): AccessRow {
+function row(type: string, rules: readonly AccessPolicyResource[], line: BehaviourLine): AccessRow {
   const covering = rules.filter(
-    (rule) => rule.resourceType === type || (rule.resourceType === '*' && !ADMIN_TYPES.includes(type)),
+    (rule) => rule.resourceType === type || (rule.resourceType === '*' && !ADMIN_TYPES[line].includes(type)),
   );
   const may = Object.fromEntries(
     INTERACTIONS.map((interaction) => [interaction, extent(interaction, covering)]),

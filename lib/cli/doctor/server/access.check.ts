@@ -8,7 +8,8 @@ import { isFhirId, isResourceType } from '../../../shared/fhir-id';
 import { objects } from '../../../shared/objects';
 import { type Check, type Finding, ok, problem } from '../check';
 import { accessTable, EVERYTHING } from './access-table';
-import type { ServerContext } from './server-context';
+import type { BehaviourLine, ServerContext } from './server-context';
+import type { ProbeResponse } from './server-probe';
 
 /** Whether the server acts for the identity, and what it may do then. */
 export const accessCheck: Check<ServerContext> = {
@@ -25,7 +26,7 @@ export const accessCheck: Check<ServerContext> = {
       return [unknown(response.code)];
     }
     if (isIdentityRefusal(response.status, asOperationOutcome(response.body.value))) {
-      return [await refused(context, membership, response.status)];
+      return [await refused(context, membership, response)];
     }
     if (response.status !== 200) {
       return [unknown(String(response.status))];
@@ -33,16 +34,17 @@ export const accessCheck: Check<ServerContext> = {
     // The server fills in the variables of parameterised policies, and merges several policies into one.
     const policy = response.body.object('accessPolicy');
     const rules = policy.get('resource') as readonly AccessPolicyResource[] | undefined;
-    return [described(policy.has('resourceType') ? rules : await readRules(context, membership))];
+    const known = policy.has('resourceType') ? rules : await readRules(context, membership);
+    return [described(known, context.line ?? '5.0')];
   },
 };
 
 /** @param rules `undefined` if the membership has no policy. */
-function described(rules: readonly AccessPolicyResource[] | undefined): Finding {
+function described(rules: readonly AccessPolicyResource[] | undefined, line: BehaviourLine): Finding {
   if (rules === undefined) {
     return { ...ok('Without a policy, the identity may do this:'), access: [EVERYTHING] };
   }
-  const access = accessTable(rules);
+  const access = accessTable(rules, line);
   if (access.length === 0) {
     return problem(
       'The access policy grants nothing.',
@@ -58,22 +60,24 @@ function unknown(status: string): Finding {
   return problem(`The server does not say what the identity may do (${status}).`, 'Its rights are not known.', fix);
 }
 
+/** What the server writes when a policy of the membership was deleted: in the text, or in the diagnostics since 5.1. */
+const NO_POLICY = /Invalid access policy configuration/;
+
 /** Why the server refuses to act for a membership that exists. */
-async function refused(context: ServerContext, membership: ProjectMembership, status: number): Promise<Finding> {
+async function refused(
+  context: ServerContext,
+  membership: ProjectMembership,
+  response: ProbeResponse,
+): Promise<Finding> {
+  const what = `The server refuses to act for the identity (${response.status}).`;
   const why = 'Every call on its behalf fails with OnBehalfOfRejectedError.';
-  const what = `The server refuses to act for the identity (${status}).`;
-  for (const id of policyIds(membership)) {
-    // A client with a policy of its own may not be allowed to read policies: 403 says nothing about them.
-    if ([404, 410].includes(await statusOf(context, 'AccessPolicy', id))) {
-      return problem(
-        `${what} An access policy of the membership is gone.`,
-        why,
-        'Give the membership an access policy that exists.',
-      );
-    }
+  const issues = objects(asOperationOutcome(response.body.value)?.issue);
+  if (issues.some(({ details, diagnostics }) => NO_POLICY.test(`${details?.text} ${diagnostics}`))) {
+    const fix = 'Give the membership an access policy that exists.';
+    return problem(`${what} An access policy of the membership is gone.`, why, fix);
   }
   const [type, id] = membership.profile?.reference?.split('/') ?? [];
-  if (isResourceType(type) && isFhirId(id) && [403, 404, 410].includes(await statusOf(context, type, id))) {
+  if (isResourceType(type) && isFhirId(id) && (await isHidden(context, type, id))) {
     return problem(
       `${what} The client cannot read the profile of the membership.`,
       why,
@@ -84,17 +88,16 @@ async function refused(context: ServerContext, membership: ProjectMembership, st
   return problem(what, why, fix);
 }
 
+async function isHidden(context: ServerContext, type: string, id: string): Promise<boolean> {
+  const response = await context.asClient(read(type, id).path);
+  return !(response instanceof WireFailure) && [403, 404, 410].includes(response.status);
+}
+
 function policyIds({ accessPolicy, access }: ProjectMembership): string[] {
   const references = [accessPolicy, ...objects(access).map(({ policy }) => policy)];
   return references
     .map((reference) => reference?.reference?.split('/')[1])
     .filter((id): id is string => id !== undefined && isFhirId(id));
-}
-
-/** The status of reading a resource as the client; 0 if there is no response. */
-async function statusOf(context: ServerContext, type: string, id: string): Promise<number> {
-  const response = await context.asClient(read(type, id).path);
-  return response instanceof WireFailure ? 0 : response.status;
 }
 
 /** The rules of the policies as they are written; `undefined` if the membership has none. */
