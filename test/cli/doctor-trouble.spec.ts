@@ -119,6 +119,18 @@ describe('nestjs-medplum doctor at a server in trouble', () => {
     expect((await doctor()).of('credentials')).toMatchObject([{ level: 'ok' }, { level: 'warning' }]);
   });
 
+  it.each([
+    [200, 'warning', 'seems to be a super admin'],
+    [403, 'error', 'is not a project admin'],
+  ])('tries whether a client without admin may act as itself (%d)', async (status, level, what) => {
+    const body = { ...ME, membership: { ...ME.membership, admin: undefined } };
+    server.handler = ({ path, onBehalfOf }) =>
+      path === '/healthcheck' ? { body: HEALTHY } : { status: onBehalfOf === undefined ? 200 : status, body };
+    const run = await doctor();
+    expect(run.of('admin')).toMatchObject([{ level, what: expect.stringContaining(what) }]);
+    expect(server.identities).toContain('ProjectMembership/m');
+  });
+
   it('says that nothing listens', async () => {
     const environment = { ...environmentOf(server.options()), ...CLIENT };
     await server.close();

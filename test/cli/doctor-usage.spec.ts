@@ -88,6 +88,15 @@ describe('nestjs-medplum doctor', () => {
     ]);
   });
 
+  it('shows no part of a base URL with an @, and sends nothing there', async () => {
+    // A password with a slash reads as a path, and this one is too short to be recognised as a secret.
+    const run = await runDoctor(['--json', '--base-url', 'http://user:12/pw@127.0.0.1/', '--client-id', 'client']);
+    expect(run.of('settings')[0]).toMatchObject({ level: 'error', what: expect.stringContaining('contains an @') });
+    expect(run.of('base-url')).toMatchObject([{ level: 'skipped' }]);
+    expect(run.text).not.toContain('pw@');
+    expect(run.text).not.toContain('user:12');
+  });
+
   it('says that certificates are not checked', async () => {
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
     try {

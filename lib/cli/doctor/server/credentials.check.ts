@@ -1,4 +1,5 @@
 import { WireFailure } from '../../../http/wire';
+import { isFhirId } from '../../../shared/fhir-id';
 import { type Check, type Finding, ok, problem, warning } from '../check';
 import { JsonObject } from '../json-object';
 import type { ServerContext } from './server-context';
@@ -27,7 +28,7 @@ export const credentialsCheck: Check<ServerContext> = {
     const membership = response.body.object('membership');
     const access = membership.get('access');
     context.client = {
-      membershipId: membership.text('id'),
+      membershipId: isFhirId(membership.get('id')) ? membership.text('id') : undefined,
       admin: membership.get('admin') === true,
       active: membership.get('active') !== false,
       hasPolicy: membership.has('accessPolicy') || (Array.isArray(access) && access.length > 0),
