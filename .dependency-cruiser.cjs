@@ -83,6 +83,20 @@ module.exports = {
       to: { path: '^lib/', pathNot: ['^lib/testing/', '^lib/index\\.ts$'] },
     },
     {
+      name: 'doctor-imports-down',
+      severity: 'error',
+      comment: 'The doctor must load in an app whose peers are missing, so it uses only rooms that import no Nest.',
+      from: { path: '^lib/cli/doctor' },
+      to: {
+        path: '^lib/',
+        pathNot: [
+          '^lib/cli/(doctor|cli-command)',
+          '^lib/(http|fhir|errors|shared)/',
+          '^lib/on-behalf-of/on-behalf-of\\.reference\\.ts$',
+        ],
+      },
+    },
+    {
       name: 'integrations-stand-apart',
       severity: 'error',
       comment: 'An app that installs the peers of one subpath may lack those of another.',
@@ -102,6 +116,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^lib/(http|fhir|errors|shared)/' },
       to: { path: 'node_modules/(@nestjs/|nestjs-cls|reflect-metadata)' },
+    },
+    {
+      name: 'doctor-imports-no-peer',
+      severity: 'error',
+      from: { path: '^lib/cli/doctor' },
+      to: { dependencyTypes: PACKAGES, pathNot: 'node_modules/(undici|@medplum/fhirtypes)/' },
     },
     {
       name: 'root-imports-only-peers-and-dependencies',

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-import type { CliCommand } from './cli-command';
+import { type CliCommand, WrongUsage } from './cli-command';
 
 /** A command is loaded only when you call it, so that the others work without its optional peers. */
 const COMMANDS: Readonly<Record<string, () => CliCommand>> = {
   audit: () => (require('./audit.command') as typeof import('./audit.command')).auditCommand,
+  doctor: () => (require('./doctor.command') as typeof import('./doctor.command')).doctorCommand,
   emulator: () => (require('./emulator.command') as typeof import('./emulator.command')).emulatorCommand,
 };
 
@@ -21,7 +22,9 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const wrongCall = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  const wrongCall =
+    error instanceof WrongUsage ||
+    (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'));
   process.stderr.write(`nestjs-medplum ${name}: ${error instanceof Error ? error.message : 'failed'}\n`);
   process.exitCode = wrongCall ? 2 : 1;
 });
