@@ -87,6 +87,12 @@ export interface MedplumModuleOptions {
    * of printable ASCII. Put nothing of a record in it. A call can send another one in its `headers`. Default: none.
    */
   readonly logTag?: string;
+  /**
+   * Adds the texts of the server's OperationOutcome to the log lines about what the server refused: the name of the
+   * misspelt parameter, for instance. The texts may quote stored values (PHI), so start-up fails if this is `true` and
+   * `NODE_ENV` is `production`. Use it during development. Default `false`.
+   */
+  readonly debugErrors?: boolean;
   /** Time limit of a whole call, with its retries and waits, in ms. Default 30,000. */
   readonly timeout?: number;
   /** Time limit for opening a connection, in ms. Default 5,000. */

@@ -27,6 +27,8 @@ export interface OptionUse {
   readonly further?: readonly string[];
   /** What the option `timeout` limits: each request of the method (default), or all of them together. */
   readonly timeout?: 'each' | 'whole';
+  /** The caller logs itself what the server refuses. */
+  readonly logsItself?: true;
 }
 
 /** @internal What is fixed synchronously when a public method is called, for every request that it makes. */
@@ -40,6 +42,8 @@ export class CallContext {
   readonly audited: AuditedCall;
   /** Its identity would come, or comes, from a scope that has ended. */
   readonly afterScope: boolean;
+  /** The caller logs itself what the server refuses. */
+  readonly logsItself: boolean;
   /** Why no request of the method is sent. */
   readonly refusal: unknown;
   /** One of the requests has written. */
@@ -59,6 +63,7 @@ export class CallContext {
     this.connection = connection;
     this.options = options;
     this.inbound = identity.inbound;
+    this.logsItself = use.logsItself === true;
     this.#wholeSince = use.timeout === 'whole' ? performance.now() : undefined;
     const isUserScope = identity.scope?.current?.identity.onBehalfOf !== undefined;
     this.audited = connection.trail.capture(isUserScope || this.inbound !== undefined);

@@ -119,7 +119,7 @@ export class CallRequest {
     const transmit = (): Promise<TransportResponse> =>
       this.#context.connection.transmit(request, this.#transported(request, identity), this.#attempts).then(
         (response) => this.#answered(request, response),
-        (error: MedplumError) => fail(this.#end(undefined, error), error),
+        (error: MedplumError) => this.#failed(undefined, error),
       );
     return this.#required && request.repeatability !== 'safe' ? this.#intend().then(transmit) : transmit();
   }
@@ -181,7 +181,7 @@ export class CallRequest {
   #answered(request: FhirRequest, response: TransportResponse): TransportResponse | Promise<TransportResponse> {
     const wrong = wrongResponse(request, response);
     if (wrong) {
-      return fail(this.#end(response, wrong), wrong);
+      return this.#failed(response, wrong);
     }
     if (request.repeatability !== 'safe') {
       this.#context.wrote = true;
@@ -211,7 +211,20 @@ export class CallRequest {
       : new MedplumBadRequestError('The arguments of the call cannot be read. Nothing was sent.', { cause });
     // It may be the error of another request, such as one of the membership check.
     markResponse(error, false);
-    return fail(this.#end(undefined, error), error);
+    const recorded = this.#end(undefined, error);
+    // What another request met is in the log already.
+    if (error.status === undefined) {
+      this.#context.connection.refusals.note(error);
+    }
+    return fail(recorded, error);
+  }
+
+  #failed(response: TransportResponse | undefined, error: MedplumError): Promise<never> {
+    const recorded = this.#end(response, error);
+    if (!this.#context.logsItself) {
+      this.#context.connection.refusals.note(error);
+    }
+    return fail(recorded, error);
   }
 
   /** Publishes the event. Returns a promise where the sinks must have accepted it before the call goes on. */

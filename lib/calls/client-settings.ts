@@ -28,6 +28,7 @@ export interface ClientSettings {
   readonly abortOnDisconnect: boolean;
   readonly compression: boolean;
   readonly logTag: string | undefined;
+  readonly debugErrors: boolean;
   readonly timeout: number;
   readonly connectTimeout: number;
   readonly headersTimeout: number;

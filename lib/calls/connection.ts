@@ -21,6 +21,7 @@ import type { TransportRequest, TransportResponse } from '../http/transport.type
 import type { Wire } from '../http/wire';
 import type { Identity } from '../on-behalf-of/identity';
 import type { ClientSettings, ClientSettingsWithSecret } from './client-settings';
+import { RefusalLog } from './refusal-log';
 import { MembershipCheck, type MembershipLookup } from './membership-check';
 
 /** How long aborted calls may take to settle, in ms: a few turns of the event loop. */
@@ -38,6 +39,8 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   /** Calls under way, except those of sinks. */
   readonly running = new RunningCalls();
   readonly tracing: CallTracing;
+  /** The log of what the server refused. */
+  readonly refusals: RefusalLog;
   readonly #logger = new Logger('Medplum');
   readonly #settings: ClientSettings;
   readonly #audit: MedplumAudit;
@@ -58,6 +61,7 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
     this.#settings = Object.freeze(settings);
     this.#audit = audit;
     this.tracing = tracing;
+    this.refusals = new RefusalLog(name, settings.debugErrors);
     const { baseUrl, clientId, pool, connectTimeout, headersTimeout, bodyTimeout, retry } = settings;
     const { maxResponseBytes: maxBytes, compression } = settings;
     warnOfEnvironment(this.#logger);

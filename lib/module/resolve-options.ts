@@ -52,6 +52,11 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
   if (options.dispatcher && (options.headersTimeout ?? options.bodyTimeout) !== undefined) {
     problems.push('dispatcher excludes headersTimeout and bodyTimeout: set those on the dispatcher');
   }
+  if (options.debugErrors === true && process.env['NODE_ENV'] === 'production') {
+    problems.push(
+      'debugErrors must not be true with NODE_ENV=production: it writes texts of the server into the log, which may quote records',
+    );
+  }
   const address = options.baseUrl ?? 'https://api.medplum.com/';
   const baseUrl = isText(address) ? parseBaseUrl(address, options.allowInsecureHttp === true) : { problem: '' };
   if ('problem' in baseUrl && baseUrl.problem) {
@@ -80,6 +85,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     abortOnDisconnect: options.abortOnDisconnect ?? false,
     compression: options.compression ?? false,
     logTag: options.logTag,
+    debugErrors: options.debugErrors ?? false,
     timeout: options.timeout ?? 30_000,
     connectTimeout: options.connectTimeout ?? 5_000,
     headersTimeout: options.headersTimeout ?? 0,

@@ -220,7 +220,7 @@ describe('Many checks', () => {
     expect(states).toEqual(['up', 'down', 'down', 'down', 'up', 'up']);
     expect(log.text('warn').split('\n')).toEqual([
       'The Medplum client "default" is down: its health check failed with MEDPLUM_SERVER.',
-      'The Medplum client "default" is down: its health check failed with MEDPLUM_UNAUTHORIZED.',
+      'The Medplum client "default" is down: its health check failed with MEDPLUM_UNAUTHORIZED. Likely cause: the clientId or the clientSecret is wrong, the secret was changed, or the access token has expired. Check both options, and that the ClientApplication and its ProjectMembership still exist on this server.',
     ]);
     expect(log.text('log').match(/.*is up.*/g)).toEqual(['The Medplum client "default" is up again.']);
   });

@@ -1,9 +1,10 @@
 import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { isMedplumError } from '../../errors/medplum.error';
+import { isMedplumError, type MedplumError } from '../../errors/medplum.error';
 import { INTERACTIONS } from '../../fhir/interactions';
 import { search, splitBundle } from '../../fhir/search';
 import { referenceTo } from '../../fhir/search-values';
 import { Call } from '../../calls/call';
+import { isRefusal, likelyCause } from '../../calls/likely-cause';
 import type { MedplumConnection } from '../../calls/connection';
 import { clientApplicationIdentity } from '../../on-behalf-of/identity';
 
@@ -17,7 +18,8 @@ const IDENTITY = clientApplicationIdentity('health check');
  */
 export async function findFault(connection: MedplumConnection, timeout: number): Promise<string | undefined> {
   try {
-    const call = new Call(connection, { pin: () => IDENTITY }, { timeout, retry: { maxRetries: 0 } });
+    const options = { timeout, retry: { maxRetries: 0 } };
+    const call = new Call(connection, { pin: () => IDENTITY }, options, { logsItself: true });
     const answer = await call.body(INTERACTIONS.search, () =>
       search('ProjectMembership', {
         profile: referenceTo(`ClientApplication/${connection.settings.clientId}`),
@@ -34,7 +36,16 @@ export async function findFault(connection: MedplumConnection, timeout: number):
       ? 'it is not a project admin, so it cannot act on behalf of anybody. Set "admin": true in its ProjectMembership.'
       : 'the server shows it no ProjectMembership of its own. Check the clientId and the project.';
   } catch (error) {
-    // Only the code is repeated: text of the server must not get into the log.
-    return isMedplumError(error) ? `its health check failed with ${error.code}.` : 'its health check failed.';
+    return isMedplumError(error) ? faultOf(error) : 'its health check failed.';
   }
+}
+
+/** The same words as in the log of refused requests. Text of the server must not get into the log. */
+function faultOf(error: MedplumError): string {
+  const failed = `its health check failed with ${error.code}.`;
+  if (!isRefusal(error)) {
+    return failed;
+  }
+  const { cause, fix } = likelyCause(error);
+  return `${failed} Likely cause: ${cause}. ${fix}`;
 }
