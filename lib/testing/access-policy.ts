@@ -2,11 +2,13 @@ import type { AccessPolicyInteraction } from '@medplum/core';
 import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { AccessPolicy, Reference, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
-import { compileFilter } from './search-filter';
-import type { CompiledFilter, Predicate, SearchScope } from './search.types';
-import type { Version } from './store';
+import { Restriction } from './policy-restriction';
+import type { CompiledFilter, Predicate, SearchableVersion, SearchScope } from './search.types';
 
 const READING: readonly string[] = ['read', 'vread', 'history', 'search'];
+
+/** Interactions for which the server looks a resource up with a search, so that more criteria match. */
+const LOOKING_UP: readonly string[] = ['read', 'search'];
 
 /** Types that a wildcard never covers: a rule must name them. */
 const ADMIN_TYPES = {
@@ -17,8 +19,8 @@ const ADMIN_TYPES = {
 /** One compiled rule of a policy. */
 export interface PolicyRule {
   readonly source: AccessPolicyResource;
-  /** The filters for a resource type; absent if the rule covers every resource of its type. */
-  readonly restriction?: (resourceType: string) => CompiledFilter[];
+  /** What a rule restricts; absent if the rule covers every resource of its type. */
+  readonly restriction?: Restriction;
 }
 
 /** What one identity may do, compiled from an `AccessPolicy` whose variables are filled in. */
@@ -52,13 +54,17 @@ export class EffectivePolicy {
   /** The first rule that grants `interaction` on this resource. */
   ruleFor(
     interaction: AccessPolicyInteraction,
-    version: Version,
+    version: SearchableVersion,
     resource: StoredResource,
   ): AccessPolicyResource | undefined {
     const { resourceType } = resource;
-    return this.rulesFor(interaction, resourceType).find(({ restriction }) =>
-      (restriction?.(resourceType) ?? []).every(({ matches }) => matches(version, resource)),
-    )?.source;
+    const rules = this.rulesFor(interaction, resourceType);
+    const inMemory = rules.find(({ restriction }) => !restriction || restriction.matchesInMemory(resource));
+    if (inMemory || !LOOKING_UP.includes(interaction)) {
+      return inMemory?.source;
+    }
+    return rules.find(({ restriction }) => matchesAll(restriction?.filters(resourceType) ?? [], version, resource))
+      ?.source;
   }
 
   /** Combines the rules into one filter for a search; `undefined` if nothing is restricted. */
@@ -67,10 +73,10 @@ export class EffectivePolicy {
     if (rules.some((rule) => !rule.restriction)) {
       return undefined;
     }
-    const alternatives = rules.map(({ restriction }) => restriction?.(resourceType) ?? []);
+    const alternatives = rules.map(({ restriction }) => restriction?.filters(resourceType) ?? []);
     const lookup = alternatives.length === 1 ? alternatives[0]?.find((filter) => filter.lookup)?.lookup : undefined;
     const matches: Predicate = (version, resource) =>
-      alternatives.some((filters) => filters.every((filter) => filter.matches(version, resource)));
+      alternatives.some((filters) => matchesAll(filters, version, resource));
     return { matches, ...(lookup && { lookup }) };
   }
 
@@ -104,45 +110,15 @@ export class EffectivePolicy {
     if ((!criteria && !compartment?.reference) || rule.resourceType === 'Binary') {
       return {};
     }
-    const byType = new Map<string, CompiledFilter[]>();
-    return {
-      restriction: (resourceType) => {
-        let filters = byType.get(resourceType);
-        if (!filters) {
-          filters = compileRestriction(this.scope, resourceType, criteria, compartment?.reference);
-          // Criteria with a chain are not cached, because the chain's targets may change between two requests.
-          if (!/[?&](_has:|[^=&]*\.)/.test(criteria ?? '')) {
-            byType.set(resourceType, filters);
-          }
-        }
-        return filters;
-      },
-    };
+    return { restriction: new Restriction(this.scope, criteria, compartment?.reference) };
   }
 }
 
-/** Criteria that cannot be parsed match nothing, because a broken rule must not grant access. */
-function compileRestriction(
-  scope: SearchScope,
-  resourceType: string,
-  criteria: string | undefined,
-  compartment: string | undefined,
-): CompiledFilter[] {
-  try {
-    const request = core.parseSearchRequest(criteria ?? resourceType);
-    if (request.resourceType !== resourceType && (request.resourceType as string) !== '*') {
-      return [{ matches: () => false }];
-    }
-    // Criteria for every type (`*?_compartment=...`) were parsed without a type, so they are parsed again for this one.
-    const query = criteria?.slice(criteria.indexOf('?') + 1) ?? '';
-    const filters = core.parseSearchRequest(`${resourceType}?${query}`).filters ?? [];
-    const all = compartment
-      ? [...filters, { code: '_compartment', operator: 'eq' as const, value: compartment }]
-      : filters;
-    return all.map((filter) => compileFilter(scope, resourceType, filter));
-  } catch {
-    return [{ matches: () => false }];
-  }
+function matchesAll(
+  filters: readonly CompiledFilter[],
+  ...found: readonly [version: SearchableVersion, resource: StoredResource]
+): boolean {
+  return filters.every(({ matches }) => matches(...found) === true);
 }
 
 /** The rules that the server adds for project administrators. Nobody can reach another project. */

@@ -2,7 +2,7 @@ import type { SearchRequest } from '@medplum/core';
 import type { Bundle, BundleEntry } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
-import type { SearchPage } from './search';
+import type { SearchPage } from './search-page';
 import type { Row, Version } from './store';
 
 /** `http://127.0.0.1:1234/fhir/R4/Patient/<id>` */
@@ -44,7 +44,7 @@ export function historyEntry(
     request: { method: 'GET' as const, url: `${resourceType}/${id}/_history/${version.versionId}` },
   };
   if (resource) {
-    return { ...common, response: { status: '200' }, resource };
+    return { ...common, response: { status: '200', outcome: core.allOk }, resource };
   }
   const details = { text: `Deleted on ${version.lastUpdated}` };
   const issue = [{ severity: 'error' as const, code: 'deleted' as const, details }];

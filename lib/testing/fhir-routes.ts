@@ -6,13 +6,14 @@ import type { Caller } from './caller';
 import { fail } from './outcome-error';
 import { JSON_TYPE, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { addOperations, unknownOperation } from './fhir-operations';
-import { core, fhirRouter } from './medplum-peers';
+import { EmulatorRouter } from './emulator-router';
+import { core } from './medplum-peers';
 import type { EmulatorRepository } from './repository';
 import { resourceAnswer } from './resource-answer';
 import type { StorageUrls } from './storage-urls';
 
 /** It has no state, so all emulators share it. */
-const router = new fhirRouter.FhirRouter({ introspectionEnabled: true });
+const router = new EmulatorRouter({ introspectionEnabled: true });
 addOperations(router);
 
 /** The routes under `/fhir/R4`. */

@@ -3,7 +3,7 @@ import type { DeleteResourceOptions, ReadHistoryOptions, UpdateResourceOptions }
 import type { Bundle, Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { historyEntry } from './bundles';
 import { INTERACTION_POINTS } from './caller';
-import type { Reference, Resource } from './emulator.types';
+import type { Reference, Resource, StoredResource } from './emulator.types';
 import { core, fhirRouter } from './medplum-peers';
 import { fail } from './outcome-error';
 import type { RepositoryHost, RepositoryOptions } from './repository.types';
@@ -134,7 +134,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 
   async search<T extends Resource>(request: SearchRequest<T>): Promise<Bundle<WithId<T>>> {
     await this.begin('search');
-    return (await this.searches.bundle(request, this)) as Bundle<WithId<T>>;
+    return (await this.searches.bundle(request, (references) => this.readable(references))) as Bundle<WithId<T>>;
   }
 
   async searchByReference<T extends Resource>(
@@ -154,6 +154,13 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
       return work(this);
     }
     return this.host.store.transaction((undo) => work(new EmulatorRepository(this.host, this.options, undo) as this));
+  }
+
+  /** What the caller may read of these references. The server charges each of them as a read. */
+  private async readable(references: readonly Reference[]): Promise<StoredResource[]> {
+    const local = references.filter(({ reference }) => /^[A-Z][a-zA-Z]+\//.test(reference ?? ''));
+    const found = await this.readReferences<Resource>(local);
+    return found.flatMap((resource) => (resource instanceof Error ? [] : [resource as StoredResource]));
   }
 
   get serverVersion(): SearchScope['serverVersion'] {

@@ -63,7 +63,7 @@ function patientsOf(resource: StoredResource, { patientCompartment }: FhirDefini
   const version = { values: new Map() };
   const found = (patientCompartment.get(resource.resourceType) ?? []).flatMap((code) => {
     const values = searchValues(version, resource, code);
-    return values.kind === 'reference' ? values.values.filter((reference) => /^Patient\/[^/]+$/.test(reference)) : [];
+    return values.kind === 'text' ? values.values.filter((reference) => /^Patient\/[^/]+$/.test(reference)) : [];
   });
   return uniqueReferences(found.map((reference) => ({ reference })));
 }

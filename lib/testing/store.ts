@@ -120,6 +120,9 @@ export class Store {
   /** Rows whose current version holds one of `keys` under the search parameter `code`. */
   lookup(resourceType: string, code: string, keys: readonly string[]): ReadonlySet<Row> {
     const table = this.tables.get(resourceType);
+    if (code === '_id') {
+      return new Set(keys.flatMap((id) => table?.rows.get(id) ?? []));
+    }
     const [first, ...others] = keys;
     const found = (first === undefined ? undefined : table?.find(code, first)) ?? new Set<Row>();
     return others.length === 0
