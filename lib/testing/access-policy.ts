@@ -1,14 +1,11 @@
 import type { AccessPolicyInteraction } from '@medplum/core';
 import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import type { AccessPolicy, Reference, StoredResource } from './emulator.types';
+import type { AccessPolicy, Reference, Resource, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 import { Restriction } from './policy-restriction';
 import type { CompiledFilter, Predicate, SearchableVersion, SearchScope } from './search.types';
 
 const READING: readonly string[] = ['read', 'vread', 'history', 'search'];
-
-/** Interactions for which the server looks a resource up with a search, so that more criteria match. */
-const LOOKING_UP: readonly string[] = ['read', 'search'];
 
 /** Types that a wildcard never covers: a rule must name them. */
 const ADMIN_TYPES = {
@@ -51,20 +48,26 @@ export class EffectivePolicy {
     return this.rulesFor(interaction, resourceType).some((rule) => !rule.restriction);
   }
 
-  /** The first rule that grants `interaction` on this resource. */
+  /** The first rule that lets the identity read or find this resource. */
   ruleFor(
-    interaction: AccessPolicyInteraction,
+    interaction: 'read' | 'search',
     version: SearchableVersion,
     resource: StoredResource,
   ): AccessPolicyResource | undefined {
     const { resourceType } = resource;
-    const rules = this.rulesFor(interaction, resourceType);
-    const inMemory = rules.find(({ restriction }) => !restriction || restriction.matchesInMemory(resource));
-    if (inMemory || !LOOKING_UP.includes(interaction)) {
-      return inMemory?.source;
-    }
-    return rules.find(({ restriction }) => matchesAll(restriction?.filters(resourceType) ?? [], version, resource))
-      ?.source;
+    return (
+      this.ruleInMemory(interaction, resource) ??
+      this.rulesFor(interaction, resourceType).find(({ restriction }) =>
+        matchesAll(restriction?.filters(resourceType) ?? [], version, resource),
+      )?.source
+    );
+  }
+
+  /** The first rule that grants `interaction`, judged by the resource alone, as the server does for all but look-ups. */
+  ruleInMemory(interaction: AccessPolicyInteraction, resource: Resource): AccessPolicyResource | undefined {
+    return this.rulesFor(interaction, resource.resourceType).find(
+      ({ restriction }) => !restriction || restriction.matchesInMemory(resource),
+    )?.source;
   }
 
   /** Combines the rules into one filter for a search; `undefined` if nothing is restricted. */

@@ -1,5 +1,5 @@
 import type { SearchRequest } from '@medplum/core';
-import type { StoredResource } from './emulator.types';
+import type { Resource } from './emulator.types';
 import { core } from './medplum-peers';
 import { compileFilter } from './search-filter';
 import { parseCriteria } from './search-query';
@@ -25,9 +25,9 @@ export class Restriction {
   }
 
   /** Whether the rule covers the resource, judged by the resource alone. */
-  matchesInMemory(resource: StoredResource): boolean {
+  matchesInMemory(resource: Resource): boolean {
     const { compartment } = this;
-    if (compartment && !resource.meta.compartment?.some(({ reference }) => reference === compartment)) {
+    if (compartment && !resource.meta?.compartment?.some(({ reference }) => reference === compartment)) {
       return false;
     }
     try {

@@ -1,13 +1,14 @@
 import type { AccessPolicyInteraction, Operation, SearchRequest, WithId } from '@medplum/core';
 import type { DeleteResourceOptions, ReadHistoryOptions, UpdateResourceOptions } from '@medplum/fhir-router';
 import type { Bundle, Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { historyEntry } from './bundles';
+import { historyEntry, versionsOnPage } from './bundles';
 import { INTERACTION_POINTS } from './caller';
+import { hasConditionalReferences, resolveConditionalReferences } from './conditional-references';
 import type { Reference, Resource, StoredResource } from './emulator.types';
 import { core, fhirRouter } from './medplum-peers';
 import { fail } from './outcome-error';
 import type { RepositoryHost, RepositoryOptions } from './repository.types';
-import { ResourceAccess } from './resource-access';
+import { ResourceAccess, type Seen } from './resource-access';
 import { ResourceSearch } from './resource-search';
 import { ResourceWriter } from './resource-writer';
 import type { SearchScope } from './search.types';
@@ -48,7 +49,9 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   async createResource<T extends Resource>(resource: T, options?: { assignedId?: boolean }): Promise<WithId<T>> {
     await this.begin('create');
     const id = options?.assignedId && resource.id ? resource.id : this.generateId();
-    return this.writer.create({ ...resource, id }) as WithId<T>;
+    this.access.requireInteraction('create', resource.resourceType);
+    const complete: Resource = await this.withReferences(resource);
+    return this.writer.create({ ...complete, id }) as WithId<T>;
   }
 
   async readResource<T extends Resource>(resourceType: string, id: string): Promise<WithId<T>> {
@@ -86,27 +89,24 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     options?: ReadHistoryOptions,
   ): Promise<Bundle<WithId<T>>> {
     await this.begin('history');
-    this.access.requireInteraction('history', resourceType);
-    const { row } = this.access.visible('read', resourceType, id);
-    const offset = options?.offset ?? 0;
-    const versions = row.versions.toReversed().slice(offset, offset + (options?.limit ?? row.versions.length));
+    const { row } = this.requireReadable('history', resourceType, id);
+    const entry = versionsOnPage(row, options).map((version) => {
+      const { resource } = version;
+      const rule = resource && this.access.policy?.ruleFor('read', version, resource);
+      const shown = resource && this.access.present({ resource, ...(rule && { rule }) });
+      return historyEntry(this.host.baseUrl, row, version, shown);
+    });
     return {
       resourceType: 'Bundle',
       type: 'history',
-      entry: versions.map((version) => {
-        const { resource } = version;
-        const rule = resource && this.access.policy?.ruleFor('read', version, resource);
-        const shown = resource && this.access.present({ resource, ...(rule && { rule }) });
-        return historyEntry(this.host.baseUrl, row, version, shown);
-      }),
+      ...(entry.length > 0 && { entry }),
       total: row.versions.length,
     } as Bundle<WithId<T>>;
   }
 
   async readVersion<T extends Resource>(resourceType: string, id: string, versionId: string): Promise<WithId<T>> {
     await this.begin('vread');
-    this.access.requireInteraction('vread', resourceType);
-    const { row, rule } = this.access.visible('read', resourceType, id);
+    const { row, rule } = this.requireReadable('vread', resourceType, id);
     const version = row.versions.find((candidate) => candidate.versionId === versionId) ?? fail(core.notFound);
     const resource = version.resource ?? fail(core.gone);
     return this.access.present({ resource, ...(rule && { rule }) }) as WithId<T>;
@@ -114,7 +114,15 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 
   async updateResource<T extends Resource>(resource: T, options?: UpdateResourceOptions): Promise<WithId<T>> {
     await this.begin('update');
-    return this.writer.update(resource, options) as WithId<T>;
+    this.writer.requireUpdatable(resource);
+    return this.writer.update(await this.withReferences(resource), options) as WithId<T>;
+  }
+
+  /** The resource with its conditional references resolved. Waits only if it has any. */
+  private async withReferences<T extends Resource>(resource: T): Promise<T> {
+    return hasConditionalReferences(resource)
+      ? resolveConditionalReferences(resource, (request) => this.searchResources(request))
+      : resource;
   }
 
   async patchResource<T extends Resource>(
@@ -124,7 +132,9 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     options?: UpdateResourceOptions,
   ): Promise<WithId<T>> {
     await this.begin('update');
-    return this.writer.patch(resourceType, id, patch, options) as WithId<T>;
+    const patched = this.writer.patched(resourceType, id, patch);
+    this.writer.requireUpdatable(patched);
+    return this.writer.update(await this.withReferences(patched), options) as WithId<T>;
   }
 
   async deleteResource(resourceType: string, id: string, options?: DeleteResourceOptions): Promise<void> {
@@ -182,6 +192,19 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
         return found;
       }
     }
+  }
+
+  /** A resource whose versions the caller may read. A rule for reading alone is not enough. */
+  private requireReadable(interaction: 'history' | 'vread', resourceType: string, id: string): Seen {
+    const seen = this.access.visible('read', resourceType, id);
+    const { policy } = this.access;
+    if (
+      policy &&
+      !(seen.resource ? policy.ruleInMemory(interaction, seen.resource) : policy.allows(interaction, resourceType))
+    ) {
+      fail(core.forbidden);
+    }
+    return seen;
   }
 
   /** Waits until no other transaction is running, and charges the caller. */

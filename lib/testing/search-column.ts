@@ -3,7 +3,7 @@ import type { SearchParameter } from '@medplum/fhirtypes' with { 'resolution-mod
 import type { MedplumServerVersion } from './emulator.types';
 import { core } from './medplum-peers';
 import { compileDate } from './search-date';
-import { compareWith, compileNumbers, compileQuantity } from './search-number';
+import { compileNumbers, compileQuantity } from './search-number';
 import { isNegated, refuseValueSets } from './search-operators';
 import type { ParameterShape } from './search-parameter';
 import type { SearchValues } from './search-values';
@@ -15,12 +15,16 @@ import type { ValueTest } from './search.types';
  * @throws OperationOutcomeError 400 for modifiers, prefixes and values that the server refuses.
  */
 export function compileColumn(
+  resourceType: string,
   parameter: SearchParameter,
   shape: ParameterShape,
   operator: Operator,
   value: string,
   serverVersion: MedplumServerVersion,
 ): ValueTest {
+  if (shape.column === 'none') {
+    return refuseColumn(resourceType, parameter.code);
+  }
   if (operator === 'missing' || operator === 'present') {
     const wantsMissing = (operator === 'missing') === (value === 'true');
     return (values) => isEmpty(values) === wantsMissing;
@@ -28,7 +32,7 @@ export function compileColumn(
   const alternatives = core.splitSearchOnComma(value);
   switch (shape.column) {
     case 'boolean':
-      return compileBoolean(parameter.code, operator, value);
+      return compileBoolean(parameter.code, operator, value, shape.isArray);
     case 'string':
       return compileString(operator, alternatives);
     case 'code':
@@ -38,15 +42,16 @@ export function compileColumn(
     case 'number':
       return parameter.type === 'quantity'
         ? compileQuantity(shape, operator, value)
-        : compileNumbers(shape, operator, alternatives);
-    case 'day':
-    case 'instant':
-    case 'period':
-      return compileDate(parameter.code, shape, operator, value, serverVersion);
+        : compileNumbers(parameter.code, shape, operator, alternatives);
     default:
-      compareWith(operator);
-      return () => undefined;
+      return compileDate(parameter.code, shape, operator, value, serverVersion);
   }
+}
+
+/** @throws OperationOutcomeError 400 for a parameter that has no column: the server cannot search by composites. */
+export function refuseColumn(resourceType: string, code: string): never {
+  const name = code.replace(/-(\w)/g, (_whole, letter: string) => letter.toUpperCase());
+  throw new core.OperationOutcomeError(core.badRequest(`column ${resourceType}.${name} does not exist`));
 }
 
 /** Whether the column holds nothing. */
@@ -64,10 +69,13 @@ function isEmpty(values: SearchValues): boolean {
 }
 
 /** @throws OperationOutcomeError 400 unless the value is `true` or `false`. */
-export function compileBoolean(code: string, operator: Operator, value: string): ValueTest {
+export function compileBoolean(code: string, operator: Operator, value: string, isArray = false): ValueTest {
   refuseValueSets(code, operator);
   if (value !== 'true' && value !== 'false') {
     throw new core.OperationOutcomeError(core.badRequest(`Boolean search value must be 'true' or 'false'`));
+  }
+  if (isArray) {
+    throw new core.OperationOutcomeError(core.badRequest(`malformed array literal: "${value}"`));
   }
   const wanted = value === 'true';
   const negated = isNegated(operator);

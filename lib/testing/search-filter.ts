@@ -1,6 +1,7 @@
 import type { Filter, Operator } from '@medplum/core';
 import type { SearchParameter } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { core } from './medplum-peers';
+import { isNewerParameter } from './newer-definitions';
 import { compileChain } from './search-chain';
 import { compileColumn, toReference } from './search-column';
 import { parameterShape, type ParameterShape } from './search-parameter';
@@ -10,13 +11,10 @@ import { findParameter, searchValues } from './search-values';
 import { compileWords } from './search-words';
 import type { CompiledFilter, Predicate, SearchScope, ValueTest } from './search.types';
 
-/** Parameters that the installed definitions have, but the recorded server did not. */
-const NEWER_PARAMETERS = new Set(['ProjectMembership.active']);
-
 /** Returns the search parameter, or throws the server's error for an unknown one. */
-export function requireParameter(scope: SearchScope, resourceType: string, code: string): SearchParameter {
+function requireParameter(scope: SearchScope, resourceType: string, code: string): SearchParameter {
   const parameter = findParameter(resourceType, code);
-  if (!parameter || (scope.serverVersion === '5.0' && NEWER_PARAMETERS.has(`${resourceType}.${code}`))) {
+  if (!parameter || isNewerParameter(scope.serverVersion, resourceType, code)) {
     throw new core.OperationOutcomeError(core.badRequest(`Unknown search parameter: ${code}`));
   }
   return parameter;
@@ -62,9 +60,9 @@ function compileParameter(
       case 'token':
         return compileToken(parameter, shape, operator, value);
       case 'words':
-        return compileWords(operator, core.splitSearchOnComma(value));
+        return compileWords(code, operator, core.splitSearchOnComma(value));
       default:
-        return compileColumn(parameter, shape, operator, value, scope.serverVersion);
+        return compileColumn(resourceType, parameter, shape, operator, value, scope.serverVersion);
     }
   })();
   const keys = lookupKeys(scope, parameter, shape, operator, value);

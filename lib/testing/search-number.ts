@@ -31,14 +31,19 @@ export function compareWith(operator: Operator): (position: number) => boolean {
   }
 }
 
+/** The few parameters whose numbers the server keeps as integers. */
+const INTEGERS = new Set(['priority-order']);
+
 /** Compiles a test for numbers. A comma means OR. */
 export function compileNumbers(
+  code: string,
   { isArray }: ParameterShape,
   operator: Operator,
   alternatives: readonly string[],
 ): ValueTest {
   const accepts = compareWith(operator);
-  const wanted = alternatives.map(parseNumber);
+  const parse = INTEGERS.has(code) ? parseInteger : parseNumber;
+  const wanted = alternatives.map(parse);
   return (values) => {
     if (values.kind !== 'number' || values.values.length === 0) {
       return isArray ? false : undefined;
@@ -53,10 +58,11 @@ export function compileQuantity({ isArray }: ParameterShape, operator: Operator,
   if (text === '') {
     throw new core.OperationOutcomeError(core.badRequest(`Invalid quantity value: ${value}`));
   }
-  const test = operator === 'ap' ? approximately(text) : exactly(operator, text);
   if (isArray) {
-    throw new core.OperationOutcomeError(core.badRequest(`malformed array literal: "${text}"`));
+    const literal = operator === 'ap' ? String(Number.parseFloat(text) * 0.9) : text;
+    throw new core.OperationOutcomeError(core.badRequest(`malformed array literal: "${literal}"`));
   }
+  const test = operator === 'ap' ? approximately(text) : exactly(operator, text);
   return (values) => (values.kind === 'number' && values.values[0] !== undefined ? test(values.values[0]) : undefined);
 }
 
@@ -82,4 +88,14 @@ function parseNumber(text: string): number {
     );
   }
   return Number(trimmed);
+}
+
+/** @throws OperationOutcomeError 400 with the text of the server's database */
+function parseInteger(text: string): number {
+  if (!/^\s*[+-]?\d+\s*$/.test(text)) {
+    throw new core.OperationOutcomeError(
+      core.badRequest(`invalid input syntax for type integer: ${JSON.stringify(text)}`),
+    );
+  }
+  return Number(text);
 }

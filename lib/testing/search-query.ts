@@ -57,7 +57,8 @@ export function parseCriteria(criteria: string): SearchRequest {
 function parsePair(resourceType: string, key: string, value: string): Partial<SearchRequest> {
   const colon = key.indexOf(':');
   const code = colon < 0 ? key : key.slice(0, colon);
-  const parameter = code.startsWith('_') || key.includes('.') ? undefined : findParameter(resourceType, code);
+  const isControl = code.startsWith('_') && code !== '_lastUpdated';
+  const parameter = isControl || key.includes('.') ? undefined : findParameter(resourceType, code);
   return parameter
     ? { filters: [parameterFilter(parameter, colon < 0 ? '' : key.slice(colon + 1), value)] }
     : core.parseSearchRequest(resourceType, { [key]: value });

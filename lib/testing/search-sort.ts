@@ -1,6 +1,10 @@
 import type { SearchRequest, SortRule } from '@medplum/core';
 import type { HumanName } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { MedplumServerVersion } from './emulator.types';
 import { core } from './medplum-peers';
+import { isNewerParameter } from './newer-definitions';
+import { refuseColumn } from './search-column';
+import { parameterShape } from './search-parameter';
 import type { SearchHit } from './search';
 import { findParameter, searchValues, type SearchValues } from './search-values';
 import { nameSortKey } from './search-words';
@@ -13,11 +17,13 @@ type SortKey = string | number | readonly (string | number)[] | undefined;
  *
  * @throws OperationOutcomeError 400 for a rule that names no search parameter
  */
-export function sortHits(hits: SearchHit[], { resourceType, sortRules = [] }: SearchRequest): void {
+export function sortHits(
+  hits: SearchHit[],
+  { resourceType, sortRules = [] }: SearchRequest,
+  serverVersion: MedplumServerVersion,
+): void {
   for (const { code } of sortRules) {
-    if (code !== '_id' && code !== '_lastUpdated' && !findParameter(resourceType, code)) {
-      throw new core.OperationOutcomeError(core.badRequest(`Unknown search parameter: ${code}`));
-    }
+    requireSortable(resourceType, code, serverVersion);
   }
   if (sortRules.length === 0) {
     return;
@@ -33,6 +39,19 @@ export function sortHits(hits: SearchHit[], { resourceType, sortRules = [] }: Se
     return 0;
   });
   hits.splice(0, hits.length, ...keyed.map(({ hit }) => hit));
+}
+
+function requireSortable(resourceType: string, code: string, serverVersion: MedplumServerVersion): void {
+  if (code === '_id' || code === '_lastUpdated') {
+    return;
+  }
+  const parameter = code === '_project' ? undefined : findParameter(resourceType, code);
+  if (!parameter || isNewerParameter(serverVersion, resourceType, code)) {
+    throw new core.OperationOutcomeError(core.badRequest(`Unknown search parameter: ${code}`));
+  }
+  if (code === '_compartment' || parameterShape(resourceType, parameter).column === 'none') {
+    refuseColumn(resourceType, code);
+  }
 }
 
 function sortKey({ version, resource }: SearchHit, { code }: SortRule): SortKey {

@@ -1,7 +1,7 @@
 import type { Address, HumanName } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Operator } from '@medplum/core';
 import { core } from './medplum-peers';
-import { isNegated } from './search-operators';
+import { isNegated, refuseValueSets } from './search-operators';
 import type { ValueTest } from './search.types';
 
 /** One part of one name or address, and its words in lower case. */
@@ -73,7 +73,8 @@ function wordRow(text: string | undefined): WordRow {
 }
 
 /** Compiles a search by words. Modifiers other than `:exact` and `:contains` change nothing, except that `:not` negates. */
-export function compileWords(operator: Operator, alternatives: readonly string[]): ValueTest {
+export function compileWords(code: string, operator: Operator, alternatives: readonly string[]): ValueTest {
+  refuseValueSets(code, operator);
   const tests = alternatives.map((value) => rowTest(operator, value));
   const negated = isNegated(operator);
   return (values) =>

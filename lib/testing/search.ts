@@ -28,7 +28,11 @@ export function findPage(
   const hits = core
     .getSearchResourceTypes(request)
     .flatMap((type) => findHits(scope, type, request, policyFilter(type)));
-  sortHits(hits, request.cursor && !request.sortRules ? { ...request, sortRules: BY_TIME } : request);
+  sortHits(
+    hits,
+    request.cursor && !request.sortRules ? { ...request, sortRules: BY_TIME } : request,
+    scope.serverVersion,
+  );
   return cutPage(hits, request);
 }
 
