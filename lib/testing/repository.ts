@@ -1,10 +1,10 @@
 import type { AccessPolicyInteraction, Operation, SearchRequest, WithId } from '@medplum/core';
 import type { DeleteResourceOptions, ReadHistoryOptions, UpdateResourceOptions } from '@medplum/fhir-router';
-import type { Bundle, Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Binary, Bundle, Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { historyEntry, versionsOnPage } from './bundles';
 import { INTERACTION_POINTS } from './caller';
 import { hasConditionalReferences, resolveConditionalReferences } from './conditional-references';
-import type { Reference, Resource, StoredResource } from './emulator.types';
+import type { Project, Reference, Resource, StoredResource } from './emulator.types';
 import { core, fhirRouter } from './medplum-peers';
 import { fail } from './outcome-error';
 import type { RepositoryHost, RepositoryOptions } from './repository.types';
@@ -12,7 +12,7 @@ import { ResourceAccess, type Seen } from './resource-access';
 import { ResourceSearch } from './resource-search';
 import { ResourceWriter } from './resource-writer';
 import type { SearchScope } from './search.types';
-import type { UndoLog } from './store';
+import { currentVersion, type UndoLog } from './store';
 
 /** How many resources an export reads at a time. */
 const EXPORT_PAGE = 1000;
@@ -167,7 +167,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   }
 
   /** What the caller may read of these references. The server charges each of them as a read. */
-  private async readable(references: readonly Reference[]): Promise<StoredResource[]> {
+  async readable(references: readonly Reference[]): Promise<StoredResource[]> {
     const local = references.filter(({ reference }) => /^[A-Z][a-zA-Z]+\//.test(reference ?? ''));
     const found = await this.readReferences<Resource>(local);
     return found.flatMap((resource) => (resource instanceof Error ? [] : [resource as StoredResource]));
@@ -177,9 +177,49 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     return this.host.serverVersion;
   }
 
-  /** The types that can belong to a patient's compartment. */
+  /** The types that the definition of the patient's compartment names. */
   get patientTypes(): readonly string[] {
-    return [...this.host.definitions.patientCompartment.keys()].filter((type) => type !== 'Patient');
+    return this.host.definitions.compartmentTypes;
+  }
+
+  isKnownType(resourceType: string): boolean {
+    return this.access.isKnownType(resourceType);
+  }
+
+  /** Whether the project has a feature, such as `bots`. */
+  hasFeature(feature: string): boolean {
+    const { store, project } = this.host;
+    const row = project === undefined ? undefined : store.get('Project', project);
+    const { features } = (row && (currentVersion(row).resource as Project | undefined)) ?? {};
+    return (features as readonly string[] | undefined)?.includes(feature) ?? false;
+  }
+
+  /** The same store as the server itself sees it. */
+  asSystem(): EmulatorRepository {
+    return new EmulatorRepository(this.host, { caller: undefined, extended: true }, this.undo);
+  }
+
+  /** Stores content as a Binary of the caller. Returns its reference. */
+  async storeBinary(contentType: string, content: Buffer): Promise<string> {
+    const binary = await this.createResource<Binary>({ resourceType: 'Binary', contentType });
+    this.host.store.putBlob(binary.id, binary.meta?.versionId ?? '', content);
+    return `Binary/${binary.id}`;
+  }
+
+  /**
+   * Removes a resource with all of its versions.
+   *
+   * @throws OperationOutcomeError 403 unless the caller is an administrator
+   */
+  expunge(resourceType: string, id: string): void {
+    const { caller } = this.options;
+    if (caller && caller.actingMembership.admin !== true) {
+      fail(core.forbidden);
+    }
+    const row = this.access.findRow(resourceType, id);
+    if (row) {
+      this.host.store.expunge(row);
+    }
   }
 
   /** All resources of a type that the caller may find, for an export. */
@@ -216,4 +256,9 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
       this.host.charge(this.options.caller, INTERACTION_POINTS[interaction]);
     }
   }
+}
+
+/** @throws OperationOutcomeError 404 for another kind of repository, which no request has. */
+export function emulated(repository: unknown): EmulatorRepository {
+  return repository instanceof EmulatorRepository ? repository : fail(core.notFound);
 }

@@ -151,6 +151,14 @@ export class Store {
     undo?.push(() => table.remove(row, version));
   }
 
+  /** Removes a row with all of its versions. */
+  expunge(row: Row): void {
+    const table = this.tables.get(row.resourceType);
+    for (const version of row.versions.toReversed()) {
+      table?.remove(row, version);
+    }
+  }
+
   blob(id: string, versionId: string): Buffer | undefined {
     return this.blobs.get(`${id}/${versionId}`);
   }

@@ -5,7 +5,9 @@ import type { Seeded, WireCase } from './wire-case.types';
 import { WireRunner } from './wire-runner';
 
 const read = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
-const { cases } = JSON.parse(read('wire-cases.json')) as { cases: WireCase[] };
+const cases = ['wire-cases.json', 'wire-cases-2.json'].flatMap(
+  (name) => (JSON.parse(read(name)) as { cases: WireCase[] }).cases,
+);
 const groups = [...new Set(cases.map(({ group }) => group))];
 
 /** The cases in which the emulator is known to differ, each with its reason: `| case | reason |`. */
