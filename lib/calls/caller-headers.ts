@@ -30,7 +30,7 @@ const FRAMING = new Set([
 /** Medplum writes it into its log lines of the request. */
 export const LOG_TAG = 'x-medplum-log-tag';
 
-/** Whether Medplum takes `value` as a log tag: 1 to 128 characters of printable ASCII, or it answers 400. */
+/** Whether Medplum accepts `value` as a log tag: 1 to 128 characters of printable ASCII. It responds to any other with 400. */
 export function isLogTag(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 128 && VALUE.test(value);
 }
@@ -58,22 +58,30 @@ export function callerHeaders(
   }
   for (const [given, value] of Symbol.iterator in headers ? headers : Object.entries(headers)) {
     if (typeof given !== 'string' || !TOKEN.test(given)) {
-      throw new MedplumBadRequestError('A name in the headers option is no HTTP header name.');
+      throw new MedplumBadRequestError(
+        'The headers option has a name that is no HTTP header name, so nothing was sent. Use letters, digits and hyphens.',
+      );
     }
     const name = given.toLowerCase();
     const instead = OWNED.get(name);
     if (instead !== undefined) {
-      throw new MedplumBadRequestError(`The header ${name} is set by nestjs-medplum alone: use ${instead}.`);
+      throw new MedplumBadRequestError(
+        `The header ${name} cannot be set for a call, because nestjs-medplum sets it. Use ${instead}.`,
+      );
     }
     if (FRAMING.has(name)) {
-      throw new MedplumBadRequestError(`The header ${name} belongs to the connection and cannot be set for a call.`);
+      throw new MedplumBadRequestError(
+        `The header ${name} cannot be set for a call, because it belongs to the connection. Leave it out.`,
+      );
     }
     if (name !== 'accept' && Object.hasOwn(request, name)) {
-      throw new MedplumBadRequestError(`The header ${name} is set by this call itself and cannot be set beside it.`);
+      throw new MedplumBadRequestError(
+        `The header ${name} cannot be set for this call, because the method sets it. Leave it out.`,
+      );
     }
     if (typeof value !== 'string' || !VALUE.test(value)) {
       throw new MedplumBadRequestError(
-        `The value of the header ${name} must be visible ASCII text without line breaks.`,
+        `The value of the header ${name} cannot be sent. It must be visible ASCII text without line breaks.`,
       );
     }
     if (name === LOG_TAG && !isLogTag(value)) {

@@ -69,6 +69,6 @@ export function fetchRequest(address: unknown, method: unknown, body: unknown, b
     ...bodyOf(body),
     responseKind: 'stream',
     // Only a GET can be conditional on what the caller has (RFC 9110 section 15.4.5).
-    ...(name === 'GET' ? { notModified: true, repeatability: 'safe' } : { repeatability: 'unsafe' }),
+    ...(name === 'GET' ? { notModified: true } : {}),
   };
 }

@@ -1,6 +1,7 @@
-import type { Bundle, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { BundleEntry, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { BaseUrl } from '../shared/base-url';
 import type { FhirInteraction, FhirRequest } from './fhir-request';
+import { isReadOnly } from './graphql-document';
 import { json, readsOnly, wipesAccounts } from './interactions';
 import { serverPath } from './server-path';
 
@@ -12,30 +13,52 @@ export function rawInteraction(method: RawMethod): FhirInteraction {
   return { action: 'raw', method, pathTemplate: '/{path}' };
 }
 
+/** Operations that only read. Others may write even when they are called with GET: a bot can implement them. */
+const READS = new Set(
+  '$everything $expand $lookup $validate-code $subsumes $translate $validate $csv $graph $meta $versions'.split(' '),
+);
+
 /**
- * The parts of a request that follow from the path that the caller chose, and from the bundle in its body.
+ * The parts of a request that follow from the path that the caller chose, and from the bundle or the GraphQL document in
+ * its body.
  *
  * @param body the value or the JSON text of the body.
  */
 export function rawTarget(method: RawMethod, address: unknown, body: unknown, base: BaseUrl) {
   const { isFhirRoot, ...target } = serverPath(address, base);
-  const bundle = isFhirRoot && method === 'POST' ? bundleOf(body) : undefined;
-  const action = isFhirRoot && method === 'POST' ? (bundle?.type === 'transaction' ? bundle.type : 'batch') : 'raw';
-  return { ...target, method, action, ...(bundle?.entry ? { entries: bundle.entry } : {}) } as const;
+  const isPost = method === 'POST';
+  const content = isPost && (isFhirRoot || target.operation === '$graphql') ? contentOf(body) : {};
+  const { type, entry, query } = content;
+  const entries = isFhirRoot && Array.isArray(entry) ? (entry as BundleEntry[]) : undefined;
+  const isRead =
+    method === 'GET'
+      ? target.operation === undefined || READS.has(target.operation)
+      : isPost &&
+        ((target.resourceType !== undefined && target.pathTemplate.endsWith(`/${target.resourceType}/_search`)) ||
+          (entries !== undefined && readsOnly(entries)) ||
+          (target.operation === '$graphql' && typeof query === 'string' && isReadOnly(query)));
+  return {
+    ...target,
+    method,
+    action: isFhirRoot && isPost ? (type === 'transaction' ? 'transaction' : 'batch') : 'raw',
+    repeatability: isRead ? 'safe' : 'unsafe',
+    ...(entries ? { entries } : {}),
+  } as const;
 }
 
-/** The bundle that a body holds, as far as it is readable. */
-function bundleOf(body: unknown): Partial<Bundle> | undefined {
-  let value = body;
-  if (typeof body === 'string' || body instanceof Uint8Array) {
-    try {
-      value = JSON.parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8'));
-    } catch {
-      return undefined;
-    }
+/** The fields of a JSON body. */
+function contentOf(body: unknown): Readonly<Record<string, unknown>> {
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
+    return Object(body) as Record<string, unknown>;
   }
-  const { type, entry } = Object(value) as { type?: Bundle['type']; entry?: unknown };
-  return { ...(type === undefined ? {} : { type }), ...(Array.isArray(entry) ? { entry } : {}) };
+  try {
+    return Object(JSON.parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8'))) as Record<
+      string,
+      unknown
+    >;
+  } catch {
+    return {};
+  }
 }
 
 /** Describes a call to a path that the caller chose. Text and bytes are sent unchanged, any other body as JSON. */
@@ -43,17 +66,14 @@ export function raw(method: RawMethod, address: unknown, body: unknown, base: Ba
   const isPlain = typeof body === 'string' || body instanceof Uint8Array;
   const wipes = method === 'PUT' && !isPlain && typeof body === 'object' && wipesAccounts((body ?? {}) as Resource);
   const type = method === 'PATCH' ? 'application/json-patch+json' : 'application/fhir+json';
-  const target = rawTarget(method, address, body, base);
-  const isRead = method === 'GET' || (target.entries !== undefined && readsOnly(target.entries));
   return {
-    ...target,
+    ...rawTarget(method, address, body, base),
     headers: {
       accept: 'application/fhir+json, */*;q=0.1',
       ...(body === undefined || isPlain ? {} : { 'content-type': type }),
     },
     ...(body === undefined ? {} : { body: isPlain ? body : json(body, 'body') }),
     responseKind: 'any',
-    repeatability: isRead ? 'safe' : 'unsafe',
     ...(wipes ? { extended: false } : {}),
   };
 }

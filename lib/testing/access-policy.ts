@@ -1,10 +1,9 @@
 import type { AccessPolicyInteraction } from '@medplum/core';
 import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import type { AccessPolicy, Reference, StoredResource } from './emulator.types';
+import type { AccessPolicy, Reference, Resource, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
-import { compileFilter } from './search-filter';
-import type { CompiledFilter, Predicate, SearchScope } from './search.types';
-import type { Version } from './store';
+import { Restriction } from './policy-restriction';
+import type { CompiledFilter, Predicate, SearchableVersion, SearchScope } from './search.types';
 
 const READING: readonly string[] = ['read', 'vread', 'history', 'search'];
 
@@ -17,8 +16,8 @@ const ADMIN_TYPES = {
 /** One compiled rule of a policy. */
 export interface PolicyRule {
   readonly source: AccessPolicyResource;
-  /** The filters for a resource type; absent if the rule covers every resource of its type. */
-  readonly restriction?: (resourceType: string) => CompiledFilter[];
+  /** What a rule restricts; absent if the rule covers every resource of its type. */
+  readonly restriction?: Restriction;
 }
 
 /** What one identity may do, compiled from an `AccessPolicy` whose variables are filled in. */
@@ -49,15 +48,25 @@ export class EffectivePolicy {
     return this.rulesFor(interaction, resourceType).some((rule) => !rule.restriction);
   }
 
-  /** The first rule that grants `interaction` on this resource. */
+  /** The first rule that lets the identity read or find this resource. */
   ruleFor(
-    interaction: AccessPolicyInteraction,
-    version: Version,
+    interaction: 'read' | 'search',
+    version: SearchableVersion,
     resource: StoredResource,
   ): AccessPolicyResource | undefined {
     const { resourceType } = resource;
-    return this.rulesFor(interaction, resourceType).find(({ restriction }) =>
-      (restriction?.(resourceType) ?? []).every(({ matches }) => matches(version, resource)),
+    return (
+      this.ruleInMemory(interaction, resource) ??
+      this.rulesFor(interaction, resourceType).find(({ restriction }) =>
+        matchesAll(restriction?.filters(resourceType) ?? [], version, resource),
+      )?.source
+    );
+  }
+
+  /** The first rule that grants `interaction`, judged by the resource alone, as the server does for all but look-ups. */
+  ruleInMemory(interaction: AccessPolicyInteraction, resource: Resource): AccessPolicyResource | undefined {
+    return this.rulesFor(interaction, resource.resourceType).find(
+      ({ restriction }) => !restriction || restriction.matchesInMemory(resource),
     )?.source;
   }
 
@@ -67,10 +76,10 @@ export class EffectivePolicy {
     if (rules.some((rule) => !rule.restriction)) {
       return undefined;
     }
-    const alternatives = rules.map(({ restriction }) => restriction?.(resourceType) ?? []);
+    const alternatives = rules.map(({ restriction }) => restriction?.filters(resourceType) ?? []);
     const lookup = alternatives.length === 1 ? alternatives[0]?.find((filter) => filter.lookup)?.lookup : undefined;
     const matches: Predicate = (version, resource) =>
-      alternatives.some((filters) => filters.every((filter) => filter.matches(version, resource)));
+      alternatives.some((filters) => matchesAll(filters, version, resource));
     return { matches, ...(lookup && { lookup }) };
   }
 
@@ -104,45 +113,15 @@ export class EffectivePolicy {
     if ((!criteria && !compartment?.reference) || rule.resourceType === 'Binary') {
       return {};
     }
-    const byType = new Map<string, CompiledFilter[]>();
-    return {
-      restriction: (resourceType) => {
-        let filters = byType.get(resourceType);
-        if (!filters) {
-          filters = compileRestriction(this.scope, resourceType, criteria, compartment?.reference);
-          // Criteria with a chain are not cached, because the chain's targets may change between two requests.
-          if (!/[?&](_has:|[^=&]*\.)/.test(criteria ?? '')) {
-            byType.set(resourceType, filters);
-          }
-        }
-        return filters;
-      },
-    };
+    return { restriction: new Restriction(this.scope, criteria, compartment?.reference) };
   }
 }
 
-/** Criteria that cannot be parsed match nothing, because a broken rule must not grant access. */
-function compileRestriction(
-  scope: SearchScope,
-  resourceType: string,
-  criteria: string | undefined,
-  compartment: string | undefined,
-): CompiledFilter[] {
-  try {
-    const request = core.parseSearchRequest(criteria ?? resourceType);
-    if (request.resourceType !== resourceType && (request.resourceType as string) !== '*') {
-      return [{ matches: () => false }];
-    }
-    // Criteria for every type (`*?_compartment=...`) were parsed without a type, so they are parsed again for this one.
-    const query = criteria?.slice(criteria.indexOf('?') + 1) ?? '';
-    const filters = core.parseSearchRequest(`${resourceType}?${query}`).filters ?? [];
-    const all = compartment
-      ? [...filters, { code: '_compartment', operator: 'eq' as const, value: compartment }]
-      : filters;
-    return all.map((filter) => compileFilter(scope, resourceType, filter));
-  } catch {
-    return [{ matches: () => false }];
-  }
+function matchesAll(
+  filters: readonly CompiledFilter[],
+  ...found: readonly [version: SearchableVersion, resource: StoredResource]
+): boolean {
+  return filters.every(({ matches }) => matches(...found) === true);
 }
 
 /** The rules that the server adds for project administrators. Nobody can reach another project. */

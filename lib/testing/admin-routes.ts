@@ -1,10 +1,11 @@
-import type { ProjectMembership, User } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Bot, ProjectMembership, User } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Caller } from './caller';
 import type { EmulatorState } from './emulator-state';
 import { fail } from './outcome-error';
 import type { OperationOutcome, Resource, StoredResource } from './emulator.types';
 import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { core } from './medplum-peers';
+import type { EmulatorRepository } from './repository';
 import { resourceAnswer } from './resource-answer';
 import { presentResource } from './resource-meta';
 import { enrol, Seeder } from './seeder';
@@ -17,7 +18,7 @@ import { currentVersion } from './store';
  */
 export async function adminAnswer(exchange: Exchange, storage: StorageUrls): Promise<Answer | undefined> {
   const { method, path, state } = exchange;
-  const match = /^\/admin\/projects\/[^/]+(?:\/(invite|client|members\/([^/]+)))?$/.exec(path);
+  const match = /^\/admin\/projects\/[^/]+(?:\/(invite|client|bot|members\/([^/]+)))?$/.exec(path);
   if (!match) {
     return undefined;
   }
@@ -39,6 +40,8 @@ export async function adminAnswer(exchange: Exchange, storage: StorageUrls): Pro
       return jsonAnswer(200, core.allOk);
     case 'POST client':
       return clientAnswer(exchange, caller);
+    case 'POST bot':
+      return createBot(exchange, caller, repository);
     case 'POST invite':
       return inviteAnswer(exchange, caller, storage);
     default:
@@ -58,6 +61,33 @@ async function clientAnswer(exchange: Exchange, { project }: Caller): Promise<An
   const policy = accessPolicy?.reference;
   const client = await new Seeder(state, [project]).createClient({ name, admin: false, ...(policy && { policy }) });
   return jsonAnswer(201, await state.systemRepository(project).readResource('ClientApplication', client.id));
+}
+
+/** A new bot with the code that somebody still has to write, and with a membership of its own. */
+async function createBot(exchange: Exchange, { project }: Caller, repository: EmulatorRepository): Promise<Answer> {
+  const { name, description, accessPolicy, runtimeVersion } = (await readBody(exchange)) as Partial<Bot> &
+    Pick<ProjectMembership, 'accessPolicy'>;
+  if (typeof name !== 'string' || name === '') {
+    fail(invalid('name', 'Bot name is required'));
+  }
+  const contentType = 'text/typescript';
+  const url = await repository.storeBinary(contentType, Buffer.from('export async function handler() {}\n'));
+  const bot = await repository.createResource<Bot>({
+    resourceType: 'Bot',
+    name,
+    ...(description && { description }),
+    runtimeVersion: runtimeVersion ?? 'vmcontext',
+    sourceCode: { contentType, title: 'index.ts', url },
+  });
+  const reference = core.createReference(bot);
+  await exchange.state.systemRepository(project).createResource<ProjectMembership>({
+    resourceType: 'ProjectMembership',
+    project: { reference: `Project/${project}` },
+    user: reference,
+    profile: reference,
+    ...(accessPolicy && { accessPolicy }),
+  });
+  return jsonAnswer(201, bot);
 }
 
 interface Invitation {

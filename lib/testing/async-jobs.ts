@@ -1,10 +1,11 @@
 import type { AsyncJob, Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Caller } from './caller';
-import { fail } from './outcome-error';
 import type { Resource, StoredResource } from './emulator.types';
-import { FHIR_JSON, JSON_TYPE, outcomeAnswer, type Answer, type Exchange } from './exchange';
+import { JSON_TYPE, jsonAnswer, outcomeAnswer, type Answer, type Exchange } from './exchange';
+import { cancelJob } from './fhir-operations';
 import { core } from './medplum-peers';
 import type { EmulatorRepository } from './repository';
+import { resourceAnswer } from './resource-answer';
 import type { StorageUrls } from './storage-urls';
 
 type Job = AsyncJob & StoredResource;
@@ -64,29 +65,39 @@ export class AsyncJobs {
     });
   }
 
-  /** Handles `GET` and `DELETE /fhir/R4/job/<id>[/status]`, and `GET /fhir/R4/bulkdata/export/<id>`. */
+  /** Handles `GET` and `DELETE` of `/fhir/R4/job/<id>/status` and of `/fhir/R4/bulkdata/export/<id>`. */
   async answer(exchange: Exchange, repository: EmulatorRepository, path: string): Promise<Answer | undefined> {
-    const match = /^\/(job|bulkdata\/export)\/([^/]+?)(\/status)?$/.exec(path);
-    const [, kind, id = ''] = match ?? [];
-    if (!kind || !['GET', 'DELETE'].includes(exchange.method)) {
-      return undefined;
+    const [, jobId] = /^\/job\/([^/]+)\/status$/.exec(path) ?? [];
+    const [, exportId] = /^\/bulkdata\/export\/([^/]+)$/.exec(path) ?? [];
+    const { method } = exchange;
+    if (jobId) {
+      return method === 'GET'
+        ? this.jobAnswer(exchange, repository, jobId)
+        : method === 'DELETE'
+          ? cancelAnswer(exchange, repository, jobId)
+          : undefined;
     }
+    if (exportId && method === 'GET') {
+      return this.exportAnswer(repository, exportId);
+    }
+    return exportId && method === 'DELETE' ? dropExport(repository, exportId) : undefined;
+  }
+
+  /** The job itself. A cancelled one still looks as if it ran: its status stands in the body. */
+  private async jobAnswer(exchange: Exchange, repository: EmulatorRepository, id: string): Promise<Answer> {
     const job = (await repository.readResource('AsyncJob', id)) as Job;
-    const isRunning = job.status === 'accepted' || job.status === 'active';
-    if (exchange.method === 'DELETE') {
-      if (!isRunning) {
-        const text = `AsyncJob cannot be cancelled if status is not 'accepted', job had status '${job.status}'`;
-        fail(core.badRequest(text));
-      }
-      await this.finish(exchange, job, { status: 'cancelled' });
-      return outcomeAnswer(core.allOk, exchange);
+    const isFinal = job.status === 'completed' || job.status === 'error';
+    const answer = resourceAnswer(exchange, this.storage, isFinal ? 200 : 202, job);
+    const location = contentLocation(exchange, 'job', id);
+    return isFinal ? answer : { ...answer, headers: { ...answer.headers, 'content-location': location } };
+  }
+
+  private async exportAnswer(repository: EmulatorRepository, id: string): Promise<Answer> {
+    const job = (await repository.readResource('AsyncJob', id)) as Job;
+    if (job.status === 'cancelled') {
+      return jsonAnswer(404, core.notFound);
     }
-    if (isRunning) {
-      return acceptedAnswer(exchange, kind === 'job' ? 'job' : 'export', id);
-    }
-    return kind === 'job'
-      ? { status: 200, contentType: FHIR_JSON, body: JSON.stringify(job) }
-      : this.manifestAnswer(job);
+    return job.status === 'completed' ? this.manifestAnswer(job) : { status: 202 };
   }
 
   private async accept(exchange: Exchange, caller: Caller, kind: 'job' | 'export', work: JobWork): Promise<Answer> {
@@ -138,8 +149,36 @@ export class AsyncJobs {
   }
 }
 
+/** Where to ask for the state of a job. */
+function contentLocation({ state }: Exchange, kind: 'job' | 'export', id: string): string {
+  return `${state.baseUrl}fhir/R4/${kind === 'job' ? `job/${id}/status` : `bulkdata/export/${id}`}`;
+}
+
 function acceptedAnswer(exchange: Exchange, kind: 'job' | 'export', id: string): Answer {
-  const path = kind === 'job' ? `job/${id}/status` : `bulkdata/export/${id}`;
-  const url = `${exchange.state.baseUrl}fhir/R4/${path}`;
+  const url = contentLocation(exchange, kind, id);
   return { ...outcomeAnswer(core.accepted(url), exchange), status: 202, headers: { 'content-location': url } };
+}
+
+async function cancelAnswer(exchange: Exchange, repository: EmulatorRepository, id: string): Promise<Answer> {
+  const [outcome] = await cancelJob({ params: { id } }, repository);
+  if (!core.isOk(outcome)) {
+    return outcomeAnswer(outcome, exchange);
+  }
+  const { diagnostics: _diagnostics, ...issue } = core.accepted('').issue[0] ?? {
+    severity: 'information',
+    code: 'informational',
+  };
+  return {
+    ...outcomeAnswer({ resourceType: 'OperationOutcome', id: 'accepted', issue: [issue] }, exchange),
+    status: 202,
+  };
+}
+
+/** Even an export that is complete becomes `cancelled`. */
+async function dropExport(repository: EmulatorRepository, id: string): Promise<Answer> {
+  const job = (await repository.readResource('AsyncJob', id)) as Job;
+  if (job.status !== 'cancelled') {
+    await repository.updateResource<AsyncJob>({ ...job, status: 'cancelled' });
+  }
+  return { status: 202, contentType: 'text/plain; charset=utf-8', body: 'Accepted' };
 }

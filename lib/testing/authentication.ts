@@ -31,7 +31,13 @@ export function authenticate(state: EmulatorState, authorization: string | undef
   }
   if (kind === 'bearer') {
     const token = state.tokens.get(credentials);
-    const client = token && token.expiresAt > Date.now() ? findClient(state, token.clientId) : undefined;
+    if (!token || token.expiresAt <= Date.now()) {
+      return undefined;
+    }
+    if ('membershipId' in token) {
+      return memberCaller(state, token.membershipId);
+    }
+    const client = findClient(state, token.clientId);
     return client && clientCaller(state, kind, client);
   }
   return undefined;
@@ -73,6 +79,23 @@ function clientCaller(
   const author = { reference: `ClientApplication/${client.id}`, ...(client.name && { display: client.name }) };
   const project = client.meta.project ?? '';
   return { auth, project, membership, author, actingMembership: membership, policy: policyOf(state, membership) };
+}
+
+/** A bot, or the person that it runs as. */
+function memberCaller(state: EmulatorState, membershipId: string): Caller | undefined {
+  const row = state.store.get('ProjectMembership', membershipId);
+  const membership = row && (currentVersion(row).resource as StoredMembership | undefined);
+  const author = membership?.profile;
+  return membership && author
+    ? {
+        auth: 'bearer',
+        project: membership.meta.project ?? '',
+        membership,
+        author,
+        actingMembership: membership,
+        policy: policyOf(state, membership),
+      }
+    : undefined;
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { SearchRequest } from '@medplum/core';
+import type { ReadHistoryOptions } from '@medplum/fhir-router';
 import type { Bundle, BundleEntry } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
-import type { SearchPage } from './search';
+import type { SearchPage } from './search-page';
 import type { Row, Version } from './store';
 
 /** `http://127.0.0.1:1234/fhir/R4/Patient/<id>` */
@@ -44,9 +45,30 @@ export function historyEntry(
     request: { method: 'GET' as const, url: `${resourceType}/${id}/_history/${version.versionId}` },
   };
   if (resource) {
-    return { ...common, response: { status: '200' }, resource };
+    return { ...common, response: { status: '200', outcome: core.allOk }, resource };
   }
   const details = { text: `Deleted on ${version.lastUpdated}` };
   const issue = [{ severity: 'error' as const, code: 'deleted' as const, details }];
   return { ...common, response: { status: '410', outcome: { resourceType: 'OperationOutcome', id: 'gone', issue } } };
+}
+
+/** Versions of a history, if `_count` says nothing, and at most. */
+const DEFAULT_VERSIONS = 100;
+const MAX_VERSIONS = 1000;
+const MAX_OFFSET = 10_000;
+
+/**
+ * One page of a history, newest first. Like the server, this ignores a count of 0 and one that is no number.
+ *
+ * @throws OperationOutcomeError 400 for an offset beyond the maximum
+ */
+export function versionsOnPage({ versions }: Row, options: ReadHistoryOptions | undefined): readonly Version[] {
+  const { offset = 0, limit = DEFAULT_VERSIONS } = options ?? {};
+  if (offset > MAX_OFFSET) {
+    const text = `Search offset exceeds maximum (got ${offset}, max ${MAX_OFFSET})`;
+    throw new core.OperationOutcomeError(core.badRequest(text));
+  }
+  const start = offset > 0 ? offset : 0;
+  const newestFirst = versions.toReversed();
+  return limit > 0 ? newestFirst.slice(start, start + Math.min(limit, MAX_VERSIONS)) : newestFirst.slice(start);
 }

@@ -7,9 +7,11 @@ export interface FhirDefinitions {
   readonly resourceTypes: ReadonlySet<string>;
   /** For each resource type, the search parameters whose values put a resource into a patient's compartment. */
   readonly patientCompartment: ReadonlyMap<string, readonly string[]>;
+  /** All types that the definition of the patient's compartment names, even those that never belong to one. */
+  readonly compartmentTypes: readonly string[];
 }
 
-const LOADED = Symbol.for('nestjs-medplum.definitions/1');
+const LOADED = Symbol.for('nestjs-medplum.definitions/2');
 
 /**
  * Reads and indexes Medplum's definitions, which takes about 0.6 s. It does so once per process, because `@medplum/core`
@@ -44,5 +46,12 @@ function load(): FhirDefinitions {
       patientCompartment.set(code, param);
     }
   }
-  return { resourceTypes, patientCompartment };
+  const compartmentTypes = (compartment.resource ?? []).flatMap(({ code }) =>
+    code && code !== 'Binary' ? [code] : [],
+  );
+  return {
+    resourceTypes,
+    patientCompartment,
+    compartmentTypes: compartmentTypes.filter((type) => resourceTypes.has(type)),
+  };
 }

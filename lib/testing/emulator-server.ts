@@ -12,6 +12,7 @@ import { FaultInjector } from './faults';
 import { FhirRoutes } from './fhir-routes';
 import { core } from './medplum-peers';
 import { discoveryAnswer, logoutAnswer, meAnswer, tokenAnswer, userInfoAnswer } from './oauth-routes';
+import { publicAnswer } from './public-answers';
 import type { RateLimitState } from './rate-limiter';
 import { hasValidLogTag, withoutProjectPrefix, withVersionHeaders } from './server-version';
 import { StorageUrls } from './storage-urls';
@@ -155,6 +156,10 @@ export class EmulatorServer {
     if (fhirPath) {
       return this.fhir.answer(exchange, (fhirPath[1] ?? '').replace(/\/$/, ''));
     }
+    if (/^\/fhir\/r4(\/|$)/i.test(path)) {
+      // In other capitals the server does not find the end of its own prefix, and so no route.
+      return outcomeAnswer(exchange.caller ? core.notFound : core.unauthorized, exchange);
+    }
     switch (`${method} ${path}`) {
       case 'POST /oauth2/token':
         return tokenAnswer(exchange);
@@ -172,7 +177,7 @@ export class EmulatorServer {
       default:
         return path.startsWith('/storage/')
           ? this.storage.answer(exchange)
-          : ((await adminAnswer(exchange, this.storage)) ?? unknownPath(exchange));
+          : (publicAnswer(exchange, path) ?? (await adminAnswer(exchange, this.storage)) ?? unknownPath(exchange));
     }
   }
 

@@ -6,12 +6,15 @@ import { EmulatorRepository } from './repository';
 import type { RepositoryHost } from './repository.types';
 import { currentVersion, Store } from './store';
 
+/** Whom a bearer token belongs to: a client, or the membership that a bot runs as. */
+export type TokenOwner = { readonly clientId: string } | { readonly membershipId: string };
+
 /** Everything that one emulator keeps. Emulators of the same process share nothing but the FHIR definitions. */
 export class EmulatorState {
   readonly store = new Store();
   readonly definitions = loadDefinitions();
   /** Bearer tokens by their text; `expiresAt` is in ms since the epoch. */
-  readonly tokens = new Map<string, { readonly clientId: string; readonly expiresAt: number }>();
+  readonly tokens = new Map<string, TokenOwner & { readonly expiresAt: number }>();
   /** For example `http://127.0.0.1:1234/`; empty until the server listens. */
   baseUrl = '';
   private readonly hosts = new Map<string, RepositoryHost>();

@@ -85,6 +85,9 @@ export function traceIdOf(headers: IncomingHttpHeaders): string {
     : randomUUID();
 }
 
+/** Bodies that stay a text. */
+const TEXT_TYPE = /^(text\/plain|x-application\/hl7-v2\+er7)\b/;
+
 const inflaters: Readonly<Record<string, (content: Buffer) => Promise<Buffer>>> = {
   gzip: promisify(gunzip),
   deflate: promisify(inflate),
@@ -92,7 +95,7 @@ const inflaters: Readonly<Record<string, (content: Buffer) => Promise<Buffer>>> 
 };
 
 /**
- * Parses the body as JSON or as a form. An empty body or another content type gives an empty object, which each route
+ * Parses the body as JSON or as a form; plain text and HL7 stay a text. An empty body or another content type gives an empty object, which each route
  * refuses with its own error.
  *
  * @throws OperationOutcomeError 400 if the body is malformed or too large, 415 if its encoding or charset is unknown.
@@ -100,7 +103,8 @@ const inflaters: Readonly<Record<string, (content: Buffer) => Promise<Buffer>>> 
 export async function readBody({ headers, content }: Exchange): Promise<unknown> {
   const type = headers['content-type']?.toLowerCase() ?? '';
   const isForm = type.startsWith('application/x-www-form-urlencoded');
-  if (!isForm && !/^application\/([\w.+-]+\+)?json\b/.test(type)) {
+  const isText = TEXT_TYPE.test(type);
+  if (!isForm && !isText && !/^application\/([\w.+-]+\+)?json\b/.test(type)) {
     return {};
   }
   const charset = /;\s*charset="?([^\s";]+)/.exec(type)?.[1];
@@ -116,8 +120,8 @@ export async function readBody({ headers, content }: Exchange): Promise<unknown>
   if (plain.length > MAX_JSON_BYTES) {
     fail(core.badRequest('File too large'));
   }
-  const text = plain.toString('utf8');
-  return isForm ? parseForm(text) : parseJson(text);
+  const text = plain.toString('utf8').replace(/^\uFEFF/, '');
+  return isForm ? parseForm(text) : isText ? text || {} : parseJson(text);
 }
 
 function unparsable(): OperationOutcome {

@@ -2,17 +2,22 @@ import type { FhirRequest, HttpMethod } from '@medplum/fhir-router';
 import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { AsyncJobs } from './async-jobs';
 import { binaryAnswer } from './binary-routes';
+import { botAnswer } from './bot-routes';
 import type { Caller } from './caller';
+import { csvAnswer } from './csv-answer';
+import type { Resource } from './emulator.types';
 import { fail } from './outcome-error';
-import { JSON_TYPE, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
+import { outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { addOperations, unknownOperation } from './fhir-operations';
-import { core, fhirRouter } from './medplum-peers';
+import { EmulatorRouter } from './emulator-router';
+import { core } from './medplum-peers';
+import { publicAnswer } from './public-answers';
 import type { EmulatorRepository } from './repository';
 import { resourceAnswer } from './resource-answer';
 import type { StorageUrls } from './storage-urls';
 
 /** It has no state, so all emulators share it. */
-const router = new fhirRouter.FhirRouter({ introspectionEnabled: true });
+const router = new EmulatorRouter({ introspectionEnabled: true });
 addOperations(router);
 
 /** The routes under `/fhir/R4`. */
@@ -33,9 +38,10 @@ export class FhirRoutes {
   }
 
   private async dispatch(exchange: Exchange, path: string): Promise<Answer> {
-    const { state, method } = exchange;
-    if (method === 'GET' && path === '/metadata') {
-      return { status: 200, contentType: JSON_TYPE, body: JSON.stringify(capabilityStatement(state.baseUrl)) };
+    const { state } = exchange;
+    const open = publicAnswer(exchange, `/fhir/R4${path}`);
+    if (open) {
+      return open;
     }
     const binary = await binaryAnswer(exchange, path, this.storage);
     if (binary) {
@@ -46,6 +52,8 @@ export class FhirRoutes {
     const repository = state.repository(caller, exchange.extended);
     return (
       (await this.jobs.answer(exchange, repository, path)) ??
+      (await botAnswer(exchange, repository, path, caller, body)) ??
+      (await csvRoute(exchange, repository, path)) ??
       (await this.operationAnswer(exchange, path, caller, body)) ??
       this.routerAnswer(exchange, path, this.request(exchange, path, caller, body), repository)
     );
@@ -72,6 +80,14 @@ export class FhirRoutes {
     if (/^(\/Patient|\/Group\/[^/]+)?\/\$export$/.test(path)) {
       const types = new URLSearchParams(exchange.query).get('_type')?.split(',') ?? state.store.types();
       return this.jobs.acceptExport(exchange, caller, types);
+    }
+    if (/^\/\$[^/]+$/.test(path) && isUnknownSystemOperation(path, method)) {
+      const found = (body as Partial<Resource> | undefined)?.resourceType ?? '<EMPTY>';
+      fail(
+        method === 'POST'
+          ? core.badRequest(`Incorrect resource type: expected ${path.slice(1)}, but found ${found}`)
+          : core.validationError('Unknown resource type'),
+      );
     }
     if (isOperation(path) && router.find(method as HttpMethod, path)?.data?.interaction !== 'operation') {
       return unknownOperation(caller.policy.allows('search', 'OperationDefinition'));
@@ -133,21 +149,24 @@ function ignoreEntryIfMatch(body: unknown): void {
   if (resourceType !== 'Bundle' || !Array.isArray(entry)) {
     return;
   }
-  for (const { request } of entry) {
+  for (const element of entry) {
+    const request = element.request;
     if (request?.ifMatch && (request.method !== 'PUT' || request.url?.includes('?'))) {
       delete request.ifMatch;
     }
   }
 }
 
-function capabilityStatement(baseUrl: string): object {
-  return {
-    resourceType: 'CapabilityStatement',
-    status: 'active',
-    kind: 'instance',
-    fhirVersion: '4.0.1',
-    format: ['json'],
-    implementation: { description: 'Embedded Medplum emulator', url: `${baseUrl}fhir/R4` },
-    rest: [{ mode: 'server' }],
-  };
+/** The server takes the name of an unknown system operation for a resource type. */
+function isUnknownSystemOperation(path: string, method: string): boolean {
+  return ['GET', 'POST'].includes(method) && router.find(method as HttpMethod, path)?.data?.interaction !== 'operation';
+}
+
+function csvRoute(
+  { method, query }: Exchange,
+  repository: EmulatorRepository,
+  path: string,
+): Promise<Answer> | undefined {
+  const [, resourceType] = /^\/([^/]+)\/(?:\$|%24)csv$/.exec(path) ?? [];
+  return resourceType && method === 'GET' ? csvAnswer(repository, resourceType, query) : undefined;
 }

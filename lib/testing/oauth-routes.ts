@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { authenticate, clientMembership, decodeBasic, findClient, sameText } from './authentication';
-import type { EmulatorState } from './emulator-state';
+import type { EmulatorState, TokenOwner } from './emulator-state';
 import { fail } from './outcome-error';
 import { jsonAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { core } from './medplum-peers';
@@ -52,10 +52,8 @@ function issueToken(state: EmulatorState, clientId: string, secret: string, scop
   if (!secrets.some((known) => sameText(known, secret))) {
     return refused('Invalid secret');
   }
-  const expiresAt = Date.now() + TOKEN_SECONDS * 1000;
-  const exp = Math.floor(expiresAt / 1000);
-  const token = jwtShaped({ login_id: randomUUID(), sub: clientId, client_id: clientId, exp });
-  state.tokens.set(token, { clientId, expiresAt });
+  const token = issueAccessToken(state, { clientId });
+  const exp = Math.floor(Date.now() / 1000) + TOKEN_SECONDS;
   return jsonAnswer(200, {
     token_type: 'Bearer',
     expires_in: TOKEN_SECONDS,
@@ -65,6 +63,16 @@ function issueToken(state: EmulatorState, clientId: string, secret: string, scop
     project: { reference: `Project/${client.meta.project}` },
     profile: { reference: `ClientApplication/${client.id}`, ...(client.name && { display: client.name }) },
   });
+}
+
+/** Issues a token for a client, or for the membership of a bot. */
+export function issueAccessToken(state: EmulatorState, owner: TokenOwner): string {
+  const expiresAt = Date.now() + TOKEN_SECONDS * 1000;
+  const subject = 'clientId' in owner ? owner.clientId : owner.membershipId;
+  const exp = Math.floor(expiresAt / 1000);
+  const token = jwtShaped({ login_id: randomUUID(), sub: subject, client_id: subject, exp });
+  state.tokens.set(token, { ...owner, expiresAt });
+  return token;
 }
 
 /** Makes a token that looks like a JWT, because clients read `exp` from it. The emulator only compares whole tokens. */

@@ -1,17 +1,18 @@
 import type { AccessPolicyInteraction, Operation, SearchRequest, WithId } from '@medplum/core';
 import type { DeleteResourceOptions, ReadHistoryOptions, UpdateResourceOptions } from '@medplum/fhir-router';
-import type { Bundle, Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
-import { historyEntry } from './bundles';
+import type { Binary, Bundle, Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import { historyEntry, versionsOnPage } from './bundles';
 import { INTERACTION_POINTS } from './caller';
-import type { Reference, Resource } from './emulator.types';
+import { hasConditionalReferences, resolveConditionalReferences } from './conditional-references';
+import type { Project, Reference, Resource, StoredResource } from './emulator.types';
 import { core, fhirRouter } from './medplum-peers';
 import { fail } from './outcome-error';
 import type { RepositoryHost, RepositoryOptions } from './repository.types';
-import { ResourceAccess } from './resource-access';
+import { ResourceAccess, type Seen } from './resource-access';
 import { ResourceSearch } from './resource-search';
 import { ResourceWriter } from './resource-writer';
 import type { SearchScope } from './search.types';
-import type { UndoLog } from './store';
+import { currentVersion, type UndoLog } from './store';
 
 /** How many resources an export reads at a time. */
 const EXPORT_PAGE = 1000;
@@ -48,7 +49,9 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
   async createResource<T extends Resource>(resource: T, options?: { assignedId?: boolean }): Promise<WithId<T>> {
     await this.begin('create');
     const id = options?.assignedId && resource.id ? resource.id : this.generateId();
-    return this.writer.create({ ...resource, id }) as WithId<T>;
+    this.access.requireInteraction('create', resource.resourceType);
+    const complete: Resource = await this.withReferences(resource);
+    return this.writer.create({ ...complete, id }) as WithId<T>;
   }
 
   async readResource<T extends Resource>(resourceType: string, id: string): Promise<WithId<T>> {
@@ -86,27 +89,24 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     options?: ReadHistoryOptions,
   ): Promise<Bundle<WithId<T>>> {
     await this.begin('history');
-    this.access.requireInteraction('history', resourceType);
-    const { row } = this.access.visible('read', resourceType, id);
-    const offset = options?.offset ?? 0;
-    const versions = row.versions.toReversed().slice(offset, offset + (options?.limit ?? row.versions.length));
+    const { row } = this.requireReadable('history', resourceType, id);
+    const entry = versionsOnPage(row, options).map((version) => {
+      const { resource } = version;
+      const rule = resource && this.access.policy?.ruleFor('read', version, resource);
+      const shown = resource && this.access.present({ resource, ...(rule && { rule }) });
+      return historyEntry(this.host.baseUrl, row, version, shown);
+    });
     return {
       resourceType: 'Bundle',
       type: 'history',
-      entry: versions.map((version) => {
-        const { resource } = version;
-        const rule = resource && this.access.policy?.ruleFor('read', version, resource);
-        const shown = resource && this.access.present({ resource, ...(rule && { rule }) });
-        return historyEntry(this.host.baseUrl, row, version, shown);
-      }),
+      ...(entry.length > 0 && { entry }),
       total: row.versions.length,
     } as Bundle<WithId<T>>;
   }
 
   async readVersion<T extends Resource>(resourceType: string, id: string, versionId: string): Promise<WithId<T>> {
     await this.begin('vread');
-    this.access.requireInteraction('vread', resourceType);
-    const { row, rule } = this.access.visible('read', resourceType, id);
+    const { row, rule } = this.requireReadable('vread', resourceType, id);
     const version = row.versions.find((candidate) => candidate.versionId === versionId) ?? fail(core.notFound);
     const resource = version.resource ?? fail(core.gone);
     return this.access.present({ resource, ...(rule && { rule }) }) as WithId<T>;
@@ -114,7 +114,15 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 
   async updateResource<T extends Resource>(resource: T, options?: UpdateResourceOptions): Promise<WithId<T>> {
     await this.begin('update');
-    return this.writer.update(resource, options) as WithId<T>;
+    this.writer.requireUpdatable(resource);
+    return this.writer.update(await this.withReferences(resource), options) as WithId<T>;
+  }
+
+  /** The resource with its conditional references resolved. Waits only if it has any. */
+  private async withReferences<T extends Resource>(resource: T): Promise<T> {
+    return hasConditionalReferences(resource)
+      ? resolveConditionalReferences(resource, (request) => this.searchResources(request))
+      : resource;
   }
 
   async patchResource<T extends Resource>(
@@ -124,7 +132,9 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     options?: UpdateResourceOptions,
   ): Promise<WithId<T>> {
     await this.begin('update');
-    return this.writer.patch(resourceType, id, patch, options) as WithId<T>;
+    const patched = this.writer.patched(resourceType, id, patch);
+    this.writer.requireUpdatable(patched);
+    return this.writer.update(await this.withReferences(patched), options) as WithId<T>;
   }
 
   async deleteResource(resourceType: string, id: string, options?: DeleteResourceOptions): Promise<void> {
@@ -134,7 +144,7 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
 
   async search<T extends Resource>(request: SearchRequest<T>): Promise<Bundle<WithId<T>>> {
     await this.begin('search');
-    return (await this.searches.bundle(request, this)) as Bundle<WithId<T>>;
+    return (await this.searches.bundle(request, (references) => this.readable(references))) as Bundle<WithId<T>>;
   }
 
   async searchByReference<T extends Resource>(
@@ -156,13 +166,60 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     return this.host.store.transaction((undo) => work(new EmulatorRepository(this.host, this.options, undo) as this));
   }
 
+  /** What the caller may read of these references. The server charges each of them as a read. */
+  async readable(references: readonly Reference[]): Promise<StoredResource[]> {
+    const local = references.filter(({ reference }) => /^[A-Z][a-zA-Z]+\//.test(reference ?? ''));
+    const found = await this.readReferences<Resource>(local);
+    return found.flatMap((resource) => (resource instanceof Error ? [] : [resource as StoredResource]));
+  }
+
   get serverVersion(): SearchScope['serverVersion'] {
     return this.host.serverVersion;
   }
 
-  /** The types that can belong to a patient's compartment. */
+  /** The types that the definition of the patient's compartment names. */
   get patientTypes(): readonly string[] {
-    return [...this.host.definitions.patientCompartment.keys()].filter((type) => type !== 'Patient');
+    return this.host.definitions.compartmentTypes;
+  }
+
+  isKnownType(resourceType: string): boolean {
+    return this.access.isKnownType(resourceType);
+  }
+
+  /** Whether the project has a feature, such as `bots`. */
+  hasFeature(feature: string): boolean {
+    const { store, project } = this.host;
+    const row = project === undefined ? undefined : store.get('Project', project);
+    const { features } = (row && (currentVersion(row).resource as Project | undefined)) ?? {};
+    return (features as readonly string[] | undefined)?.includes(feature) ?? false;
+  }
+
+  /** The same store as the server itself sees it. */
+  asSystem(): EmulatorRepository {
+    return new EmulatorRepository(this.host, { caller: undefined, extended: true }, this.undo);
+  }
+
+  /** Stores content as a Binary of the caller. Returns its reference. */
+  async storeBinary(contentType: string, content: Buffer): Promise<string> {
+    const binary = await this.createResource<Binary>({ resourceType: 'Binary', contentType });
+    this.host.store.putBlob(binary.id, binary.meta?.versionId ?? '', content);
+    return `Binary/${binary.id}`;
+  }
+
+  /**
+   * Removes a resource with all of its versions.
+   *
+   * @throws OperationOutcomeError 403 unless the caller is an administrator
+   */
+  expunge(resourceType: string, id: string): void {
+    const { caller } = this.options;
+    if (caller && caller.actingMembership.admin !== true) {
+      fail(core.forbidden);
+    }
+    const row = this.access.findRow(resourceType, id);
+    if (row) {
+      this.host.store.expunge(row);
+    }
   }
 
   /** All resources of a type that the caller may find, for an export. */
@@ -177,6 +234,19 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
     }
   }
 
+  /** A resource whose versions the caller may read. A rule for reading alone is not enough. */
+  private requireReadable(interaction: 'history' | 'vread', resourceType: string, id: string): Seen {
+    const seen = this.access.visible('read', resourceType, id);
+    const { policy } = this.access;
+    if (
+      policy &&
+      !(seen.resource ? policy.ruleInMemory(interaction, seen.resource) : policy.allows(interaction, resourceType))
+    ) {
+      fail(core.forbidden);
+    }
+    return seen;
+  }
+
   /** Waits until no other transaction is running, and charges the caller. */
   private async begin(interaction: AccessPolicyInteraction): Promise<void> {
     if (!this.undo) {
@@ -186,4 +256,9 @@ export class EmulatorRepository extends fhirRouter.FhirRepository {
       this.host.charge(this.options.caller, INTERACTION_POINTS[interaction]);
     }
   }
+}
+
+/** @throws OperationOutcomeError 404 for another kind of repository, which no request has. */
+export function emulated(repository: unknown): EmulatorRepository {
+  return repository instanceof EmulatorRepository ? repository : fail(core.notFound);
 }

@@ -3,6 +3,7 @@ import type { AccessPolicyResource } from '@medplum/fhirtypes' with { 'resolutio
 import type { EffectivePolicy } from './access-policy';
 import type { StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
+import { isNewerType } from './newer-definitions';
 import { fail } from './outcome-error';
 import type { RepositoryHost, RepositoryOptions } from './repository.types';
 import { presentResource } from './resource-meta';
@@ -32,9 +33,17 @@ export class ResourceAccess {
     this.extended = extended;
   }
 
+  isKnownType(resourceType: string): boolean {
+    const { definitions, serverVersion } = this.host;
+    return definitions.resourceTypes.has(resourceType) && !isNewerType(serverVersion, resourceType);
+  }
+
   /** @throws OperationOutcomeError 400 */
   requireKnownType(resourceType: string): void {
-    if (!this.host.definitions.resourceTypes.has(resourceType)) {
+    if (!resourceType) {
+      fail(core.validationError('Resource type is null'));
+    }
+    if (!this.isKnownType(resourceType)) {
       fail(core.validationError('Unknown resource type'));
     }
   }
@@ -56,7 +65,7 @@ export class ResourceAccess {
   }
 
   /** Finds a resource that the caller may know of. One that the caller cannot see does not exist for them: 404. */
-  visible(interaction: AccessPolicyInteraction, resourceType: string, id: string): Seen {
+  visible(interaction: 'read' | 'search', resourceType: string, id: string): Seen {
     if (!core.isUUID(id)) {
       return fail(core.notFound);
     }
@@ -77,7 +86,7 @@ export class ResourceAccess {
   }
 
   /** Like {@link visible}, but throws 410 for a deleted resource. */
-  readable(interaction: AccessPolicyInteraction, resourceType: string, id: string): Seen & SearchHit {
+  readable(interaction: 'read' | 'search', resourceType: string, id: string): Seen & SearchHit {
     const seen = this.visible(interaction, resourceType, id);
     return { ...seen, resource: seen.resource ?? fail(core.gone) };
   }

@@ -1,9 +1,9 @@
-import type { AccessPolicyResource, Meta } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Meta } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Caller } from './caller';
 import type { FhirDefinitions } from './definitions';
 import type { Reference, Resource, StoredResource } from './emulator.types';
-import { isRecord } from './is-record';
 import { core } from './medplum-peers';
+import { withoutFields } from './resource-fields';
 import { searchValues } from './search-values';
 import { currentVersion, type Store } from './store';
 
@@ -63,7 +63,7 @@ function patientsOf(resource: StoredResource, { patientCompartment }: FhirDefini
   const version = { values: new Map() };
   const found = (patientCompartment.get(resource.resourceType) ?? []).flatMap((code) => {
     const values = searchValues(version, resource, code);
-    return values.kind === 'reference' ? values.values.filter((reference) => /^Patient\/[^/]+$/.test(reference)) : [];
+    return values.kind === 'text' ? values.values.filter((reference) => /^Patient\/[^/]+$/.test(reference)) : [];
   });
   return uniqueReferences(found.map((reference) => ({ reference })));
 }
@@ -116,10 +116,7 @@ export function presentResource(
   extended: boolean,
   hiddenFields: readonly string[] | undefined,
 ): StoredResource {
-  const hidden = hiddenFields?.length ? structuredClone(resource) : resource;
-  for (const path of hiddenFields ?? []) {
-    setField(hidden, path, undefined);
-  }
+  const hidden = withoutFields(resource, hiddenFields);
   if (extended) {
     return hidden;
   }
@@ -127,80 +124,7 @@ export function presentResource(
   return { ...hidden, meta };
 }
 
-/** Undoes changes that the rule does not allow: hidden and read-only fields keep their stored value. */
-export function keepProtectedFields<T extends Resource>(
-  resource: T,
-  original: Resource | undefined,
-  { hiddenFields = [], readonlyFields = [] }: AccessPolicyResource,
-): T {
-  const fields = [...hiddenFields, ...readonlyFields];
-  if (fields.length === 0) {
-    return resource;
-  }
-  const changed = structuredClone(resource);
-  for (const path of fields) {
-    setField(changed, path, original && fieldOf(original, path));
-  }
-  return changed;
-}
-
-function fieldOf(value: unknown, path: string): unknown {
-  return path.split('.').reduce<unknown>((current, key) => {
-    const name = elementName(current, key);
-    return isRecord(current) && name !== undefined ? current[name] : undefined;
-  }, value);
-}
-
-/** Sets or removes a field by its dotted path, in every element of the lists on the way. */
-function setField(target: unknown, path: string, value: unknown): void {
-  if (Array.isArray(target)) {
-    for (const element of target) {
-      setField(element, path, value);
-    }
-    return;
-  }
-  if (!isRecord(target)) {
-    return;
-  }
-  const [key = '', ...rest] = path.split('.');
-  const name = elementName(target, key) ?? key;
-  if (rest.length > 0) {
-    setField(target[name], rest.join('.'), value);
-  } else if (value === undefined) {
-    delete target[name];
-  } else {
-    target[name] = value;
-  }
-}
-
-/** `value[x]` stands for `valueString`, `valueQuantity` and so on. */
-function elementName(target: unknown, key: string): string | undefined {
-  if (!isRecord(target) || !key.endsWith('[x]')) {
-    return key;
-  }
-  const stem = key.slice(0, -3);
-  return Object.keys(target).find((name) => name.startsWith(stem) && /[A-Z]/.test(name.charAt(stem.length)));
-}
-
-/** A copy without empty strings, lists and objects, which the server drops silently. Validation refuses `null`. */
+/** A copy without empty strings, lists and objects, which the server does not store. Validation has refused most of them. */
 export function withoutEmptyValues<T>(value: T): T {
-  return (cleaned(value) ?? {}) as T;
-}
-
-function cleaned(value: unknown): unknown {
-  if (value === '') {
-    return undefined;
-  }
-  if (Array.isArray(value)) {
-    const kept = value.map(cleaned).filter((element) => element !== undefined);
-    return kept.length > 0 ? kept : undefined;
-  }
-  if (isRecord(value)) {
-    const kept = Object.entries(value).flatMap(([key, inner]) => {
-      const result = cleaned(inner);
-      return result === undefined ? [] : [[key, result] as const];
-    });
-    return kept.length > 0 ? Object.fromEntries(kept) : undefined;
-  }
-  return value;
+  return JSON.parse(core.stringify(value)) as T;
 }

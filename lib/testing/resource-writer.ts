@@ -1,12 +1,15 @@
 import type { Operation } from '@medplum/core';
 import type { DeleteResourceOptions, UpdateResourceOptions } from '@medplum/fhir-router';
-import type { Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { AccessPolicyResource, Parameters } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Resource, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 import { fail } from './outcome-error';
 import type { RepositoryHost, RepositoryOptions } from './repository.types';
 import type { ResourceAccess, Seen } from './resource-access';
-import { draftResource, isUnchanged, keepProtectedFields, withoutEmptyValues } from './resource-meta';
+import { keepProtectedFields } from './resource-fields';
+import { draftResource, isUnchanged, withoutEmptyValues } from './resource-meta';
+import { patchResource } from './resource-patch';
+import { validateResource } from './resource-validation';
 import { currentVersion, type UndoLog, type Version } from './store';
 import { satisfiesConstraints } from './write-constraint';
 
@@ -26,46 +29,52 @@ export class ResourceWriter {
   }
 
   update(resource: Resource, options: UpdateResourceOptions | undefined): Resource {
-    const { resourceType, id } = resource;
-    this.access.requireInteraction('read', resourceType);
-    this.access.requireInteraction('update', resourceType);
-    const existing = this.access.visible('read', resourceType, id ?? '');
+    const existing = this.requireUpdatable(resource);
+    const rule = existing.resource && this.access.policy?.ruleInMemory('update', existing.resource);
+    if (existing.resource && this.access.policy && !rule) {
+      fail(core.forbidden);
+    }
     requireVersion(existing.version, options?.ifMatch);
-    return this.write('update', { ...resource, id: existing.row.id }, existing);
+    return this.write('update', { ...resource, id: existing.row.id }, { ...existing, ...(rule && { rule }) });
   }
 
-  patch(
-    resourceType: string,
-    id: string,
-    patch: Operation[] | Parameters,
-    options: UpdateResourceOptions | undefined,
-  ): Resource {
-    // Like the server, this applies the patch before it checks the policy. So a patch error may quote hidden content.
-    const row = this.access.findRow(resourceType, id) ?? fail(core.notFound);
-    const patched = structuredClone(currentVersion(row).resource ?? fail(core.gone));
-    if (Array.isArray(patch)) {
-      const [problem] = core.applyPatch(patched, patch).filter((error) => error !== null);
-      if (problem) {
-        fail(core.badRequest(problem.message));
-      }
-    } else {
-      core.fhirpathPatchTypedValue(core.toTypedValue(patched), core.parseFhirPathPatchParameters(patch));
+  /** The resource that an update replaces. Throws what the server throws before it looks at the new content. */
+  requireUpdatable({ resourceType, id }: Resource): Seen {
+    if (!resourceType || !id) {
+      return fail(core.badRequest('Missing id'));
     }
-    return this.update(patched, options);
+    if (!core.isUUID(id)) {
+      return fail(core.badRequest('Invalid id'));
+    }
+    this.access.requireInteraction('update', resourceType);
+    return this.access.visible('read', resourceType, id);
+  }
+
+  /**
+   * Applies a patch to a copy of the stored resource. Like the server, this comes before the checks of the policy. So a
+   * patch error may quote hidden content.
+   */
+  patched(resourceType: string, id: string, patch: Operation[] | Parameters): Resource {
+    if (core.isUUID(id) && !this.access.isKnownType(resourceType)) {
+      fail(core.badRequest(`relation "${resourceType}" does not exist`));
+    }
+    const row = this.access.findRow(resourceType, id) ?? fail(core.notFound);
+    return patchResource(currentVersion(row).resource ?? fail(core.gone), patch);
   }
 
   /** Deletes a resource. A second deletion changes nothing. */
   delete(resourceType: string, id: string, options: DeleteResourceOptions | undefined): void {
-    const { version, resource } = this.access.visible('read', resourceType, id);
+    const { row, version, resource } = this.access.visible('read', resourceType, id);
     if (!resource) {
       return;
     }
-    if (this.access.policy && !this.access.policy.ruleFor('delete', version, resource)) {
+    if (this.access.policy && !this.access.policy.ruleInMemory('delete', resource)) {
       fail(core.forbidden);
     }
     requireVersion(version, options?.ifMatch);
     const { store, project } = this.host;
-    store.append(resourceType, id, project, store.draft(undefined, this.host.now()), this.undo);
+    // The id of the row, because the id in the request may be in upper case.
+    store.append(resourceType, row.id, project, store.draft(undefined, this.host.now()), this.undo);
   }
 
   private write(
@@ -73,20 +82,18 @@ export class ResourceWriter {
     input: Resource & { id: string },
     existing: Seen | undefined,
   ): Resource {
-    this.access.requireKnownType(input.resourceType);
-    const { policy } = this.access;
-    const rule = existing?.resource && policy?.ruleFor(interaction, existing.version, existing.resource);
-    if (existing?.resource && policy && !rule) {
-      fail(core.forbidden);
+    if (!this.access.isKnownType(input.resourceType)) {
+      fail(core.badRequest(`Unknown data type: ${input.resourceType}`));
     }
+    const before = existing?.resource;
+    const rule = before ? existing.rule : this.access.policy?.ruleInMemory('create', input);
+    const restored = rule ? keepProtectedFields(input, before, rule) : input;
     const lastUpdated = this.host.now();
     const { versionId } = this.host.store.draft(undefined, lastUpdated);
-    const cleaned = { ...withoutEmptyValues(input), ...(input.meta && { meta: withoutEmptyValues(input.meta) }) };
-    const restored = existing?.resource && rule ? keepProtectedFields(cleaned, existing.resource, rule) : cleaned;
     const stamped = draftResource(restored, {
       definitions: this.host.definitions,
       store: this.host.store,
-      existing: existing?.resource,
+      existing: before,
       caller: this.options.caller,
       author: this.options.author,
       extended: this.options.extended,
@@ -95,9 +102,10 @@ export class ResourceWriter {
       lastUpdated,
     });
     if (this.host.strictMode) {
-      core.validateResource(stamped);
+      validateResource(stamped, this.host.serverVersion);
     }
-    return this.commit(interaction, stamped, existing, this.host.store.draft(stamped, lastUpdated, versionId));
+    const cleaned = withoutEmptyValues(stamped);
+    return this.commit(interaction, cleaned, existing, this.host.store.draft(cleaned, lastUpdated, versionId));
   }
 
   private commit(
@@ -107,20 +115,21 @@ export class ResourceWriter {
     draft: Version,
   ): Resource {
     if (existing?.resource && isUnchanged(existing.resource, stamped)) {
-      return this.access.present({ ...existing, resource: existing.resource });
+      return this.present(existing.resource, existing.rule);
     }
     const { policy } = this.access;
-    const rule = policy?.ruleFor(interaction, draft, stamped);
+    const rule = policy?.ruleInMemory(interaction, stamped);
     if (policy && (!rule || !satisfiesConstraints(rule, existing?.resource, stamped))) {
       fail(core.forbidden);
     }
-    let version = draft;
-    if (!existing && rule && (rule.hiddenFields || rule.readonlyFields)) {
-      const reduced = keepProtectedFields(stamped, undefined, rule);
-      version = this.host.store.draft(reduced, draft.lastUpdated, draft.versionId);
-    }
-    this.host.store.append(stamped.resourceType, stamped.id, this.host.project, version, this.undo);
-    return this.access.present({ resource: version.resource ?? stamped, ...(rule && { rule }) });
+    this.host.store.append(stamped.resourceType, stamped.id, this.host.project, draft, this.undo);
+    return this.present(stamped, rule);
+  }
+
+  /** What the caller may see of the result: the rule for reading decides, and without one the rule for the write. */
+  private present(resource: StoredResource, written: AccessPolicyResource | undefined): Resource {
+    const rule = this.access.policy?.ruleInMemory('read', resource) ?? written;
+    return this.access.present({ resource, ...(rule && { rule }) });
   }
 }
 

@@ -1,83 +1,174 @@
+import type { Filter } from '@medplum/core';
 import { core } from './medplum-peers';
+import { parameterFilter } from './search-query';
+import { parameterShape } from './search-parameter';
 import type { CompileFilter, Predicate, SearchScope } from './search.types';
-import { searchValues } from './search-values';
-import { currentVersion } from './store';
+import { findParameter, searchValues } from './search-values';
+import { currentVersion, type Row } from './store';
 
-/** `subject:Patient.family=x` finds the resources that refer to a match. Policies do not apply to the targets. */
+/** How many links a chain may have. */
+const MAX_LINKS = 3;
+
+/** One step of a chain, from a resource to one that it refers to or, in reverse, to one that refers to it. */
+interface Link {
+  readonly from: string;
+  readonly to: string;
+  readonly code: string;
+  readonly isReverse: boolean;
+  readonly isCanonical: boolean;
+}
+
+/**
+ * Compiles a chain: `subject:Patient.family=x` finds resources that refer to a match, `_has:Observation:subject:status=x`
+ * those that a match refers to. Policies do not apply to the resources on the way.
+ *
+ * @throws OperationOutcomeError 400 for a chain that leads nowhere
+ */
 export function compileChain(
   scope: SearchScope,
   resourceType: string,
-  code: string,
-  value: string,
+  searched: Filter,
   compile: CompileFilter,
 ): Predicate {
-  const dot = code.indexOf('.');
-  const [link = '', targetType] = code.slice(0, dot).split(':');
-  const rest = code.slice(dot + 1);
-  const parameter = core.getSearchParameter(resourceType, link);
-  if (parameter?.type !== 'reference') {
-    throw invalidChain(resourceType, link);
+  const { links, filter } = parseChain(resourceType, searched);
+  const [only] = links;
+  if (links.length > MAX_LINKS) {
+    refuse('Search chains longer than three links are not currently supported');
   }
-  const targets = targetType ? [targetType] : (parameter.target ?? []);
-  if (targets.length !== 1) {
-    throw new core.OperationOutcomeError(
-      core.badRequest(`Unable to identify next resource type for search parameter: ${resourceType}?${link}`),
-    );
+  if (only && links.length === 1 && filter.code === '_id' && !only.isReverse) {
+    // Like the server, this compares the reference alone. So the target need not exist.
+    return compile(scope, resourceType, { code: only.code, operator: 'eq', value: `${only.to}/${filter.value}` })
+      .matches;
   }
-  const references = new Set<string>();
-  for (const target of targets) {
-    for (const [reference] of matching(scope, target, rest, value, compile)) {
-      references.add(reference);
-    }
+  const target = links.at(-1)?.to ?? resourceType;
+  const { matches } = compile(scope, target, filter);
+  let reached = keysOf(scope, target, matches);
+  for (const link of links.slice(1).toReversed()) {
+    const step = stepTo(scope, link, reached);
+    reached = keysOf(scope, link.from, step);
   }
-  return (version, resource) => {
-    const values = searchValues(version, resource, link);
-    return values.kind === 'reference' && values.values.some((reference) => references.has(reference));
-  };
+  return only ? stepTo(scope, only, reached) : () => false;
 }
 
-/** `_has:Observation:subject:status=x` finds the resources that a match refers to. */
-export function compileReverseChain(
-  scope: SearchScope,
-  resourceType: string,
-  code: string,
-  value: string,
-  compile: CompileFilter,
-): Predicate {
-  const [, otherType = '', link = '', ...rest] = code.split(':');
-  if (rest.length === 0 || core.getSearchParameter(otherType, link)?.type !== 'reference') {
-    throw invalidChain(otherType, link);
-  }
-  const references = new Set<string>();
-  for (const [, version, resource] of matching(scope, otherType, rest.join(':'), value, compile)) {
-    const values = searchValues(version, resource, link);
-    for (const reference of values.kind === 'reference' ? values.values : []) {
-      references.add(reference);
-    }
-  }
-  return (_version, resource) => references.has(`${resourceType}/${resource.id}`);
-}
-
-function* matching(
-  scope: SearchScope,
-  resourceType: string,
-  code: string,
-  value: string,
-  compile: CompileFilter,
-): Iterable<[reference: string, ...Parameters<Predicate>]> {
-  const [filter] = core.parseSearchRequest(resourceType, { [code]: value }).filters ?? [];
-  if (!filter) {
-    throw invalidChain(resourceType, code);
-  }
-  const { matches } = compile(scope, resourceType, filter);
+/** The references and canonical URLs of all matches of a type. */
+function keysOf(scope: SearchScope, resourceType: string, matches: Predicate): ReadonlySet<string> {
+  const keys = new Set<string>();
   for (const row of scope.store.rows(resourceType)) {
     const version = currentVersion(row);
-    if (version.resource && row.project === scope.project && matches(version, version.resource)) {
-      yield [`${resourceType}/${row.id}`, version, version.resource];
+    if (version.resource && row.project === scope.project && matches(version, version.resource) === true) {
+      keys.add(`${resourceType}/${row.id}`);
+      const { url } = version.resource as { url?: unknown };
+      if (typeof url === 'string') {
+        keys.add(url);
+      }
     }
   }
+  return keys;
 }
 
-function invalidChain(resourceType: string, code: string): Error {
-  return new core.OperationOutcomeError(core.badRequest(`Invalid search parameter in chain: ${resourceType}?${code}`));
+/** Whether a resource is one step of the chain before a reached one. */
+function stepTo(
+  scope: SearchScope,
+  { from, to, code, isReverse, isCanonical }: Link,
+  reached: ReadonlySet<string>,
+): Predicate {
+  if (isCanonical && !findParameter(isReverse ? from : to, 'url')) {
+    refuse(`${isReverse ? from : to} cannot be chained via canonical reference (${isReverse ? to : from}:${code})`);
+  }
+  if (!isReverse) {
+    return (version, resource) => {
+      const values = searchValues(version, resource, code);
+      return values.kind === 'text' && values.values.some((reference) => reached.has(reference));
+    };
+  }
+  const referred = new Set<string>();
+  for (const key of reached) {
+    const row = rowOf(scope, to, key);
+    const version = row && currentVersion(row);
+    const values = version?.resource && searchValues(version, version.resource, code);
+    for (const reference of values?.kind === 'text' ? values.values : []) {
+      referred.add(reference);
+    }
+  }
+  return (_version, resource) =>
+    referred.has(isCanonical ? ((resource as { url?: string }).url ?? '') : `${from}/${resource.id}`);
+}
+
+function rowOf({ store }: SearchScope, resourceType: string, key: string): Row | undefined {
+  return key.startsWith(`${resourceType}/`) ? store.get(resourceType, key.slice(resourceType.length + 1)) : undefined;
+}
+
+function parseChain(resourceType: string, searched: Filter): { links: Link[]; filter: Filter } {
+  const parts = splitChain(searched.code);
+  const links: Link[] = [];
+  let current = resourceType;
+  for (const [index, part] of parts.entries()) {
+    if (part.startsWith('_has')) {
+      links.push(reverseLink(part, current));
+    } else if (index === parts.length - 1) {
+      return { links, filter: lastFilter(part, current, searched) };
+    } else {
+      links.push(forwardLink(part, current));
+    }
+    current = links.at(-1)?.to ?? current;
+  }
+  return refuse('Unterminated chained search');
+}
+
+function lastFilter(part: string, resourceType: string, { operator, value }: Filter): Filter {
+  const [code = '', modifier] = core.splitN(part, ':', 2);
+  if (code === '_filter') {
+    return { code, operator: 'eq', value };
+  }
+  const parameter = findParameter(resourceType, code);
+  return parameter
+    ? parameterFilter(parameter, modifier ?? operator, value)
+    : refuse(`Invalid search parameter at end of chain: ${resourceType}?${code}`);
+}
+
+function forwardLink(part: string, from: string): Link {
+  const [code = '', modifier = ''] = core.splitN(part, ':', 2);
+  const parameter = findParameter(from, code) ?? refuse(`Invalid search parameter in chain: ${from}?${code}`);
+  const targets: readonly string[] = parameter.target ?? [];
+  const [single] = targets;
+  const to = targets.length === 1 ? single : targets.includes(modifier) ? modifier : undefined;
+  if (to === undefined) {
+    return refuse(`Unable to identify next resource type for search parameter: ${from}?${code}`);
+  }
+  return { from, to, code, isReverse: false, isCanonical: parameterShape(from, parameter).isCanonical };
+}
+
+function reverseLink(part: string, from: string): Link {
+  const [, to = '', code = ''] = core.splitN(part, ':', 3);
+  const parameter = findParameter(to, code) ?? refuse(`Invalid search parameter in chain: ${to}?${code}`);
+  if (!(parameter.target as readonly string[] | undefined)?.includes(from)) {
+    refuse(`Invalid reverse chain link: search parameter ${to}?${code} does not refer to ${from}`);
+  }
+  return { from, to, code, isReverse: true, isCanonical: parameterShape(to, parameter).isCanonical };
+}
+
+/** `_has:Observation:subject:code` has the parts `_has:Observation:subject` and `code`; elsewhere a dot separates them. */
+function splitChain(code: string): string[] {
+  const parts: string[] = [];
+  let rest = code;
+  while (rest) {
+    if (rest.startsWith('_has:')) {
+      const typeEnd = rest.indexOf(':', 5);
+      const codeEnd = rest.indexOf(':', typeEnd + 1);
+      if (typeEnd < 0 || typeEnd >= codeEnd) {
+        refuse(`Invalid search chain: ${rest}`);
+      }
+      parts.push(rest.slice(0, codeEnd));
+      rest = rest.slice(codeEnd + 1);
+    } else {
+      const dot = rest.indexOf('.');
+      parts.push(dot < 0 ? rest : rest.slice(0, dot));
+      rest = dot < 0 ? '' : rest.slice(dot + 1);
+    }
+  }
+  return parts;
+}
+
+function refuse(text: string): never {
+  throw new core.OperationOutcomeError(core.badRequest(text));
 }

@@ -1,31 +1,20 @@
 import type { Filter, Operator } from '@medplum/core';
 import type { SearchParameter } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { core } from './medplum-peers';
-import { compileChain, compileReverseChain } from './search-chain';
-import type { CompiledFilter, Predicate, SearchScope } from './search.types';
-import { compileDate, compileNumber, type ValueTest } from './search-ordered';
-import { searchValues, type SearchValues } from './search-values';
-
-/** Names and addresses match from the start of any word, as in the server's lookup tables. Other strings match from theirs. */
-const BY_WORD = new Set([
-  'name',
-  'family',
-  'given',
-  'phonetic',
-  'address',
-  'address-city',
-  'address-country',
-  'address-postalcode',
-  'address-state',
-]);
-
-/** Parameters that the installed definitions have, but the recorded server did not. */
-const NEWER_PARAMETERS = new Set(['ProjectMembership.active']);
+import { isNewerParameter } from './newer-definitions';
+import { compileChain } from './search-chain';
+import { compileColumn, toReference } from './search-column';
+import { parameterShape, type ParameterShape } from './search-parameter';
+import { compileSpecial } from './search-special';
+import { compileToken } from './search-token';
+import { findParameter, searchValues } from './search-values';
+import { compileWords } from './search-words';
+import type { CompiledFilter, Predicate, SearchScope, ValueTest } from './search.types';
 
 /** Returns the search parameter, or throws the server's error for an unknown one. */
 function requireParameter(scope: SearchScope, resourceType: string, code: string): SearchParameter {
-  const parameter = core.getSearchParameter(resourceType, code);
-  if (!parameter || (scope.serverVersion === '5.0' && NEWER_PARAMETERS.has(`${resourceType}.${code}`))) {
+  const parameter = findParameter(resourceType, code);
+  if (!parameter || isNewerParameter(scope.serverVersion, resourceType, code)) {
     throw new core.OperationOutcomeError(core.badRequest(`Unknown search parameter: ${code}`));
   }
   return parameter;
@@ -38,147 +27,71 @@ function requireParameter(scope: SearchScope, resourceType: string, code: string
  */
 export function compileFilter(scope: SearchScope, resourceType: string, filter: Filter): CompiledFilter {
   const { code, operator, value } = filter;
+  if (value.includes('\0')) {
+    throw new core.OperationOutcomeError(core.badRequest('Search filter value cannot contain null bytes'));
+  }
+  if (core.isChainedSearchFilter(filter)) {
+    return { matches: compileChain(scope, resourceType, filter, compileFilter) };
+  }
   if (code === '_filter') {
     return { matches: compileExpression(scope, resourceType, core.parseFilterParameter(value)) };
   }
-  if (code.startsWith('_has:')) {
-    return { matches: compileReverseChain(scope, resourceType, code, value, compileFilter) };
+  const special = compileSpecial(filter);
+  if (special) {
+    return special;
   }
-  if (code.includes('.')) {
-    return { matches: compileChain(scope, resourceType, code, value, compileFilter) };
-  }
-  const parameter = requireParameter(scope, resourceType, code);
-  if (operator === 'missing' || operator === 'present') {
-    const wanted = (operator === 'missing') === (value === 'true');
-    return { matches: (version, resource) => isEmpty(searchValues(version, resource, code)) === wanted };
-  }
-  const alternatives = core.splitSearchOnComma(value);
-  const tests = alternatives.map((alternative) => compileValue(scope, parameter, resourceType, operator, alternative));
-  const any = (values: SearchValues): boolean => tests.some((test) => test(values));
-  const negated = operator === 'not' || operator === 'not-in';
-  const keys = negated ? undefined : lookupKeys(parameter, operator, alternatives);
+  const found = requireParameter(scope, resourceType, code);
+  const byIdentifier = operator === 'identifier';
+  const parameter = byIdentifier ? core.deriveIdentifierSearchParameter(found) : found;
+  return compileParameter(scope, resourceType, parameter, byIdentifier ? 'eq' : operator, value);
+}
+
+function compileParameter(
+  scope: SearchScope,
+  resourceType: string,
+  parameter: SearchParameter,
+  operator: Operator,
+  value: string,
+): CompiledFilter {
+  const { code } = parameter;
+  const shape = parameterShape(resourceType, parameter);
+  const test = ((): ValueTest => {
+    switch (shape.strategy) {
+      case 'token':
+        return compileToken(parameter, shape, operator, value);
+      case 'words':
+        return compileWords(code, operator, core.splitSearchOnComma(value));
+      default:
+        return compileColumn(resourceType, parameter, shape, operator, value, scope.serverVersion);
+    }
+  })();
+  const keys = lookupKeys(scope, parameter, shape, operator, value);
   return {
-    matches: (version, resource) => any(searchValues(version, resource, code)) !== negated,
+    matches: (version, resource) => test(searchValues(version, resource, code)),
     ...(keys && { lookup: { code, keys } }),
   };
 }
 
-function isEmpty(values: SearchValues): boolean {
-  switch (values.kind) {
-    case 'string':
-      return values.exact.length === 0;
-    case 'token':
-      return values.tokens.length === 0;
-    case 'date':
-      return values.dates.length === 0;
-    case 'number':
-      return values.ranges.length === 0;
-    default:
-      return values.values.length === 0;
-  }
-}
-
+/** The keys of an index that holds every match, and perhaps more; `undefined` if no index helps. */
 function lookupKeys(
+  { serverVersion }: SearchScope,
   parameter: SearchParameter,
+  { strategy, column, ignoresCase }: ParameterShape,
   operator: Operator,
-  alternatives: readonly string[],
+  value: string,
 ): readonly string[] | undefined {
   if (operator !== 'eq' && operator !== 'exact') {
     return undefined;
   }
-  if (parameter.code === '_compartment' && alternatives.some((value) => !value.includes('/'))) {
-    return undefined;
+  const alternatives = core.splitSearchOnComma(value);
+  if (strategy === 'token') {
+    const trimmed = alternatives.map((text) => (ignoresCase ? text.toLowerCase() : text).trim());
+    return trimmed.every((text) => !text.startsWith('|') && !text.endsWith('|')) ? trimmed : undefined;
   }
-  if (parameter.type === 'reference') {
-    return alternatives.map((value) => toReference(parameter, value));
+  if (strategy === 'column' && column === 'reference') {
+    return alternatives.map((text) => toReference(parameter, text, serverVersion));
   }
-  if (parameter.type === 'token' && alternatives.every((value) => !value.startsWith('|') && !value.endsWith('|'))) {
-    return alternatives;
-  }
-  return undefined;
-}
-
-/** A bare id refers to a Patient for `subject` and `patient`, else to the only possible target type. */
-function toReference(parameter: SearchParameter, value: string): string {
-  if (value.includes('/') || value.includes(':')) {
-    return value;
-  }
-  if (parameter.code === 'subject' || parameter.code === 'patient') {
-    return `Patient/${value}`;
-  }
-  const [target, ...others] = parameter.target ?? [];
-  return target && others.length === 0 ? `${target}/${value}` : value;
-}
-
-function compileValue(
-  scope: SearchScope,
-  parameter: SearchParameter,
-  resourceType: string,
-  operator: Operator,
-  value: string,
-): ValueTest {
-  switch (parameter.type) {
-    case 'string':
-      return compileString(parameter, operator, value);
-    case 'token':
-      return compileToken(parameter, resourceType, operator, value);
-    case 'reference':
-      return compileReference(parameter, value);
-    case 'date':
-      return compileDate(parameter, resourceType, operator, value, scope.serverVersion);
-    case 'number':
-    case 'quantity':
-      return compileNumber(operator, value);
-    default:
-      return operator === 'below' || operator === 'contains'
-        ? (values) => values.kind === 'uri' && values.values.some((uri) => uri.startsWith(value))
-        : (values) => values.kind === 'uri' && values.values.includes(value);
-  }
-}
-
-function compileString(parameter: SearchParameter, operator: Operator, value: string): ValueTest {
-  if (operator === 'exact') {
-    return (values) => values.kind === 'string' && values.exact.includes(value);
-  }
-  const folded = value.toLowerCase();
-  if (operator === 'contains') {
-    return (values) => values.kind === 'string' && values.folded.some((text) => text.includes(folded));
-  }
-  const byWord = BY_WORD.has(parameter.code);
-  return (values) =>
-    values.kind === 'string' &&
-    values.folded.some((text) => text.startsWith(folded) || (byWord && text.includes(` ${folded}`)));
-}
-
-function compileToken(parameter: SearchParameter, resourceType: string, operator: Operator, value: string): ValueTest {
-  if (operator === 'text') {
-    const folded = value.toLowerCase();
-    return (values) => values.kind === 'token' && values.texts.some((text) => text.includes(folded));
-  }
-  if (
-    core.getSearchParameterDetails(resourceType, parameter).type === 'BOOLEAN' &&
-    !['true', 'false'].includes(value)
-  ) {
-    throw new core.OperationOutcomeError(core.badRequest(`Boolean search value must be 'true' or 'false'`));
-  }
-  const bar = value.indexOf('|');
-  if (bar < 0) {
-    return (values) => values.kind === 'token' && values.tokens.some((token) => token.value === value);
-  }
-  const system = value.slice(0, bar);
-  const code = value.slice(bar + 1);
-  return (values) =>
-    values.kind === 'token' &&
-    values.tokens.some((token) => (token.system ?? '') === system && (code === '' || token.value === code));
-}
-
-function compileReference(parameter: SearchParameter, value: string): ValueTest {
-  const reference = toReference(parameter, value);
-  if (parameter.code === '_compartment' && !value.includes('/')) {
-    // The server stores only the ids of compartments, so an id alone finds them.
-    return (values) => values.kind === 'reference' && values.values.some((known) => known.endsWith(`/${value}`));
-  }
-  return (values) => values.kind === 'reference' && values.values.includes(reference);
+  return strategy === 'column' && column === 'code' ? alternatives : undefined;
 }
 
 type FilterExpression = ReturnType<typeof core.parseFilterParameter>;
@@ -186,14 +99,20 @@ type FilterExpression = ReturnType<typeof core.parseFilterParameter>;
 function compileExpression(scope: SearchScope, resourceType: string, expression: FilterExpression): Predicate {
   if (expression instanceof core.FhirFilterNegation) {
     const child = compileExpression(scope, resourceType, expression.child);
-    return (version, resource) => !child(version, resource);
+    return (version, resource) => {
+      const result = child(version, resource);
+      return result === undefined ? undefined : !result;
+    };
   }
   if (expression instanceof core.FhirFilterConnective) {
     const left = compileExpression(scope, resourceType, expression.left);
     const right = compileExpression(scope, resourceType, expression.right);
-    return expression.keyword === 'and'
-      ? (version, resource) => left(version, resource) && right(version, resource)
-      : (version, resource) => left(version, resource) || right(version, resource);
+    // The one result that decides, whatever the other is.
+    const decisive = expression.keyword === 'or';
+    return (version, resource) => {
+      const results = [left(version, resource), right(version, resource)];
+      return results.includes(decisive) ? decisive : results.includes(undefined) ? undefined : !decisive;
+    };
   }
   const { path, operator, value } = expression;
   return compileFilter(scope, resourceType, { code: path, operator, value }).matches;

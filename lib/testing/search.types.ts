@@ -1,6 +1,7 @@
 import type { Filter } from '@medplum/core';
 import type { MedplumServerVersion, StoredResource } from './emulator.types';
-import type { Store, Version } from './store';
+import type { SearchValues } from './search-values';
+import type { Store } from './store';
 
 /** Where a search looks. */
 export interface SearchScope {
@@ -10,8 +11,23 @@ export interface SearchScope {
   readonly serverVersion: MedplumServerVersion;
 }
 
+/**
+ * The result of a comparison. `undefined` means that there is nothing to compare with. The server compares in SQL, where
+ * the negation of such a result is no match either.
+ */
+export type Truth = boolean | undefined;
+
+/** What a filter needs of a version: the cached values of its search parameters. */
+export interface SearchableVersion {
+  readonly lastUpdated: string;
+  readonly values: Map<string, SearchValues>;
+}
+
 /** Whether the resource of a version matches. */
-export type Predicate = (version: Version, resource: StoredResource) => boolean;
+export type Predicate = (version: SearchableVersion, resource: StoredResource) => Truth;
+
+/** Tests the values that one search parameter has in one resource. */
+export type ValueTest = (values: SearchValues) => Truth;
 
 /** A filter that is compiled once and tests many resources. */
 export interface CompiledFilter {

@@ -120,6 +120,9 @@ export class Store {
   /** Rows whose current version holds one of `keys` under the search parameter `code`. */
   lookup(resourceType: string, code: string, keys: readonly string[]): ReadonlySet<Row> {
     const table = this.tables.get(resourceType);
+    if (code === '_id') {
+      return new Set(keys.flatMap((id) => table?.rows.get(id) ?? []));
+    }
     const [first, ...others] = keys;
     const found = (first === undefined ? undefined : table?.find(code, first)) ?? new Set<Row>();
     return others.length === 0
@@ -146,6 +149,14 @@ export class Store {
     table.rows.set(id, row);
     table.reindex(row, before, version);
     undo?.push(() => table.remove(row, version));
+  }
+
+  /** Removes a row with all of its versions. */
+  expunge(row: Row): void {
+    const table = this.tables.get(row.resourceType);
+    for (const version of row.versions.toReversed()) {
+      table?.remove(row, version);
+    }
   }
 
   blob(id: string, versionId: string): Buffer | undefined {

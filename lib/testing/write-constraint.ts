@@ -9,7 +9,11 @@ export function satisfiesConstraints(
   after: Resource,
 ): boolean {
   return (rule.writeConstraint ?? []).every(({ expression }) => {
-    const variables = { ...(before && { '%before': core.toTypedValue(before) }), '%after': core.toTypedValue(after) };
+    const variables = {
+      // On a create there is nothing before, so `%before.exists()` is false.
+      '%before': before ? core.toTypedValue(before) : { type: 'undefined', value: undefined },
+      '%after': core.toTypedValue(after),
+    };
     const [result, ...others] = core.evalFhirPathTyped(expression ?? 'false', [core.toTypedValue(after)], variables);
     return others.length === 0 && result?.value === true;
   });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MedplumEmulator, type EmulatorFixtures } from 'nestjs-medplum/testing';
 import type { Seeded, WireCase } from './wire-case.types';
@@ -16,9 +16,9 @@ const read = (name: string): string => readFileSync(join(__dirname, name), 'utf8
 
 /** The recorded cases, in the order in which they were recorded. */
 export function contractCases(): readonly WireCase[] {
-  return ['wire-cases.json', 'wire-cases-2.json']
-    .filter((name) => existsSync(join(__dirname, name)))
-    .flatMap((name) => (JSON.parse(read(name)) as { cases: WireCase[] }).cases);
+  return ['wire-cases.json', 'wire-cases-2.json'].flatMap(
+    (name) => (JSON.parse(read(name)) as { cases: WireCase[] }).cases,
+  );
 }
 
 /** What has to exist on the server before the cases run. */

@@ -34,11 +34,20 @@ const VERSION = at(`/${TYPE}/${ID}/_history/${ID}`);
 const typed = (kind: string, run: LibraryCall['run']): LibraryCall => ({ kind, isTyped: true, run });
 
 /** The method of the service that is made for the request, if there is one. */
-export function typedCall({ method, path, headers, body }: FilledRequest): LibraryCall | undefined {
+export function typedCall(request: FilledRequest): LibraryCall | undefined {
+  const call = madeFor(request);
+  const headers = withoutOwn(request);
+  return call && { ...call, run: (medplum, options) => call.run(medplum, { ...options, headers }) };
+}
+
+function madeFor(request: FilledRequest): LibraryCall | undefined {
+  const { method, path, body } = request;
+  const headers = withoutOwn(request);
   const names = Object.keys(headers).map((name) => name.toLowerCase());
-  // The typed methods set these themselves.
+  // The typed methods set these themselves. A Binary in FHIR's JSON is another response than the file.
   if (
-    names.some((name) => ['content-type', 'if-match', 'if-none-exist', 'accept'].includes(name) && method !== 'PATCH')
+    names.some((name) => ['content-type', 'if-match', 'if-none-exist', 'accept'].includes(name)) ||
+    path.startsWith('fhir/R4/Binary')
   ) {
     return undefined;
   }
@@ -145,13 +154,21 @@ function graphql(body: unknown): LibraryCall | undefined {
 }
 
 /** The raw method for the request. `undefined` for methods that the library does not send. */
-export function rawCall({ method, path, body }: FilledRequest): LibraryCall | undefined {
+export function rawCall(request: FilledRequest): LibraryCall | undefined {
+  const { method, path } = request;
+  if (method === 'GET' && path.startsWith('fhir/R4/Binary/')) {
+    // The raw methods ask for FHIR's JSON.
+    return undefined;
+  }
+  const isOwn = typeof request.body === 'object' && !('content-type' in withoutOwn(request));
+  const body = isOwn || request.body === undefined ? request.body : textOf(request.body);
+  const headers = isOwn ? withoutOwn(request) : contentTyped(request);
   const calls: Readonly<Record<string, LibraryCall['run']>> = {
-    GET: (medplum, options) => medplum.get(path, options),
-    POST: (medplum, options) => medplum.post(path, body, options),
-    PUT: (medplum, options) => medplum.put(path, body, options),
-    PATCH: (medplum, options) => medplum.patch(path, body, options),
-    DELETE: (medplum, options) => medplum.delete(path, options),
+    GET: (medplum, options) => medplum.get(path, { ...options, headers }),
+    POST: (medplum, options) => medplum.post(path, body, { ...options, headers }),
+    PUT: (medplum, options) => medplum.put(path, body, { ...options, headers }),
+    PATCH: (medplum, options) => medplum.patch(path, body, { ...options, headers }),
+    DELETE: (medplum, options) => medplum.delete(path, { ...options, headers }),
   };
   const run = calls[method];
   return run && (body === undefined || !['GET', 'DELETE'].includes(method))
@@ -159,30 +176,43 @@ export function rawCall({ method, path, body }: FilledRequest): LibraryCall | un
     : undefined;
 }
 
+/** The headers without the content type that the library sends for a body by itself. */
+function withoutOwn({ method, headers }: FilledRequest): Readonly<Record<string, string>> {
+  const own = method === 'PATCH' ? 'application/json-patch+json' : 'application/fhir+json';
+  return Object.fromEntries(
+    Object.entries(headers)
+      .filter(([name, value]) => name.toLowerCase() !== 'content-type' || value !== own)
+      .map(([name, value]) => [name.toLowerCase(), value]),
+  );
+}
+
+/** As the recorder of the cases sent a body without a content type. */
+function contentTyped({ headers, body }: FilledRequest): Readonly<Record<string, string>> {
+  const isNamed = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type');
+  return body === undefined || isNamed ? headers : { 'content-type': 'application/fhir+json', ...headers };
+}
+
+const textOf = (body: unknown): string => (typeof body === 'string' ? body : JSON.stringify(body));
+
 function asResource(body: unknown): Resource | undefined {
   const { resourceType } = Object(body) as { resourceType?: unknown };
   return typeof resourceType === 'string' && typeof body === 'object' ? (body as Resource) : undefined;
 }
 
 /** `fetch` for the request. Resolves to what the caller sees of the response. */
-export function fetchCall({ method, path, body }: FilledRequest): LibraryCall | undefined {
+export function fetchCall(request: FilledRequest): LibraryCall | undefined {
+  const { method, path, body } = request;
   if (body !== undefined && method === 'GET') {
     return undefined;
   }
-  const text = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) };
+  const headers = contentTyped(request);
+  const text = body === undefined ? {} : { body: textOf(body) };
   return {
     kind: 'fetch',
     isTyped: false,
-    run: async (medplum, { headers = {}, ...options }) => {
-      const isNamed = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type');
-      const type = body === undefined || isNamed ? {} : { 'content-type': 'application/fhir+json' };
+    run: async (medplum, options) => {
       const address = `${medplum.coreClientOptions().baseUrl}${path}`;
-      const response = await medplum.fetch(address, {
-        ...options,
-        method,
-        headers: { ...type, ...headers } as Record<string, string>,
-        ...text,
-      });
+      const response = await medplum.fetch(address, { ...options, method, headers, ...text });
       return { status: response.status, text: await response.text(), etag: response.headers.get('etag') };
     },
   };

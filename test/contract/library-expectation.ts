@@ -33,6 +33,13 @@ export function outcomeOf(request: FilledRequest, call: LibraryCall, answer: Wir
   if (status >= 300) {
     const refusesIdentity = [400, 403, 404, 410].includes(status) && answer.headers.ratelimit === undefined;
     const isBot = status === 400 && request.path.includes('$execute') && !refusesIdentity;
+    if (status === 304 && call.kind === 'fetch') {
+      return { error: undefined, effect: 'none' };
+    }
+    if (asOutcome(answer) === undefined && [400, 403, 404, 410].includes(status)) {
+      // No Medplum answers so: it is a page of something else.
+      return { error: 'MedplumProtocolError', effect: 'none' };
+    }
     const named = ERRORS[status] ?? (status >= 400 ? 'MedplumBadRequestError' : 'MedplumProtocolError');
     return {
       error: refusesIdentity ? 'OnBehalfOfRejectedError' : named,
@@ -44,6 +51,12 @@ export function outcomeOf(request: FilledRequest, call: LibraryCall, answer: Wir
     error: Array.isArray(errors) && errors.length > 0 ? 'MedplumGraphqlError' : undefined,
     effect: isRead ? 'none' : 'happened',
   };
+}
+
+/** The OperationOutcome of a response, as text. */
+export function asOutcome(answer: WireAnswer): string | undefined {
+  const { resourceType } = Object(parseAnswer(answer).body) as { resourceType?: unknown };
+  return resourceType === 'OperationOutcome' ? answer.text : undefined;
 }
 
 /** Whether the request cannot write, whatever the server makes of it. */
@@ -72,19 +85,29 @@ export function refusalOf(
 ): string | undefined {
   const names = Object.keys(headers).map((name) => name.toLowerCase());
   const prefer = Object.entries(headers).find(([name]) => name.toLowerCase() === 'prefer')?.[1];
-  if (names.some((name) => ['authorization', 'host', 'x-medplum', 'x-medplum-on-behalf-of'].includes(name))) {
+  const owned = [
+    'authorization',
+    'host',
+    'content-encoding',
+    'x-medplum-on-behalf-of',
+    ...(kind === 'fetch' ? [] : ['x-medplum']),
+  ];
+  if (typeof onBehalfOf === 'string' && onBehalfOf.startsWith('ClientApplication/')) {
+    return 'a client, which is nobody to act for';
+  }
+  if (names.some((name) => owned.includes(name))) {
     return 'a header that the library owns';
   }
   if (/^(?:auth|oauth2|admin\/super)\//.test(path)) {
     return 'a path of logins';
   }
-  if (/\/\.\.?\/|\/\/|%(?![\da-fA-F]{2})|%2[fFeE]/.test(path)) {
+  if (/\/\.\.?\/|\/\/|%(?![\da-fA-F]{2})|%2[fFeE]/.test(path.replace(/\?.*/s, ''))) {
     return 'a path that the server resolves to another';
   }
   if (prefer?.includes('respond-async') && typeof onBehalfOf === 'string' && onBehalfOf !== '') {
     return 'a job that would run with the rights of the client';
   }
-  if (prefer !== undefined && /return=(?:minimal|OperationOutcome)/.test(prefer) && !['raw', 'fetch'].includes(kind)) {
+  if (prefer !== undefined && /return=minimal/.test(prefer) && !['raw', 'fetch'].includes(kind)) {
     return 'a typed method promises the resource';
   }
   const { entry } = Object(body) as { entry?: readonly { request?: { method?: string } }[] };

@@ -25,7 +25,8 @@ export const accessCheck: Check<ServerContext> = {
     if (response instanceof WireFailure) {
       return [unknown(response.code)];
     }
-    if (isIdentityRefusal(response.status, asOperationOutcome(response.body.value))) {
+    const rateLimited = response.header('ratelimit') !== undefined;
+    if (isIdentityRefusal(response.status, asOperationOutcome(response.body.value), { rateLimited })) {
       return [await refused(context, membership, response)];
     }
     if (response.status !== 200) {
