@@ -68,18 +68,13 @@ function reads({ method, path, body }: FilledRequest): boolean {
     const { query } = Object(body) as { query?: unknown };
     return typeof query === 'string' && /^\s*(?:query\b|\{)/.test(query);
   }
-  const { entry } = Object(body) as { entry?: readonly { request?: { method?: string; url?: string } }[] };
-  return (
-    /^fhir\/R4\/?$/.test(path) &&
-    Array.isArray(entry) &&
-    entry.length > 0 &&
-    entry.every(({ request }) => request?.method === 'GET' && request.url?.includes('$') === false)
-  );
+  const { entry } = Object(body) as { entry?: unknown };
+  return /^fhir\/R4\/?$/.test(path) && Array.isArray(entry) && entry.length > 0 && entry.every(isPlainRead);
 }
 
 /** Why the library has to refuse a request before it is sent, whatever the server would make of it. */
 export function refusalOf(
-  { path, headers, body }: FilledRequest,
+  { method, path, headers, body }: FilledRequest,
   onBehalfOf: unknown,
   kind: string,
 ): string | undefined {
@@ -110,14 +105,19 @@ export function refusalOf(
   if (prefer !== undefined && /return=minimal/.test(prefer) && !['raw', 'fetch'].includes(kind)) {
     return 'a typed method promises the resource';
   }
-  const { entry } = Object(body) as { entry?: readonly { request?: { method?: string } }[] };
-  if (
-    kind === 'fetch' &&
-    /^fhir\/R4\/?$/.test(path) &&
-    Array.isArray(entry) &&
-    entry.every(({ request }) => request?.method === 'GET')
-  ) {
+  const { entry, type } = Object(body) as { entry?: unknown; type?: unknown };
+  const isBatch = kind === 'fetch' && method === 'POST' && /^fhir\/R4\/?$/.test(path) && type !== 'transaction';
+  if (isBatch && Array.isArray(entry) && entry.every((one) => requestOf(one).method === 'GET')) {
     return 'a batch that mixes callers';
   }
-  return undefined;
+  return kind === 'patchResource' && Array.isArray(body) && body.length === 0 ? 'a patch of nothing' : undefined;
+}
+
+function requestOf(entry: unknown): { readonly method?: unknown; readonly url?: unknown } {
+  return Object((Object(entry) as { request?: unknown }).request) as { method?: unknown; url?: unknown };
+}
+
+function isPlainRead(entry: unknown): boolean {
+  const { method, url } = requestOf(entry);
+  return method === 'GET' && typeof url === 'string' && !url.includes('$');
 }

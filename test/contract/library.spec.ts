@@ -185,7 +185,7 @@ function expectOutcome(
   if (isResponse) {
     expect(result).toEqual({
       status: answer.status,
-      text: answer.status < 400 ? answer.text : (asOutcome(answer) ?? ''),
+      text: answer.status < 400 ? answer.text.replace(/^\uFEFF/, '') : (asOutcome(answer) ?? ''),
       etag: answer.headers.etag ?? null,
     });
   } else {
