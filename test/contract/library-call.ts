@@ -1,4 +1,4 @@
-import type { Bundle, Resource, ResourceType } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { Resource, ResourceType } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { MedplumRequestOptions, MedplumService, PatchOperation } from 'nestjs-medplum';
 
 /** A recorded request with all placeholders replaced. */
@@ -67,7 +67,7 @@ function madeFor(request: FilledRequest): LibraryCall | undefined {
     return reading(found);
   }
   if (method === 'POST' && path.search(ROOT) === 0 && resource?.resourceType === 'Bundle') {
-    return typed('executeBatch', (medplum, options) => medplum.executeBatch(resource as Bundle, options));
+    return typed('executeBatch', (medplum, options) => medplum.executeBatch(resource, options));
   }
   if (method === 'POST' && GRAPHQL.test(path)) {
     return graphql(body);

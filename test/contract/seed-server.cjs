@@ -15,7 +15,7 @@ async function call(base, authorization, method, where, body, type = FHIR) {
       ...(authorization && { authorization }),
       ...(body !== undefined && { 'content-type': type }),
     },
-    body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
   if (!response.ok) {
