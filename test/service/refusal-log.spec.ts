@@ -110,6 +110,12 @@ describe('What the server refuses makes one line that names the likely cause and
     ],
     ['a quota', refusal(429, 'throttled', 'Too Many Requests'), read, /quota of the client, which all its users share/],
     ['a conflict', refusal(409, 'conflict', 'x'), create, /a duplicate exists/],
+    [
+      'a signed address',
+      { status: 401, headers: { 'content-type': 'text/plain' }, body: 'Invalid signature' },
+      (m) => m.bulk.download(`${app.wire.baseUrl}storage/b1?Signature=x`, { onBehalfOf: 'm-1' }),
+      /signed address of a file has expired/,
+    ],
     ['a page of a proxy', { status: 404, headers: { 'content-type': 'text/html' }, body: '<p>' }, read, /baseUrl/],
     ['too long an address', { status: 431 }, read, /larger than the server/],
   ])('%s', async (_what, answer, call, cause) => {
@@ -117,7 +123,7 @@ describe('What the server refuses makes one line that names the likely cause and
     const [line, ...others] = log.text('warn').split('\n');
     expect(others).toEqual([]);
     expect(line).toMatch(cause);
-    expect(line).toMatch(new RegExp(`^(GET|POST) /fhir/R4\\S* was answered with ${answer.status} \\(`));
+    expect(line).toMatch(new RegExp(`^(GET|POST) /(fhir/R4|{signed})\\S* was answered with ${answer.status} \\(`));
     expect(log.text('debug')).toBe('');
     // Neither what the caller nor what the server wrote.
     expect(log.given.join('\n')).not.toMatch(/nmae|m-1|\bp1\b|boom|1960|Not found|Unauthorized|some-id/);
@@ -146,6 +152,22 @@ describe('What the server refuses makes one line that names the likely cause and
     await fail(answer, (m) => m.graphql('{ a }', { onBehalfOf: 'm-1' }));
     expect(log.text('warn')).toMatch(/answered with 200 .*quota of the client/);
   });
+});
+
+it('Credentials that the token endpoint refuses make one line, which says so', async () => {
+  const tokens = await startMedplumApp(
+    { auth: 'client-credentials' },
+    { handler: () => ({ status: 400, body: { error: 'invalid_request', error_description: 'Invalid secret' } }) },
+  );
+  try {
+    await expect(read(tokens.medplum)).rejects.toThrow();
+    expect(log.text('warn')).toMatch(
+      /was not sent, because the token endpoint answered with 400 .*clientSecret is wrong/,
+    );
+    expect(log.text('warn')).not.toMatch(/Invalid secret|\n/);
+  } finally {
+    await tokens.close();
+  }
 });
 
 it('A failure of the server or of the network makes no such line', async () => {
