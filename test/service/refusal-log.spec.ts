@@ -1,4 +1,4 @@
-import { MedplumConfigError, MedplumModule, type MedplumService } from 'nestjs-medplum';
+import { MedplumConfigError, MedplumError, MedplumModule, type MedplumService } from 'nestjs-medplum';
 import { Test } from '@nestjs/testing';
 import { captureLog, type CapturedLog } from '../support/captured-log';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
@@ -35,7 +35,7 @@ const forbidden = refusal(403, 'forbidden', 'Forbidden');
 
 async function fail(answer: WireAnswer, call: Call): Promise<void> {
   app.wire.handler = () => answer;
-  await expect(call(app.medplum)).rejects.toThrow();
+  await expect(call(app.medplum)).rejects.toThrow(MedplumError);
 }
 
 const read: Call = (m) => m.readResource('Patient', 'p1', { onBehalfOf: 'm-1' });
@@ -160,7 +160,7 @@ it('Credentials that the token endpoint refuses make one line, which says so', a
     { handler: () => ({ status: 400, body: { error: 'invalid_request', error_description: 'Invalid secret' } }) },
   );
   try {
-    await expect(read(tokens.medplum)).rejects.toThrow();
+    await expect(read(tokens.medplum)).rejects.toThrow(MedplumError);
     expect(log.text('warn')).toMatch(
       /was not sent, because the token endpoint answered with 400 .*clientSecret is wrong/,
     );
@@ -183,10 +183,10 @@ it('An identity that the membership check refuses makes one line, and so does it
     { handler: () => ({ body: { resourceType: 'ProjectMembership', id: 'm-1', active: false } }) },
   );
   try {
-    await expect(read(checked.medplum)).rejects.toThrow();
+    await expect(read(checked.medplum)).rejects.toThrow(MedplumError);
     expect(log.text('warn')).toMatch(/^GET \/fhir\/R4\/Patient\/{id} was refused.*: it is inactive\./);
     checked.wire.handler = () => forbidden;
-    await expect(checked.medplum.readResource('Patient', 'p1', { onBehalfOf: 'm-2' })).rejects.toThrow();
+    await expect(checked.medplum.readResource('Patient', 'p1', { onBehalfOf: 'm-2' })).rejects.toThrow(MedplumError);
     expect(log.text('warn').split('\n')).toHaveLength(2);
     expect(log.text('warn')).toMatch(
       /GET \/fhir\/R4\/ProjectMembership\/{id} was answered with 403.*not a project admin/,
@@ -259,6 +259,11 @@ it('Nothing of the request or the response is in a line', async () => {
   expect(log.given.join('\n')).not.toContain('Plantedname');
 });
 
+const start = (debugErrors: boolean) =>
+  Test.createTestingModule({
+    imports: [MedplumModule.forRoot({ clientId: 'c', clientSecret: 's', debugErrors })],
+  }).compile();
+
 describe('debugErrors', () => {
   it('adds the texts of the outcome, in one line', async () => {
     const debugging = await startMedplumApp(
@@ -266,7 +271,7 @@ describe('debugErrors', () => {
       { handler: () => refusal(400, 'invalid', 'Unknown search parameter:\nnmae') },
     );
     try {
-      await expect(search(debugging.medplum)).rejects.toThrow();
+      await expect(search(debugging.medplum)).rejects.toThrow(MedplumError);
       expect(log.text('warn')).toMatch(
         /search parameters of the type\. debugErrors: \{"text":"Unknown search parameter:\\nnmae"\}$/,
       );
@@ -277,10 +282,6 @@ describe('debugErrors', () => {
 
   it('is refused at start in production', async () => {
     const replaced = jest.replaceProperty(process, 'env', { ...process.env, NODE_ENV: 'production' });
-    const start = (debugErrors: boolean) =>
-      Test.createTestingModule({
-        imports: [MedplumModule.forRoot({ clientId: 'c', clientSecret: 's', debugErrors })],
-      }).compile();
     try {
       await expect(start(true)).rejects.toThrow(MedplumConfigError);
       await expect(start(true)).rejects.toThrow(/debugErrors must not be true with NODE_ENV=production/);
