@@ -138,6 +138,10 @@ const CAUSES = {
     cause: 'somebody wrote at the same time, or a duplicate exists',
     fix: 'If error.retryable is true, repeat the call. Otherwise look for the duplicate.',
   },
+  'signed-address': {
+    cause: 'the signed address of a file has expired, or it was changed on its way',
+    fix: 'Read the resource again, which gives a new address, and check publicUrl and the proxies.',
+  },
   'not-medplum': {
     cause: 'baseUrl does not lead to a Medplum server, or a proxy in front of it answered',
     fix: 'Check baseUrl and the proxy.',
@@ -168,6 +172,9 @@ export function likelyCause(error: MedplumError): LikelyCause {
 }
 
 function causeOf(error: MedplumError): CauseId {
+  if (error.request?.pathTemplate === '/{signed}') {
+    return 'signed-address';
+  }
   if (error instanceof OnBehalfOfRejectedError) {
     return ofIdentity(error);
   }

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { MedplumError } from '../errors/medplum.error';
+import { isResponseError } from '../http/response-error';
 import { safeTemplate } from '../shared/known-types';
 import { objects } from '../shared/objects';
 import { isRefusal, likelyCause, type LikelyCause } from './likely-cause';
@@ -73,11 +74,11 @@ export class RefusalLog {
   #line(error: MedplumError, what: string, { cause, fix }: LikelyCause, suppressed: number): string {
     const { status, outcome, request } = error;
     const code = objects(outcome?.issue)[0]?.code;
-    const answer = `answered with ${status ?? ''} (${ISSUE_TYPES.has(code) ? String(code) : 'no known code'})`;
+    const shown = ISSUE_TYPES.has(code) ? String(code) : 'no known code';
     const source = SOURCES.get(request?.identitySource) ?? 'none, as the client itself';
     const why = status === undefined ? error.message : `Likely cause: ${cause}. ${fix}`;
     return [
-      `${what} was ${status === undefined ? 'refused' : answer}. Client: ${this.#client}. Identity: ${source}. ${why}`,
+      `${what} ${fateOf(error)}${status === undefined ? '' : ` (${shown})`}. Client: ${this.#client}. Identity: ${source}. ${why}`,
       ...(suppressed > 0 ? [`(${suppressed} more like it since the last such line.)`] : []),
       ...(this.#showsTexts ? textsOf(error) : []),
     ].join(' ');
@@ -101,6 +102,17 @@ export class RefusalLog {
     }
     return last?.suppressed ?? 0;
   }
+}
+
+/** What became of the request. The status of an error about the credentials may be that of the token endpoint. */
+function fateOf(error: MedplumError): string {
+  const { status } = error;
+  if (status === undefined) {
+    return 'was refused';
+  }
+  return status < 400 || isResponseError(error)
+    ? `was answered with ${status}`
+    : `was not sent, because the token endpoint answered with ${status}`;
 }
 
 /** The texts of the outcome, in JSON, so that a line stays one line. PHI. */

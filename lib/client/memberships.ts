@@ -176,7 +176,7 @@ export class MedplumMemberships {
             throw error;
           }
           // One of the writers succeeds in each round, so the wait need not grow for long.
-          await call.pause(Math.random() * Math.min(50 * 2 ** retries, 1_000), 'Retrying the change of access');
+          await call.pause(Math.random() * Math.min(50 * 2 ** retries, 500), 'Retrying the change of access');
         }
       }
     });

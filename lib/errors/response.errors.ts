@@ -89,8 +89,11 @@ export class MedplumPreconditionFailedError extends MedplumError {
 
 /**
  * Thrown for status 429, of the server or of its token endpoint: the quota of the client, which all its users share, is
- * used up. The library has retried the call within its limits. `effect` is `none`, unless an earlier attempt of the
- * same write has an unknown effect. Make the call again after {@link MedplumRateLimitError.retryAfter}.
+ * used up. The library has retried the call within its limits. Also thrown, without a retry, when Medplum says so inside
+ * a response with 200: to a GraphQL request, and to a transaction of which nothing was written.
+ *
+ * `effect` is `none`, unless an earlier attempt of the same write has an unknown effect, or a mutation may have written
+ * with some of its fields. If `retryable` is true, make the call again after {@link MedplumRateLimitError.retryAfter}.
  */
 export class MedplumRateLimitError extends MedplumError {
   /** How long the server asks you to wait, in ms; absent if it did not say. */

@@ -34,7 +34,11 @@ const STORAGE = 'https://storage.example';
 const patient: WireHandler = ({ path }) => ({
   body: path.includes('?')
     ? { resourceType: 'Bundle', type: 'searchset' }
-    : { resourceType: path.includes('Membership') ? 'ProjectMembership' : 'Patient', id: path.split('/').at(-1) },
+    : {
+        resourceType: path.includes('Membership') ? 'ProjectMembership' : 'Patient',
+        id: path.split('/').at(-1),
+        accessPolicy: { reference: 'AccessPolicy/a1' },
+      },
 });
 
 /** `@nestjs/observe` without its collector: its options, and its own subscription to the channels. */

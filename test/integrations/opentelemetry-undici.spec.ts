@@ -104,7 +104,8 @@ function answers(): WireHandler {
     }
     if (path.includes('/ProjectMembership')) {
       const profile = { reference: 'Practitioner/planted-profile' };
-      const membership = { resourceType: 'ProjectMembership', id: 'planted-member', profile };
+      const accessPolicy = { reference: 'AccessPolicy/planted-policy' };
+      const membership = { resourceType: 'ProjectMembership', id: 'planted-member', profile, accessPolicy };
       return path.includes('?') ? bundle(membership) : { body: membership };
     }
     if (path.includes('/DocumentReference/')) {

@@ -98,7 +98,11 @@ describe('A client is down', () => {
 
   it.each<readonly [string, WireHandler, why: RegExp]>([
     ['its credentials are refused', () => ({ status: 401, body: secretive }), /MEDPLUM_UNAUTHORIZED/],
-    ['it may not search', () => ({ status: 403, body: secretive }), /MEDPLUM_FORBIDDEN/],
+    [
+      'it may not search',
+      () => ({ status: 403, body: secretive }),
+      /MEDPLUM_FORBIDDEN\. Likely cause: the client is not a project admin\. Set admin: true/,
+    ],
     ['the server fails', () => ({ status: 500, body: secretive }), /MEDPLUM_SERVER/],
     ['the server is overloaded', () => ({ status: 503, headers: { 'retry-after': '0' } }), /MEDPLUM_SERVER/],
     ['the connection breaks', () => ({ destroy: true }), /MEDPLUM_CONNECTION/],

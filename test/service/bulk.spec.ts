@@ -31,6 +31,12 @@ describe('On a Medplum server', () => {
   });
 });
 
+/** The state of a job, as Medplum 5.0 answers. */
+const state = (status: string): WireAnswer => ({
+  status: ['completed', 'error'].includes(status) ? 200 : 202,
+  body: { resourceType: 'AsyncJob', id: 'j1', status },
+});
+
 describe('A job', () => {
   let app: MedplumApp;
   let medplum: MedplumService;
@@ -161,10 +167,6 @@ describe('A job', () => {
 
   /** Answers as Medplum 5.0 does: 202 without a body while the export runs, and 404 when it was cancelled. */
   const runningExport: WireAnswer = { status: 202 };
-  const state = (status: string): WireAnswer => ({
-    status: ['completed', 'error'].includes(status) ? 200 : 202,
-    body: { resourceType: 'AsyncJob', id: 'j1', status },
-  });
   const accepted = () => ({
     ...running,
     headers: { 'content-location': `${app.wire.baseUrl}fhir/R4/bulkdata/export/j1` },

@@ -154,19 +154,22 @@ describe('graphql()', () => {
   });
 });
 
+/** The state of the limiter, as Medplum writes it into texts. */
+const state = (ms: number): string => JSON.stringify({ _remainingPoints: 0, _msBeforeNext: ms, limit: 300 });
+
+const tooMany = (field: string, ms: number) => ({ message: `Too Many Requests (${state(ms)})`, path: [field] });
+const throttled = (ms: number) => ({
+  response: {
+    status: '429',
+    outcome: { resourceType: 'OperationOutcome', issue: [{ code: 'throttled', diagnostics: state(ms) }] },
+  },
+});
+
 describe('A quota that is used up,', () => {
   let app: MedplumApp;
   beforeAll(async () => (app = await startMedplumApp()));
   afterAll(() => app.close());
 
-  const state = (ms: number) => JSON.stringify({ _remainingPoints: 0, _msBeforeNext: ms, limit: 300 });
-  const error = (field: string, ms: number) => ({ message: `Too Many Requests (${state(ms)})`, path: [field] });
-  const throttled = (ms: number) => ({
-    response: {
-      status: '429',
-      outcome: { resourceType: 'OperationOutcome', issue: [{ code: 'throttled', diagnostics: state(ms) }] },
-    },
-  });
   const written = { response: { status: '201', location: 'Patient/1' } };
   const answer = (body: object): void => {
     app.wire.handler = () => ({ body });
@@ -178,7 +181,7 @@ describe('A quota that is used up,', () => {
     ['a mutation without an effect', 'mutation { a { id } b { id } }', { a: null, b: null }, 'none'],
     ['a mutation that may have written', 'mutation { a { id } b { id } }', { a: null, b: { id: '1' } }, 'unknown'],
   ])('is a MedplumRateLimitError with its wait for %s', async (_what, document, data, effect) => {
-    answer({ errors: [error('a', 1_000), error('b', 57_499)], data });
+    answer({ errors: [tooMany('a', 1_000), tooMany('b', 57_499)], data });
     await expect(app.medplum.graphql(document, { onBehalfOf: 'm-1' })).rejects.toMatchObject({
       code: 'MEDPLUM_RATE_LIMIT',
       retryAfter: 57_499,
@@ -189,7 +192,7 @@ describe('A quota that is used up,', () => {
   });
 
   it('leaves the effect of a mutation open if another field failed for another reason', async () => {
-    answer({ errors: [error('a', 1_000), { message: 'Forbidden', path: ['b'] }], data: { a: null, b: null } });
+    answer({ errors: [tooMany('a', 1_000), { message: 'Forbidden', path: ['b'] }], data: { a: null, b: null } });
     await expect(app.medplum.graphql('mutation { a b }', { onBehalfOf: 'm-1' })).rejects.toMatchObject({
       code: 'MEDPLUM_RATE_LIMIT',
       effect: 'unknown',

@@ -48,11 +48,12 @@ describe('On a Medplum server', () => {
       ...more,
     });
 
+  const by = async (query: object) => (await medplum.memberships.find(query)).map(({ id }) => id);
+
   it('an invited person is found by profile, external id and e-mail address, and calls can be made for them', async () => {
     const externalId = randomUUID();
     const email = `${externalId}@example.com`;
     const { id, profile } = await invite({ externalId, email });
-    const by = async (query: object) => (await medplum.memberships.find(query)).map((membership) => membership.id);
     expect(await by({ profile: profile?.reference })).toEqual([id]);
     expect(await by({ externalId })).toEqual([id]);
     expect(await by({ email })).toEqual([id]);
@@ -73,7 +74,6 @@ describe('On a Medplum server', () => {
     const otherMail = await invite({ email: `${email}.au` });
     const own = await invite({ externalId });
     const ownMail = await invite({ email });
-    const by = async (query: object) => (await medplum.memberships.find(query)).map(({ id }) => id);
     expect(await by({ externalId })).toEqual([own.id]);
     expect(await by({ externalId: `${externalId}0` })).toEqual([other.id]);
     expect(await by({ externalId: externalId.toLowerCase() })).toEqual([]);

@@ -1,4 +1,4 @@
-import { MedplumConfigError, MedplumModule, type MedplumService } from 'nestjs-medplum';
+import { MedplumConfigError, MedplumError, MedplumModule, type MedplumService } from 'nestjs-medplum';
 import { Test } from '@nestjs/testing';
 import { captureLog, type CapturedLog } from '../support/captured-log';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
@@ -35,7 +35,7 @@ const forbidden = refusal(403, 'forbidden', 'Forbidden');
 
 async function fail(answer: WireAnswer, call: Call): Promise<void> {
   app.wire.handler = () => answer;
-  await expect(call(app.medplum)).rejects.toThrow();
+  await expect(call(app.medplum)).rejects.toThrow(MedplumError);
 }
 
 const read: Call = (m) => m.readResource('Patient', 'p1', { onBehalfOf: 'm-1' });
@@ -110,6 +110,12 @@ describe('What the server refuses makes one line that names the likely cause and
     ],
     ['a quota', refusal(429, 'throttled', 'Too Many Requests'), read, /quota of the client, which all its users share/],
     ['a conflict', refusal(409, 'conflict', 'x'), create, /a duplicate exists/],
+    [
+      'a signed address',
+      { status: 401, headers: { 'content-type': 'text/plain' }, body: 'Invalid signature' },
+      (m) => m.bulk.download(`${app.wire.baseUrl}storage/b1?Signature=x`, { onBehalfOf: 'm-1' }),
+      /signed address of a file has expired/,
+    ],
     ['a page of a proxy', { status: 404, headers: { 'content-type': 'text/html' }, body: '<p>' }, read, /baseUrl/],
     ['too long an address', { status: 431 }, read, /larger than the server/],
   ])('%s', async (_what, answer, call, cause) => {
@@ -117,7 +123,7 @@ describe('What the server refuses makes one line that names the likely cause and
     const [line, ...others] = log.text('warn').split('\n');
     expect(others).toEqual([]);
     expect(line).toMatch(cause);
-    expect(line).toMatch(new RegExp(`^(GET|POST) /fhir/R4\\S* was answered with ${answer.status} \\(`));
+    expect(line).toMatch(new RegExp(`^(GET|POST) /(fhir/R4|{signed})\\S* was answered with ${answer.status} \\(`));
     expect(log.text('debug')).toBe('');
     // Neither what the caller nor what the server wrote.
     expect(log.given.join('\n')).not.toMatch(/nmae|m-1|\bp1\b|boom|1960|Not found|Unauthorized|some-id/);
@@ -148,6 +154,22 @@ describe('What the server refuses makes one line that names the likely cause and
   });
 });
 
+it('Credentials that the token endpoint refuses make one line, which says so', async () => {
+  const tokens = await startMedplumApp(
+    { auth: 'client-credentials' },
+    { handler: () => ({ status: 400, body: { error: 'invalid_request', error_description: 'Invalid secret' } }) },
+  );
+  try {
+    await expect(read(tokens.medplum)).rejects.toThrow(MedplumError);
+    expect(log.text('warn')).toMatch(
+      /was not sent, because the token endpoint answered with 400 .*clientSecret is wrong/,
+    );
+    expect(log.text('warn')).not.toMatch(/Invalid secret|\n/);
+  } finally {
+    await tokens.close();
+  }
+});
+
 it('A failure of the server or of the network makes no such line', async () => {
   for (const answer of [{ status: 500 }, { status: 503 }, { destroy: true }]) {
     await fail(answer, read);
@@ -161,10 +183,10 @@ it('An identity that the membership check refuses makes one line, and so does it
     { handler: () => ({ body: { resourceType: 'ProjectMembership', id: 'm-1', active: false } }) },
   );
   try {
-    await expect(read(checked.medplum)).rejects.toThrow();
+    await expect(read(checked.medplum)).rejects.toThrow(MedplumError);
     expect(log.text('warn')).toMatch(/^GET \/fhir\/R4\/Patient\/{id} was refused.*: it is inactive\./);
     checked.wire.handler = () => forbidden;
-    await expect(checked.medplum.readResource('Patient', 'p1', { onBehalfOf: 'm-2' })).rejects.toThrow();
+    await expect(checked.medplum.readResource('Patient', 'p1', { onBehalfOf: 'm-2' })).rejects.toThrow(MedplumError);
     expect(log.text('warn').split('\n')).toHaveLength(2);
     expect(log.text('warn')).toMatch(
       /GET \/fhir\/R4\/ProjectMembership\/{id} was answered with 403.*not a project admin/,
@@ -237,6 +259,11 @@ it('Nothing of the request or the response is in a line', async () => {
   expect(log.given.join('\n')).not.toContain('Plantedname');
 });
 
+const start = (debugErrors: boolean) =>
+  Test.createTestingModule({
+    imports: [MedplumModule.forRoot({ clientId: 'c', clientSecret: 's', debugErrors })],
+  }).compile();
+
 describe('debugErrors', () => {
   it('adds the texts of the outcome, in one line', async () => {
     const debugging = await startMedplumApp(
@@ -244,7 +271,7 @@ describe('debugErrors', () => {
       { handler: () => refusal(400, 'invalid', 'Unknown search parameter:\nnmae') },
     );
     try {
-      await expect(search(debugging.medplum)).rejects.toThrow();
+      await expect(search(debugging.medplum)).rejects.toThrow(MedplumError);
       expect(log.text('warn')).toMatch(
         /search parameters of the type\. debugErrors: \{"text":"Unknown search parameter:\\nnmae"\}$/,
       );
@@ -255,10 +282,6 @@ describe('debugErrors', () => {
 
   it('is refused at start in production', async () => {
     const replaced = jest.replaceProperty(process, 'env', { ...process.env, NODE_ENV: 'production' });
-    const start = (debugErrors: boolean) =>
-      Test.createTestingModule({
-        imports: [MedplumModule.forRoot({ clientId: 'c', clientSecret: 's', debugErrors })],
-      }).compile();
     try {
       await expect(start(true)).rejects.toThrow(MedplumConfigError);
       await expect(start(true)).rejects.toThrow(/debugErrors must not be true with NODE_ENV=production/);
