@@ -82,12 +82,65 @@ describe("auth: 'client-credentials'", () => {
     expect(tokenRequests()).toHaveLength(2);
   });
 
-  it('renews ahead of expiry', async () => {
-    await start();
-    token = () => ({ body: { access_token: `token-${++issued}`, token_type: 'bearer', expires_in: 0.000_001 } });
-    await read();
-    await read();
-    expect(tokenRequests()).toHaveLength(2);
+  describe('as its lifetime goes by', () => {
+    const now = performance.now.bind(performance);
+    let elapsed: number;
+
+    beforeEach(() => {
+      elapsed = 0;
+      jest.spyOn(performance, 'now').mockImplementation(() => now() + elapsed * 1000);
+    });
+    afterEach(() => jest.restoreAllMocks());
+
+    /** The tokens that calls use which are made these seconds after the token was issued. */
+    async function tokensAfter(...seconds: readonly number[]): Promise<(string | undefined)[]> {
+      const used: (string | undefined)[] = [];
+      for (elapsed of seconds) {
+        await read();
+        used.push(app.wire.requests.at(-1)?.headers.authorization?.replace('Bearer ', ''));
+      }
+      return used;
+    }
+
+    const lasting = (lifetime?: unknown) => () => ({
+      body: { access_token: `token-${++issued}`, token_type: 'bearer', expires_in: lifetime },
+    });
+
+    it.each([
+      ['an hour: a minute before it expires', 3600, 3535, 3545],
+      ['100 s: a tenth of its lifetime before it expires', 100, 85, 95],
+      ['a time that is not told: as if it were 300 s', undefined, 265, 275],
+      ['a time that is no number: as if it were 300 s', '3600', 265, 275],
+      ['a time that is over already: as if it were 300 s', 0, 265, 275],
+    ])('is renewed if it lasts %s', async (_what, lifetime, early, late) => {
+      await start();
+      token = lasting(lifetime);
+      expect(await tokensAfter(0, early, late)).toEqual(['token-1', 'token-1', 'token-2']);
+    });
+
+    it('serves calls on when it cannot be renewed, until it expires', async () => {
+      await start();
+      token = lasting(100);
+      await read();
+      token = () => ({ status: 503 });
+      // The token endpoint is asked again only after a second.
+      expect(await tokensAfter(92, 92.1, 94, 98)).toEqual(['token-1', 'token-1', 'token-1', 'token-1']);
+      expect(tokenRequests()).toHaveLength(4);
+      elapsed = 101;
+      await expect(read()).rejects.toThrow(MedplumServerError);
+    });
+
+    it('is requested again a second after a failed request', async () => {
+      await start();
+      token = () => ({ status: 503 });
+      await expect(read()).rejects.toThrow(MedplumServerError);
+      token = lasting(100);
+      elapsed = 0.5;
+      await expect(read()).rejects.toThrow(MedplumServerError);
+      expect(await tokensAfter(1.5)).toEqual(['token-1']);
+      // The failure is over: the next token is requested as soon as it is due.
+      expect(await tokensAfter(93)).toEqual(['token-2']);
+    });
   });
 
   it('does not let one waiter that is aborted spoil the token for the others', async () => {
