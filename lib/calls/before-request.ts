@@ -131,7 +131,8 @@ function rewritten(request: FhirRequest, body: unknown): FhirRequest {
 function entriesOf(body: string | Uint8Array | Readable, count: number): readonly unknown[] {
   let entries: unknown;
   try {
-    entries = (JSON.parse(body as string) as { entry?: unknown } | null)?.entry;
+    const text = body instanceof Uint8Array ? Buffer.from(body).toString() : (body as string);
+    entries = (JSON.parse(text) as { entry?: unknown } | null)?.entry;
   } catch {
     entries = undefined;
   }

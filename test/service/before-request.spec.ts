@@ -84,6 +84,32 @@ describe('beforeRequest', () => {
     expect(app.events[0]?.resourceType).toBe('Person');
   });
 
+  it.each<readonly [string, (text: string) => MedplumPreparedRequest['body']]>([
+    ['text', (text) => text],
+    ['a Buffer', (text) => Buffer.from(text)],
+    ['bytes', (text) => new TextEncoder().encode(text)],
+  ])('may rewrite a bundle as %s, entry by entry, and the event records the new entries', async (_form, encode) => {
+    const entry = [{ request: { method: 'DELETE', url: 'Patient/2' } }];
+    const text = JSON.stringify({ resourceType: 'Bundle', type: 'batch', entry });
+    await start(set((prepared) => (prepared.body = encode(text))));
+    await app.medplum.executeBatch(BATCH, { onBehalfOf });
+    expect(app.wire.requests.map(({ body }) => body)).toEqual([text]);
+    expect(app.events[0]?.entries).toMatchObject([{ method: 'DELETE' }]);
+  });
+
+  it('may take a body away', async () => {
+    await start(set((prepared) => (prepared.body = undefined)));
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
+    expect(app.wire.requests).toMatchObject([{ method: 'POST', path: '/fhir/R4/Patient', body: '' }]);
+  });
+
+  it('may change the parameters of a search by POST, and the event records the new ones', async () => {
+    await start(set((prepared) => (prepared.body = 'name=Marge')));
+    await app.medplum.searchResources('Patient', { name: 'Homer' }, { onBehalfOf, post: true });
+    expect(app.wire.requests.map(({ body }) => body)).toEqual(['name=Marge']);
+    expect(app.events[0]?.toPhiAudit({ includeQuery: true })).toMatchObject({ query: { name: ['Marge'] } });
+  });
+
   it('may remove a header, and replace the body by a stream', async () => {
     await start((prepared) => {
       delete prepared.headers['if-match'];
@@ -179,6 +205,28 @@ describe('A call is refused, with an event and nothing sent, if beforeRequest', 
     ['requests the profile of the client', set((prepared) => (prepared.path = '/auth/me')), /tokens/],
     ['sets an object as the body', set((prepared) => (prepared.body = { resourceType: 'Patient' } as never)), /body/],
     ['returns another request', (prepared) => ({ ...prepared, path: '/fhir/R4/Patient/2' }) as never, /returned/],
+    ['returns a path', () => ({ path: '/fhir/R4/Patient/2' }) as never, /returned/],
+    ['returns headers', () => Promise.resolve({ headers: {} }) as never, /returned/],
+    ['returns a body', () => ({ body: undefined }) as never, /returned/],
+    ['changes the client', set((prepared) => ((prepared as { client: string }).client = 'other')), /threw/],
+    [
+      'changes the path template',
+      set((prepared) => ((prepared as { pathTemplate: string }).pathTemplate = '/Homer')),
+      /threw/,
+    ],
+    ['replaces the headers by text', set((prepared) => (prepared.headers = 'x-a: b' as never)), /cannot be sent/],
+    [
+      'leaves headers that cannot be read',
+      ({ headers }) => {
+        Object.defineProperty(headers, 'x-a', {
+          enumerable: true,
+          get: () => {
+            throw new Error('Homer Simpson');
+          },
+        });
+      },
+      /beforeRequest option failed\. Nothing was sent\.$/,
+    ],
     ['changes the method', set((prepared) => ((prepared as { method: string }).method = 'DELETE')), /threw/],
     ['adds a key', set((prepared) => ((prepared as { onBehalfOf?: string }).onBehalfOf = '')), /threw/],
   ];
@@ -209,6 +257,17 @@ describe('A call is refused, with an event and nothing sent, if beforeRequest', 
     await start((prepared) => {
       prepared.body = '{"resourceType":"Bundle","type":"batch","entry":[]}';
     });
+    await expect(app.medplum.executeBatch(BATCH, { onBehalfOf })).rejects.toThrow(/number of entries/);
+    expect(app.wire.requests).toHaveLength(0);
+  });
+
+  it.each<readonly [string, MedplumPreparedRequest['body']]>([
+    ['that is no bundle', '{"resourceType":"Patient"}'],
+    ['that is no JSON', '<Bundle/>'],
+    ['that is null', 'null'],
+    ['that can be read only once', Readable.from(['{"resourceType":"Bundle","type":"batch","entry":[{}]}'])],
+  ])('replaces a bundle by a body %s', async (_what, body) => {
+    await start(set((prepared) => (prepared.body = body)));
     await expect(app.medplum.executeBatch(BATCH, { onBehalfOf })).rejects.toThrow(/number of entries/);
     expect(app.wire.requests).toHaveLength(0);
   });
