@@ -58,6 +58,17 @@ describe('The retry settings of a call', () => {
   });
 });
 
+/** How often each of these calls is repeated. */
+async function repeats(calls: number): Promise<number[]> {
+  const repeated: number[] = [];
+  for (let call = 0; call < calls; call++) {
+    const before = app.wire.requests.length;
+    await failureOf(read());
+    repeated.push(app.wire.requests.length - before - 1);
+  }
+  return repeated;
+}
+
 describe('The retry budget of a client', () => {
   it('bounds what all its calls repeat together', async () => {
     app = await startMedplumApp(
@@ -84,17 +95,6 @@ describe('The retry budget of a client', () => {
       app = await startMedplumApp({ retry }, { handler: FAULTS['503'] });
     });
     afterEach(() => jest.restoreAllMocks());
-
-    /** How often each of these calls is repeated. */
-    async function repeats(calls: number): Promise<number[]> {
-      const repeated: number[] = [];
-      for (let call = 0; call < calls; call++) {
-        const before = app.wire.requests.length;
-        await failureOf(read());
-        repeated.push(app.wire.requests.length - before - 1);
-      }
-      return repeated;
-    }
 
     it('gets a fifth of a retry with each call', async () => {
       expect(await repeats(12)).toEqual([3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]);

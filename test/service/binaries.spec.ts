@@ -184,7 +184,7 @@ describe('Uploads and downloads', () => {
   });
 
   it('also a listener of content that arrives while the stream is being read', async () => {
-    let send: (chunk: string | undefined) => void = () => undefined;
+    let send: ((chunk: string | undefined) => void) | undefined;
     app.wire.handler = (request, response) => {
       if (request.path.includes('Patient')) {
         return { body: { resourceType: 'Patient', id: '1' } };
@@ -202,10 +202,10 @@ describe('Uploads and downloads', () => {
       const read = new Promise((resolve) => stream.once('close', resolve));
       stream.on('data', (chunk) => {
         see(chunk);
-        send(String(chunk) === 'first' ? 'second' : undefined);
+        send?.(String(chunk) === 'first' ? 'second' : undefined);
       });
       stream.on('end', () => see('end'));
-      send('first');
+      send?.('first');
       await read;
     });
     expect(seen).toEqual(['first', 'second', 'end'].map((what) => [what, 'ProjectMembership/m-2']));

@@ -117,10 +117,11 @@ it('acts as one membership in all requests of a call, even if the profile gets a
             link: request.path.includes('_offset') ? [] : [{ relation: 'next', url: 'fhir/R4/Patient?_offset=1' }],
           },
         };
-  for await (const _page of app.medplum.searchResourcePages('Patient', '', { onBehalfOf: 'Practitioner/p1' })) {
-    memberships.splice(0, 1, membership('m2'));
-    app.medplum.memberships.invalidate('Practitioner/p1');
-  }
+  const pages = app.medplum.searchResourcePages('Patient', '', { onBehalfOf: 'Practitioner/p1' });
+  await pages.next();
+  memberships.splice(0, 1, membership('m2'));
+  app.medplum.memberships.invalidate('Practitioner/p1');
+  await pages.next();
   const searches = app.wire.requests.filter(({ path }) => path.startsWith('/fhir/R4/Patient'));
   expect(searches.map(({ onBehalfOf }) => onBehalfOf)).toEqual(['ProjectMembership/m1', 'ProjectMembership/m1']);
   await app.medplum.search('Patient', '', { onBehalfOf: 'Practitioner/p1' });
