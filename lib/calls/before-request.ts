@@ -152,7 +152,7 @@ function allowed<T>(check: () => T): T {
 }
 
 function refusal(what: string, cause?: unknown): MedplumBeforeRequestError {
-  const text = `The beforeRequest option ${what.replace(/ Nothing was sent\.$|\.$/, '')}. Nothing was sent.`;
+  const text = `The beforeRequest option ${what.replace(/\.(?: Nothing was sent\.)?$/, '')}. Nothing was sent.`;
   return new MedplumBeforeRequestError(text, { cause });
 }
 

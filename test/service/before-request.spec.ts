@@ -237,12 +237,26 @@ describe('A call is refused, with an event and nothing sent, if beforeRequest', 
     expect(error).toBeInstanceOf(MedplumBeforeRequestError);
     expect(error).toMatchObject({ code: 'MEDPLUM_BEFORE_REQUEST', effect: 'none', retryable: false });
     expect((error as Error).message).toMatch(message);
-    expect((error as Error).message).toMatch(/Nothing was sent/);
+    expect(error.message).toMatch(/^The beforeRequest option ([^.]+\. )+Nothing was sent(\.|; cause has its name\.)$/);
     expect((error as Error).message).not.toMatch(/Homer|Practitioner|elsewhere/);
     expect(app.wire.requests).toHaveLength(0);
     expect(app.events).toMatchObject([
       { outcome: 'refused', attempts: [], onBehalfOf, error: { code: 'MEDPLUM_BEFORE_REQUEST' } },
     ]);
+  });
+
+  it('throws, and the error has the name of what it threw, but nothing else of it', async () => {
+    await start(() => {
+      throw new TypeError('Homer Simpson');
+    });
+    const error = await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }));
+    expect(error.cause).toEqual({ name: 'TypeError' });
+  });
+
+  it('makes a request that cannot be sent, and the error says which check refused it', async () => {
+    await start(set(({ headers }) => (headers['host'] = 'elsewhere.example')));
+    const error = await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }));
+    expect(error.cause).toMatchObject({ name: 'MedplumBadRequestError' });
   });
 
   it('makes a bundle asynchronous, which would run it as the client', async () => {
@@ -344,6 +358,41 @@ describe('A request that beforeRequest has changed', () => {
     await start(change, options, failing);
     expect(await failureOf(create())).toMatchObject({ effect: 'unknown', retryable: false });
     expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it.each<[string, (prepared: MedplumPreparedRequest) => void]>([
+    ['another resource', (prepared) => (prepared.path = '/fhir/R4/Patient/2')],
+    ['another query', (prepared) => (prepared.path += '?_pretty=true')],
+  ])('is still retried if it reads %s', async (_what, change) => {
+    await start(change, options, failing);
+    expect(await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }))).toMatchObject({
+      effect: 'none',
+      retryable: true,
+    });
+    expect(app.wire.requests).toHaveLength(3);
+  });
+
+  it('is still retried if it searches by POST for something else', async () => {
+    await start((prepared) => void (prepared.body = 'name=y'), options, failing);
+    await failureOf(app.medplum.searchResources('Patient', { name: 'x' }, { onBehalfOf, post: true }));
+    expect(app.wire.requests.map(({ body }) => body)).toEqual(['name=y', 'name=y', 'name=y']);
+  });
+
+  it('is never retried if its body is a stream, which can be read only once', async () => {
+    await start(
+      (prepared) => void (prepared.body = Readable.from(['{"resourceType":"Patient","id":"1"}'])),
+      options,
+      () => ({ status: 429 }),
+    );
+    await failureOf(app.medplum.updateResource(PATIENT, { onBehalfOf }));
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('is recorded as the same search if only its query is another one', async () => {
+    await start((prepared) => void (prepared.path += '&_count=1'));
+    await app.medplum.search('Patient', { name: 'Homer' }, { onBehalfOf });
+    expect(app.wire.requests[0]?.path).toBe('/fhir/R4/Patient?name=Homer&_count=1');
+    expect(app.events[0]).toMatchObject({ action: 'search', resourceType: 'Patient' });
   });
 
   it('is no longer retried if a search has become a write', async () => {
