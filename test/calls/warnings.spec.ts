@@ -106,8 +106,11 @@ describe('The log warns', () => {
     expect(warnings('NODE_TLS_REJECT_UNAUTHORIZED')).toBe(1);
   });
 
-  it.each([{}, { NODE_TLS_REJECT_UNAUTHORIZED: '1' }])('not of %j', async (settings) => {
-    await startWith(settings);
-    expect(log.text('warn')).toBe('');
-  });
+  it.each<Readonly<Record<string, string>>>([{}, { NODE_TLS_REJECT_UNAUTHORIZED: '1' }])(
+    'not of %j',
+    async (settings) => {
+      await startWith(settings);
+      expect(log.text('warn')).toBe('');
+    },
+  );
 });
