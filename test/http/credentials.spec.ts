@@ -62,6 +62,18 @@ describe('A secret from a function', () => {
     expect(clientSecret).toHaveBeenCalledTimes(2);
   });
 
+  it('is not asked for again when the server fails, or refuses something else', async () => {
+    const clientSecret = jest.fn(() => 'secret-1');
+    const statuses = [403, 503];
+    app = await startMedplumApp(
+      { clientSecret, retry: { maxRetries: 0 } },
+      { handler: () => ({ status: statuses.shift() ?? 500 }) },
+    );
+    await failureOf(read());
+    await failureOf(read());
+    expect(clientSecret).toHaveBeenCalledTimes(1);
+  });
+
   it('is asked for once per call at most: a second 401 is the answer', async () => {
     let n = 0;
     const clientSecret = jest.fn(() => `secret-${++n}`);
