@@ -156,6 +156,21 @@ describe('Deadline', () => {
     expect(listeners()).toEqual([0, 0]);
   });
 
+  it('leaves no timer behind, neither its own nor that of a wait', async () => {
+    jest.useFakeTimers();
+    try {
+      const controller = new AbortController();
+      const limit = new Deadline(LONG, controller.signal);
+      const wait = reasonOf(limit.sleep(LONG));
+      controller.abort();
+      await wait;
+      limit.dispose();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('never fires once it is done with', async () => {
     const controller = new AbortController();
     const limit = deadline(1, controller.signal);
