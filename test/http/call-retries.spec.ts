@@ -79,7 +79,7 @@ describe('The wait before an attempt', () => {
 });
 
 describe('After a response that broke off, a write', () => {
-  it.each([
+  it.each<readonly [number | undefined, string, string]>([
     [undefined, 'unknown', 'no status line arrived'],
     [100, 'unknown', 'the server has not decided'],
     [200, 'happened', 'the server did it'],
