@@ -26,11 +26,11 @@ const warnings = (text: string) =>
     .filter((line) => line.includes(text)).length;
 
 /** Makes a call under a scope that has ended. */
-async function readLate(): Promise<void> {
+async function readLate(options?: { onBehalfOf: string }): Promise<void> {
   const later = gate();
   let late: Promise<unknown> | undefined;
   await app.medplum.onBehalfOf('m-1', () => {
-    late = later.opened.then(() => read());
+    late = later.opened.then(() => read(options));
     return Promise.resolve();
   });
   later.open();
@@ -80,6 +80,17 @@ describe('The log warns', () => {
     await readLate();
     expect(warnings('has ended')).toBe(2);
     expect(new Set(app.wire.identities)).toEqual(new Set(['ProjectMembership/m-1']));
+  });
+
+  it('not of calls under a scope that has ended, if they name who they act as', async () => {
+    await start({ lateCalls: 'warn' });
+    await readLate({ onBehalfOf: 'm-2' });
+    await readLate();
+    expect(app.events.map(({ onBehalfOf, afterScope }) => [onBehalfOf, afterScope])).toEqual([
+      ['ProjectMembership/m-2', undefined],
+      ['ProjectMembership/m-1', true],
+    ]);
+    expect(warnings('has ended')).toBe(1);
   });
 
   it('not of calls under a scope that has ended, if they are allowed', async () => {

@@ -97,6 +97,22 @@ describe('beforeRequest', () => {
     expect(app.events[0]?.entries).toMatchObject([{ method: 'DELETE' }]);
   });
 
+  it('may return the request that it was given', async () => {
+    await start((prepared) => {
+      prepared.headers['x-a'] = 'b';
+      return prepared as never;
+    });
+    await app.medplum.readResource('Patient', '1', { onBehalfOf });
+    expect(app.wire.requests[0]?.headers['x-a']).toBe('b');
+  });
+
+  it('may rewrite the body of a write, which the event does not take for a query', async () => {
+    await start(set((prepared) => (prepared.body = '{"resourceType":"Patient","active":true}')));
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
+    expect(app.wire.requests).toMatchObject([{ body: '{"resourceType":"Patient","active":true}' }]);
+    expect(JSON.stringify(app.events[0]?.toPhiAudit({ includeQuery: true }))).not.toContain('active');
+  });
+
   it('may take a body away', async () => {
     await start(set((prepared) => (prepared.body = undefined)));
     await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
