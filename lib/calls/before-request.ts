@@ -132,7 +132,8 @@ function rewritten(request: FhirRequest, body: unknown): FhirRequest {
 function entriesOf(body: string | Uint8Array | Readable, count: number): readonly unknown[] {
   let entries: unknown;
   try {
-    entries = (JSON.parse(body as string) as { entry?: unknown } | null)?.entry;
+    const text = body instanceof Uint8Array ? Buffer.from(body).toString() : (body as string);
+    entries = (JSON.parse(text) as { entry?: unknown } | null)?.entry;
   } catch {
     entries = undefined;
   }
@@ -152,7 +153,7 @@ function allowed<T>(check: () => T): T {
 }
 
 function refusal(what: string, cause?: unknown): MedplumBeforeRequestError {
-  const text = `The beforeRequest option ${what.replace(/ Nothing was sent\.$|\.$/, '')}. Nothing was sent.`;
+  const text = `The beforeRequest option ${what.replace(/\.(?: Nothing was sent\.)?$/, '')}. Nothing was sent.`;
   return new MedplumBeforeRequestError(text, { cause });
 }
 

@@ -161,9 +161,19 @@ function listen(signal: AbortSignal, onAbort: () => void): void {
     return;
   }
   // All calls of an inbound request share its signal, and each call releases it, so more than 10 listeners are no leak.
-  const most = getMaxListeners(signal);
+  const most = mostListeners(signal);
   if (most > 0 && most < CALLS_PER_SIGNAL) {
     setMaxListeners(CALLS_PER_SIGNAL, signal);
   }
   signal.addEventListener('abort', onAbort, { once: true });
+}
+
+/** How many listeners a signal may have before Node warns; 0: any number. */
+function mostListeners(signal: AbortSignal): number {
+  try {
+    return getMaxListeners(signal);
+  } catch {
+    // Node 20 throws when there is no limit.
+    return 0;
+  }
 }

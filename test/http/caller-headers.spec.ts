@@ -47,12 +47,22 @@ describe.each(Object.entries(FORMS))("The caller's headers as %s", (_form, given
     );
   });
 
-  it.each(['Host', 'content-length', 'Transfer-Encoding', 'CONNECTION', 'accept-encoding'])(
-    'are refused when they hold %s, which belongs to the connection',
-    (name) => {
-      expect(() => callerHeaders(given([[name, '1']]))).toThrow(MedplumBadRequestError);
-    },
-  );
+  it.each([
+    'Host',
+    'content-length',
+    'Transfer-Encoding',
+    'CONNECTION',
+    'accept-encoding',
+    'Content-Encoding',
+    'Expect',
+    'keep-alive',
+    'Proxy-Authorization',
+    'TE',
+    'Trailer',
+    'Upgrade',
+  ])('are refused when they hold %s, which belongs to the connection', (name) => {
+    expect(() => callerHeaders(given([[name, '1']]))).toThrow(MedplumBadRequestError);
+  });
 });
 
 describe("The caller's headers", () => {

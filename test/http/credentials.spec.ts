@@ -62,6 +62,18 @@ describe('A secret from a function', () => {
     expect(clientSecret).toHaveBeenCalledTimes(2);
   });
 
+  it('is not asked for again when the server fails, or refuses something else', async () => {
+    const clientSecret = jest.fn(() => 'secret-1');
+    const statuses = [403, 503];
+    app = await startMedplumApp(
+      { clientSecret, retry: { maxRetries: 0 } },
+      { handler: () => ({ status: statuses.shift() ?? 500 }) },
+    );
+    await failureOf(read());
+    await failureOf(read());
+    expect(clientSecret).toHaveBeenCalledTimes(1);
+  });
+
   it('is asked for once per call at most: a second 401 is the answer', async () => {
     let n = 0;
     const clientSecret = jest.fn(() => `secret-${++n}`);
@@ -104,24 +116,26 @@ describe('A secret from a function', () => {
     expect(clientSecret).toHaveBeenCalledTimes(2);
   });
 
-  it.each<readonly [string, () => unknown]>([
+  it.each<readonly [string, () => unknown, retryable: boolean]>([
     [
       'throws',
       () => {
         throw new Error('taint-secret');
       },
+      true,
     ],
-    ['rejects', () => Promise.reject(new Error('taint-secret'))],
-    ['gives nothing', () => undefined],
-    ['gives an empty text', () => ''],
-    ['gives no text', () => Promise.resolve({ secret: 'taint-secret' })],
-  ])('that %s is a typed error, with nothing sent; the next call asks again', async (_how, broken) => {
+    ['rejects', () => Promise.reject(new Error('taint-secret')), true],
+    ['gives nothing', () => undefined, false],
+    ['gives an empty text', () => '', false],
+    ['gives no text', () => Promise.resolve({ secret: 'taint-secret' }), false],
+  ])('that %s is a typed error, with nothing sent; the next call asks again', async (_how, broken, retryable) => {
     let works = false;
     const clientSecret = () => (works ? 'secret-1' : broken()) as string;
     app = await startMedplumApp({ clientSecret });
     const error = await failureOf(read());
     expect(error).toBeInstanceOf(MedplumUnauthorizedError);
-    expect(error).toMatchObject({ effect: 'none' });
+    expect(error).toMatchObject({ effect: 'none', retryable });
+    expect(error.message).toMatch(/Nothing was sent for this call\.$/);
     expect(`${error.message} ${JSON.stringify(error)} ${JSON.stringify(error.cause)}`).not.toContain('taint');
     expect(app.events.at(-1)).toMatchObject({ outcome: 'refused', attempts: [], effect: 'none' });
     expect(app.wire.requests).toHaveLength(0);

@@ -58,6 +58,17 @@ describe('The retry settings of a call', () => {
   });
 });
 
+/** How often each of these calls is repeated. */
+async function repeats(calls: number): Promise<number[]> {
+  const repeated: number[] = [];
+  for (let call = 0; call < calls; call++) {
+    const before = app.wire.requests.length;
+    await failureOf(read());
+    repeated.push(app.wire.requests.length - before - 1);
+  }
+  return repeated;
+}
+
 describe('The retry budget of a client', () => {
   it('bounds what all its calls repeat together', async () => {
     app = await startMedplumApp(
@@ -72,6 +83,41 @@ describe('The retry budget of a client', () => {
     expect(repeated).toBeGreaterThanOrEqual(3);
     expect(repeated).toBeLessThan(10);
     expect(app.events.at(-1)).toMatchObject({ outcome: 'error', attempts: [{ status: 503 }] });
+  });
+
+  describe('while the clock is stopped', () => {
+    let now: number;
+
+    beforeEach(async () => {
+      now = performance.now();
+      jest.spyOn(performance, 'now').mockImplementation(() => now);
+      const retry = { maxRetries: 10, minTimeout: 1, maxTimeout: 1, budget: 3 };
+      app = await startMedplumApp({ retry }, { handler: FAULTS['503'] });
+    });
+    afterEach(() => jest.restoreAllMocks());
+
+    it('gets a fifth of a retry with each call', async () => {
+      expect(await repeats(12)).toEqual([3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]);
+    });
+
+    it('gets no more than its size with calls that succeed', async () => {
+      app.wire.handler = () => ({ body: { resourceType: 'Patient', id: '1' } });
+      for (let call = 0; call < 10; call++) {
+        await read();
+      }
+      app.wire.handler = FAULTS['503'];
+      expect(await repeats(2)).toEqual([3, 0]);
+    });
+
+    it.each([
+      ['a third of it in as much of 10 s', 3_000, 1],
+      ['all of it in 10 s', 10_000, 3],
+      ['not more than all of it in an hour', 3_600_000, 3],
+    ])('fills up with time: %s', async (_what, ms, repeated) => {
+      expect(await repeats(1)).toEqual([3]);
+      now += ms;
+      expect(await repeats(2)).toEqual([repeated, 0]);
+    });
   });
 
   it('may be nothing at all', async () => {

@@ -6,6 +6,7 @@ import {
   type MedplumService,
   MedplumUnauthorizedError,
 } from 'nestjs-medplum';
+import { OAuthClientCredentials } from '../../lib/http/oauth-client-credentials';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { seededRandom } from '../support/seeded-random';
 import { outcome, type WireAnswer, type WireRequest, WireServer } from '../support/wire-server';
@@ -82,12 +83,66 @@ describe("auth: 'client-credentials'", () => {
     expect(tokenRequests()).toHaveLength(2);
   });
 
-  it('renews ahead of expiry', async () => {
-    await start();
-    token = () => ({ body: { access_token: `token-${++issued}`, token_type: 'bearer', expires_in: 0.000_001 } });
-    await read();
-    await read();
-    expect(tokenRequests()).toHaveLength(2);
+  /** Issues tokens that last so many seconds. */
+  function issueFor(lifetime: unknown): void {
+    token = () => ({ body: { access_token: `token-${++issued}`, token_type: 'bearer', expires_in: lifetime } });
+  }
+
+  describe('as its lifetime goes by', () => {
+    const now = performance.now.bind(performance);
+    let elapsed: number;
+
+    beforeEach(() => {
+      elapsed = 0;
+      jest.spyOn(performance, 'now').mockImplementation(() => now() + elapsed * 1000);
+    });
+    afterEach(() => jest.restoreAllMocks());
+
+    /** The tokens that calls use which are made these seconds after the token was issued. */
+    async function tokensAfter(...seconds: readonly number[]): Promise<(string | undefined)[]> {
+      const used: (string | undefined)[] = [];
+      for (elapsed of seconds) {
+        await read();
+        used.push(app.wire.requests.at(-1)?.headers.authorization?.replace('Bearer ', ''));
+      }
+      return used;
+    }
+
+    it.each([
+      ['an hour: a minute before it expires', 3600, 3535, 3545],
+      ['100 s: a tenth of its lifetime before it expires', 100, 85, 95],
+      ['a time that is not told: as if it were 300 s', undefined, 265, 275],
+      ['a time that is no number: as if it were 300 s', '3600', 265, 275],
+      ['a time that is over already: as if it were 300 s', 0, 265, 275],
+    ])('is renewed if it lasts %s', async (_what, lifetime, early, late) => {
+      await start();
+      issueFor(lifetime);
+      expect(await tokensAfter(0, early, late)).toEqual(['token-1', 'token-1', 'token-2']);
+    });
+
+    it('serves calls on when it cannot be renewed, until it expires', async () => {
+      await start();
+      issueFor(100);
+      await read();
+      token = () => ({ status: 503 });
+      // The token endpoint is asked again only after a second.
+      expect(await tokensAfter(92, 92.1, 94, 98)).toEqual(['token-1', 'token-1', 'token-1', 'token-1']);
+      expect(tokenRequests()).toHaveLength(4);
+      elapsed = 101;
+      await expect(read()).rejects.toThrow(MedplumServerError);
+    });
+
+    it('is requested again a second after a failed request', async () => {
+      await start();
+      token = () => ({ status: 503 });
+      await expect(read()).rejects.toThrow(MedplumServerError);
+      issueFor(100);
+      elapsed = 0.5;
+      await expect(read()).rejects.toThrow(MedplumServerError);
+      expect(await tokensAfter(1.5)).toEqual(['token-1']);
+      // The failure is over: the next token is requested as soon as it is due.
+      expect(await tokensAfter(93)).toEqual(['token-2']);
+    });
   });
 
   it('does not let one waiter that is aborted spoil the token for the others', async () => {
@@ -210,6 +265,52 @@ describe("auth: 'client-credentials'", () => {
     expect(app.events).toMatchObject([{ outcome: 'refused', attempts: [] }]);
   });
 
+  it.each<readonly [string, unknown]>([
+    ['no JSON', '<h1>Welcome</h1>'],
+    ['null', 'null'],
+    ['an object without a token', { token_type: 'Bearer' }],
+    ['a token that is no text', { access_token: 5, token_type: 'Bearer' }],
+    ['an empty token', { access_token: '', token_type: 'Bearer' }],
+    ['a token that would break the header', { access_token: 'a b', token_type: 'Bearer' }],
+    ['a token behind a line break', { access_token: '\na', token_type: 'Bearer' }],
+    ['a token before a line break', { access_token: 'a\n', token_type: 'Bearer' }],
+    ['a token without a type', { access_token: 'a' }],
+    ['a token of another type', { access_token: 'a', token_type: 'DPoP' }],
+    ['a token of a similar type', { access_token: 'a', token_type: 'Bearers' }],
+    ['a token of a type that ends alike', { access_token: 'a', token_type: 'NotBearer' }],
+  ])('refuses %s in place of a bearer token, and sends nothing with it', async (_what, body) => {
+    await start();
+    token = () => ({ body });
+    await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_PROTOCOL', status: 200, retryable: false });
+    expect(app.wire.requests.map(({ path }) => path)).toEqual([TOKEN_PATH]);
+  });
+
+  it.each([
+    [302, 'MEDPLUM_PROTOCOL', false],
+    [399, 'MEDPLUM_PROTOCOL', false],
+    [204, 'MEDPLUM_UNAUTHORIZED', false],
+    [400, 'MEDPLUM_UNAUTHORIZED', false],
+    [401, 'MEDPLUM_UNAUTHORIZED', false],
+    [429, 'MEDPLUM_RATE_LIMIT', true],
+    [499, 'MEDPLUM_UNAUTHORIZED', false],
+    [500, 'MEDPLUM_SERVER', true],
+    [503, 'MEDPLUM_SERVER', true],
+  ])('a %d of the token endpoint is a %s; whether to try again: %s', async (status, code, retryable) => {
+    await start();
+    token = () => ({ status, ...(status === 204 ? {} : { body: {} }) });
+    await expect(read()).rejects.toMatchObject({ code, status, retryable, effect: 'none' });
+  });
+
+  it('a connection that broke may be tried again', async () => {
+    await start();
+    token = () => ({ destroy: true });
+    await expect(read()).rejects.toMatchObject({
+      code: 'MEDPLUM_CONNECTION',
+      retryable: true,
+      cause: { code: expect.stringMatching(/^\w+$/) as string },
+    });
+  });
+
   it('names the failure of the server, however large its error page is', async () => {
     await start();
     token = () => ({ status: 503, body: 'x'.repeat(100_000) });
@@ -231,5 +332,28 @@ describe("auth: 'client-credentials'", () => {
     resource = () => ((token = () => ({ status: 403, body: {} })), { status: 401 });
     await expect(app.medplum.fetch('fhir/R4/Patient/1', { onBehalfOf: 'a' })).rejects.toMatchObject({ status: 403 });
     expect(app.events).toMatchObject([{ outcome: 'error', attempts: [{ status: 401 }] }]);
+  });
+});
+
+describe('A token endpoint that never answers', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  it('fails the calls that wait for 10 s', async () => {
+    const credentials = new OAuthClientCredentials({
+      baseUrl: { origin: 'https://medplum.example', path: '/' },
+      dispatcher: { request: () => new Promise(() => undefined) },
+      clientId: 'client-1',
+      clientSecret: 'secret-1',
+    });
+    const waiting = Promise.allSettled([credentials.authorization(), credentials.authorization()]);
+    // The secret is read first.
+    await Promise.resolve();
+    jest.advanceTimersByTime(9_999);
+    expect(jest.getTimerCount()).toBe(1);
+    jest.advanceTimersByTime(1);
+    const late = { status: 'rejected', reason: { code: 'MEDPLUM_TIMEOUT', effect: 'none', retryable: true } };
+    expect(await waiting).toMatchObject([late, late]);
+    expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -32,6 +32,7 @@ describe('How long the server asks to wait', () => {
     ['both used up: the longer one', '"requests";r=0;t=9, "fhirInteractions";r=0;t=3', 9000],
     ['spaces and another order of the parameters', '"requests"; t=7; r=0', 7000],
     ['a reset that is now', '"requests";r=0;t=0', 0],
+    ['two of three', '"a";r=0;t=5, "b";r=7;t=60, "c";r=0;t=30', 30_000],
   ])('is told by RateLimit: %s', (_form, header, expected) => {
     expect(wait({ ratelimit: header })).toBe(expected);
   });
@@ -39,6 +40,7 @@ describe('How long the server asks to wait', () => {
   it.each([
     ['nothing is used up', '"requests";r=59998;t=60'],
     ['10 is not 0', '"requests";r=10;t=60'],
+    ['nor is 05', '"requests";r=05;t=60'],
     ['no reset', '"requests";r=0'],
     ['other letters', '"requests";xr=0;xt=60'],
     ['nothing', ''],
@@ -54,6 +56,8 @@ describe('How long the server asks to wait', () => {
   it('is told by the extension of newer servers, in seconds', () => {
     expect(wait(NOTHING, throttled(undefined, [{ url: 'other' }, { url: RESET, valueInteger: 12 }]))).toBe(12_000);
     expect(wait(NOTHING, throttled(undefined, [{ url: RESET, valueDecimal: 0.5 }]))).toBe(500);
+    expect(wait(NOTHING, throttled(undefined, [{ url: RESET, valueUnsignedInt: 0 }]))).toBe(0);
+    expect(wait(NOTHING, throttled(undefined, [{ url: RESET, valueInteger: '12' }]))).toBeUndefined();
     expect(wait(NOTHING, throttled(undefined, [{ url: RESET, valueInteger: -1 }]))).toBeUndefined();
   });
 
@@ -68,14 +72,25 @@ describe('How long the server asks to wait', () => {
     expect(wait({ 'retry-after': date })).toBeGreaterThan(50_000);
     expect(wait({ 'retry-after': date })).toBeLessThanOrEqual(60_000);
     expect(wait({ 'retry-after': 'Sun, 06 Nov 1994 08:49:37 GMT' })).toBe(0);
+    // RFC 850, which recipients have to read as well.
+    expect(wait({ 'retry-after': 'Sunday, 06-Nov-94 08:49:37 GMT' })).toBe(0);
   });
 
-  it.each(['', 'soon', 'in 1 minute', '-5', '2.5', '1e3', 'foo 1', '5, 10', '99999999999999999999'])(
-    'is not told by Retry-After: %j',
-    (value) => {
-      expect(wait({ 'retry-after': value })).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    'soon',
+    'in 1 minute',
+    '-5',
+    '2.5',
+    '1e3',
+    'foo 1',
+    '5, 10',
+    '99999999999999999999',
+    'not before Sun, 06 Nov 1994 08:49:37 GMT',
+    'Sun, 06 Nov 1994 08:49:37 GMT (about)',
+  ])('is not told by Retry-After: %j', (value) => {
+    expect(wait({ 'retry-after': value })).toBeUndefined();
+  });
 
   it('is the word of Medplum before that of a proxy', () => {
     const headers = { ratelimit: '"requests";r=0;t=4', 'retry-after': '120' };

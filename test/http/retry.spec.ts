@@ -291,6 +291,12 @@ describe('A fault that passes', () => {
   });
 });
 
+it('The code of a conflict of the database means nothing with another status than 409', async () => {
+  app.wire.handler = failing(() => ({ ...FAULTS['409 40001'](), status: 422 }));
+  await failureOf(CALLS.create(app.medplum));
+  expect(app.events.at(-1)?.attempts).toMatchObject([{ status: 422 }]);
+});
+
 describe('After an attempt whose fate is unknown', () => {
   it.each([404, 410, 412])('a %d is an UnknownEffectError', async (status) => {
     for (const fault of ['reset before headers', '503'] as const) {
@@ -324,7 +330,9 @@ describe('After an attempt whose fate is unknown', () => {
     try {
       const error = await failureOf(CALLS['create unless its identifier exists'](other.medplum));
       expect(error).toBeInstanceOf(MedplumUnauthorizedError);
-      expect(error.effect).toBe('unknown');
+      // The server recognises the create by its identifier.
+      expect(error).toMatchObject({ effect: 'unknown', retryable: true });
+      expect(error.message).not.toContain('Nothing was sent');
     } finally {
       await other.close();
     }
@@ -423,6 +431,12 @@ describe('The waits between attempts', () => {
       retryable: true,
     });
     expect(app.events.at(-1)?.attempts).toHaveLength(1);
+  });
+
+  it('are not prolonged by a header of a response that asks for none', async () => {
+    const conflict = FAULTS['409 40001']();
+    app.wire.handler = failing(() => ({ ...conflict, headers: { 'retry-after': '60' } }));
+    await expect(CALLS.create(app.medplum)).resolves.toMatchObject({ id: '1' });
   });
 
   it('are not begun when the time of the call would run out in them', async () => {

@@ -84,6 +84,48 @@ describe('beforeRequest', () => {
     expect(app.events[0]?.resourceType).toBe('Person');
   });
 
+  it.each<readonly [string, (text: string) => MedplumPreparedRequest['body']]>([
+    ['text', (text) => text],
+    ['a Buffer', (text) => Buffer.from(text)],
+    ['bytes', (text) => new TextEncoder().encode(text)],
+  ])('may rewrite a bundle as %s, entry by entry, and the event records the new entries', async (_form, encode) => {
+    const entry = [{ request: { method: 'DELETE', url: 'Patient/2' } }];
+    const text = JSON.stringify({ resourceType: 'Bundle', type: 'batch', entry });
+    await start(set((prepared) => (prepared.body = encode(text))));
+    await app.medplum.executeBatch(BATCH, { onBehalfOf });
+    expect(app.wire.requests.map(({ body }) => body)).toEqual([text]);
+    expect(app.events[0]?.entries).toMatchObject([{ method: 'DELETE' }]);
+  });
+
+  it('may return the request that it was given', async () => {
+    await start((prepared) => {
+      prepared.headers['x-a'] = 'b';
+      return prepared as never;
+    });
+    await app.medplum.readResource('Patient', '1', { onBehalfOf });
+    expect(app.wire.requests[0]?.headers['x-a']).toBe('b');
+  });
+
+  it('may rewrite the body of a write, which the event does not take for a query', async () => {
+    await start(set((prepared) => (prepared.body = '{"resourceType":"Patient","active":true}')));
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
+    expect(app.wire.requests).toMatchObject([{ body: '{"resourceType":"Patient","active":true}' }]);
+    expect(JSON.stringify(app.events[0]?.toPhiAudit({ includeQuery: true }))).not.toContain('active');
+  });
+
+  it('may take a body away', async () => {
+    await start(set((prepared) => (prepared.body = undefined)));
+    await app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf });
+    expect(app.wire.requests).toMatchObject([{ method: 'POST', path: '/fhir/R4/Patient', body: '' }]);
+  });
+
+  it('may change the parameters of a search by POST, and the event records the new ones', async () => {
+    await start(set((prepared) => (prepared.body = 'name=Marge')));
+    await app.medplum.searchResources('Patient', { name: 'Homer' }, { onBehalfOf, post: true });
+    expect(app.wire.requests.map(({ body }) => body)).toEqual(['name=Marge']);
+    expect(app.events[0]?.toPhiAudit({ includeQuery: true })).toMatchObject({ query: { name: ['Marge'] } });
+  });
+
   it('may remove a header, and replace the body by a stream', async () => {
     await start((prepared) => {
       delete prepared.headers['if-match'];
@@ -194,6 +236,28 @@ describe('A call is refused, with an event and nothing sent, if beforeRequest', 
     ['requests the profile of the client', set((prepared) => (prepared.path = '/auth/me')), /tokens/],
     ['sets an object as the body', set((prepared) => (prepared.body = { resourceType: 'Patient' } as never)), /body/],
     ['returns another request', (prepared) => ({ ...prepared, path: '/fhir/R4/Patient/2' }) as never, /returned/],
+    ['returns a path', () => ({ path: '/fhir/R4/Patient/2' }) as never, /returned/],
+    ['returns headers', () => Promise.resolve({ headers: {} }) as never, /returned/],
+    ['returns a body', () => ({ body: undefined }) as never, /returned/],
+    ['changes the client', set((prepared) => ((prepared as { client: string }).client = 'other')), /threw/],
+    [
+      'changes the path template',
+      set((prepared) => ((prepared as { pathTemplate: string }).pathTemplate = '/Homer')),
+      /threw/,
+    ],
+    ['replaces the headers by text', set((prepared) => (prepared.headers = 'x-a: b' as never)), /cannot be sent/],
+    [
+      'leaves headers that cannot be read',
+      ({ headers }) => {
+        Object.defineProperty(headers, 'x-a', {
+          enumerable: true,
+          get: () => {
+            throw new Error('Homer Simpson');
+          },
+        });
+      },
+      /beforeRequest option failed\. Nothing was sent\.$/,
+    ],
     ['changes the method', set((prepared) => ((prepared as { method: string }).method = 'DELETE')), /threw/],
     ['adds a key', set((prepared) => ((prepared as { onBehalfOf?: string }).onBehalfOf = '')), /threw/],
   ];
@@ -204,12 +268,26 @@ describe('A call is refused, with an event and nothing sent, if beforeRequest', 
     expect(error).toBeInstanceOf(MedplumBeforeRequestError);
     expect(error).toMatchObject({ code: 'MEDPLUM_BEFORE_REQUEST', effect: 'none', retryable: false });
     expect((error as Error).message).toMatch(message);
-    expect((error as Error).message).toMatch(/Nothing was sent/);
+    expect(error.message).toMatch(/^The beforeRequest option ([^.]+\. )+Nothing was sent(\.|; cause has its name\.)$/);
     expect((error as Error).message).not.toMatch(/Homer|Practitioner|elsewhere/);
     expect(app.wire.requests).toHaveLength(0);
     expect(app.events).toMatchObject([
       { outcome: 'refused', attempts: [], onBehalfOf, error: { code: 'MEDPLUM_BEFORE_REQUEST' } },
     ]);
+  });
+
+  it('throws, and the error has the name of what it threw, but nothing else of it', async () => {
+    await start(() => {
+      throw new TypeError('Homer Simpson');
+    });
+    const error = await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }));
+    expect(error.cause).toEqual({ name: 'TypeError' });
+  });
+
+  it('makes a request that cannot be sent, and the error says which check refused it', async () => {
+    await start(set(({ headers }) => (headers['host'] = 'elsewhere.example')));
+    const error = await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }));
+    expect(error.cause).toMatchObject({ name: 'MedplumBadRequestError' });
   });
 
   it('makes a bundle asynchronous, which would run it as the client', async () => {
@@ -224,6 +302,17 @@ describe('A call is refused, with an event and nothing sent, if beforeRequest', 
     await start((prepared) => {
       prepared.body = '{"resourceType":"Bundle","type":"batch","entry":[]}';
     });
+    await expect(app.medplum.executeBatch(BATCH, { onBehalfOf })).rejects.toThrow(/number of entries/);
+    expect(app.wire.requests).toHaveLength(0);
+  });
+
+  it.each<readonly [string, MedplumPreparedRequest['body']]>([
+    ['that is no bundle', '{"resourceType":"Patient"}'],
+    ['that is no JSON', '<Bundle/>'],
+    ['that is null', 'null'],
+    ['that can be read only once', Readable.from(['{"resourceType":"Bundle","type":"batch","entry":[{}]}'])],
+  ])('replaces a bundle by a body %s', async (_what, body) => {
+    await start(set((prepared) => (prepared.body = body)));
     await expect(app.medplum.executeBatch(BATCH, { onBehalfOf })).rejects.toThrow(/number of entries/);
     expect(app.wire.requests).toHaveLength(0);
   });
@@ -300,6 +389,41 @@ describe('A request that beforeRequest has changed', () => {
     await start(change, options, failing);
     expect(await failureOf(create())).toMatchObject({ effect: 'unknown', retryable: false });
     expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it.each<[string, (prepared: MedplumPreparedRequest) => void]>([
+    ['another resource', (prepared) => (prepared.path = '/fhir/R4/Patient/2')],
+    ['another query', (prepared) => (prepared.path += '?_pretty=true')],
+  ])('is still retried if it reads %s', async (_what, change) => {
+    await start(change, options, failing);
+    expect(await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }))).toMatchObject({
+      effect: 'none',
+      retryable: true,
+    });
+    expect(app.wire.requests).toHaveLength(3);
+  });
+
+  it('is still retried if it searches by POST for something else', async () => {
+    await start((prepared) => void (prepared.body = 'name=y'), options, failing);
+    await failureOf(app.medplum.searchResources('Patient', { name: 'x' }, { onBehalfOf, post: true }));
+    expect(app.wire.requests.map(({ body }) => body)).toEqual(['name=y', 'name=y', 'name=y']);
+  });
+
+  it('is never retried if its body is a stream, which can be read only once', async () => {
+    await start(
+      (prepared) => void (prepared.body = Readable.from(['{"resourceType":"Patient","id":"1"}'])),
+      options,
+      () => ({ status: 429 }),
+    );
+    await failureOf(app.medplum.updateResource(PATIENT, { onBehalfOf }));
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
+  it('is recorded as the same search if only its query is another one', async () => {
+    await start((prepared) => void (prepared.path += '&_count=1'));
+    await app.medplum.search('Patient', { name: 'Homer' }, { onBehalfOf });
+    expect(app.wire.requests[0]?.path).toBe('/fhir/R4/Patient?name=Homer&_count=1');
+    expect(app.events[0]).toMatchObject({ action: 'search', resourceType: 'Patient' });
   });
 
   it('is no longer retried if a search has become a write', async () => {

@@ -183,6 +183,35 @@ describe('Uploads and downloads', () => {
     expect(seen).toBe('ProjectMembership/m-2');
   });
 
+  it('also a listener of content that arrives while the stream is being read', async () => {
+    let send: ((chunk: string | undefined) => void) | undefined;
+    app.wire.handler = (request, response) => {
+      if (request.path.includes('Patient')) {
+        return { body: { resourceType: 'Patient', id: '1' } };
+      }
+      response.writeHead(200, { 'content-type': 'text/plain' });
+      response.flushHeaders();
+      send = (chunk) => void (chunk === undefined ? response.end() : response.write(chunk));
+      return undefined;
+    };
+    await app.medplum.onBehalfOf('m-1', () => app.medplum.readResource('Patient', '1'));
+    const seen: [string, string | undefined][] = [];
+    const see = (what: unknown) => seen.push([String(what), app.medplum.currentOnBehalfOf]);
+    await app.medplum.onBehalfOf('m-2', async () => {
+      const { stream } = await app.medplum.binaries.download('b1');
+      const read = new Promise((resolve) => stream.once('close', resolve));
+      stream.on('data', (chunk) => {
+        see(chunk);
+        send?.(String(chunk) === 'first' ? 'second' : undefined);
+      });
+      stream.on('end', () => see('end'));
+      send?.('first');
+      await read;
+    });
+    expect(seen).toEqual(['first', 'second', 'end'].map((what) => [what, 'ProjectMembership/m-2']));
+    expect(app.wire.openConnections).toBe(1);
+  });
+
   it('an upload that exceeds maxBytes is aborted', async () => {
     const content = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(10_000)));
     await expect(medplum.binaries.upload(content, { ...TEXT, maxBytes: 50_000 })).rejects.toThrow(

@@ -77,6 +77,25 @@ describe('A tracer', () => {
     ]);
   });
 
+  it('learns that a call is made again with other credentials', async () => {
+    const secrets = ['old', 'new'];
+    const other = await startMedplumApp({ clientSecret: () => secrets.shift() ?? 'none' });
+    try {
+      other.module.get(CallTracing).tracer = tracer;
+      const answers = [{ status: 401 }];
+      other.wire.handler = () => answers.shift() ?? { body: { resourceType: 'Patient', id: '1' } };
+      await other.medplum.readResource('Patient', '1', AS_BART);
+      expect(tracer.lines).toEqual([
+        'attempt 1: 401',
+        'retry: credentials',
+        'attempt 2: 200',
+        'end: 200 undefined none',
+      ]);
+    } finally {
+      await other.close();
+    }
+  });
+
   it('learns of the end of a call that was refused before anything was sent', async () => {
     await expect(app.medplum.readResource('Patient', '1')).rejects.toThrow('Nothing was sent');
     await expect(app.medplum.readResource('Patient', '../x', AS_BART)).rejects.toThrow('FHIR id');

@@ -119,6 +119,31 @@ it('looks an identity up once for concurrent calls, and again after invalidate()
   expect(lookUps()).toBe(5);
 });
 
+it('acts as one membership in all requests of a call, even if the profile gets another one meanwhile', async () => {
+  const memberships = [membership('m1')];
+  await start(memberships);
+  const lookUp = app.wire.handler;
+  app.wire.handler = (request, response) =>
+    request.path.includes('ProjectMembership')
+      ? lookUp(request, response)
+      : {
+          body: {
+            resourceType: 'Bundle',
+            type: 'searchset',
+            link: request.path.includes('_offset') ? [] : [{ relation: 'next', url: 'fhir/R4/Patient?_offset=1' }],
+          },
+        };
+  const pages = app.medplum.searchResourcePages('Patient', '', { onBehalfOf: 'Practitioner/p1' });
+  await pages.next();
+  memberships.splice(0, 1, membership('m2'));
+  app.medplum.memberships.invalidate('Practitioner/p1');
+  await pages.next();
+  const searches = app.wire.requests.filter(({ path }) => path.startsWith('/fhir/R4/Patient'));
+  expect(searches.map(({ onBehalfOf }) => onBehalfOf)).toEqual(['ProjectMembership/m1', 'ProjectMembership/m1']);
+  await app.medplum.search('Patient', '', { onBehalfOf: 'Practitioner/p1' });
+  expect(app.wire.identities.at(-1)).toBe('ProjectMembership/m2');
+});
+
 it('fails closed: it neither keeps an error nor falls back on an earlier result', async () => {
   await start([membership('m1')], { ttl: 1 });
   await read('m1');
