@@ -8,6 +8,7 @@ import type {
   ValueSet,
 } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { operation, OPERATION, type OperationCall } from '../fhir/operations';
+import type { OperationInput, ParametersOf } from '../fhir/parameters';
 import { everything, type EverythingInput, setAccounts } from '../fhir/patient-operations';
 import type { ResourceOf } from '../fhir/resource.types';
 import {
@@ -31,14 +32,18 @@ export class MedplumOperations {
   }
 
   /**
-   * Calls any operation. A JSON response is parsed, any other is text, and an empty one is `undefined`.
+   * Calls any operation. A JSON response is parsed, any other is text, and an empty one is `undefined`. `T` and `I` are the
+   * types of output and input; {@link ParametersOf} describes a Parameters resource.
    *
    * @example
    * ```ts
    * medplum.operations.execute<string>({ operation: '$ccda-export', resourceType: 'Patient', id });
    * ```
    */
-  execute<T = unknown>(call: OperationCall, options: MedplumRequestOptions = {}): Promise<T> {
+  execute<T = unknown, I extends object = OperationInput | Parameters>(
+    call: OperationCall<I>,
+    options: MedplumRequestOptions = {},
+  ): Promise<T> {
     return this.#execute(() => call, options);
   }
 
@@ -148,7 +153,7 @@ export class MedplumOperations {
     return this.#execute(call, options);
   }
 
-  #execute<T>(call: () => OperationCall, options: MedplumRequestOptions): Promise<T> {
+  #execute<T>(call: () => OperationCall<object>, options: MedplumRequestOptions): Promise<T> {
     return this.#calls.body(OPERATION, () => operation(call()), options);
   }
 }
