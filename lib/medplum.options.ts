@@ -151,7 +151,7 @@ export interface MedplumOptionsFactory {
 export type KnownOptions<O extends MedplumModuleOptions> = {
   readonly [P in keyof O]: P extends keyof MedplumModuleOptions
     ? P extends 'audit' | 'membershipCheck' | 'pool' | 'retry'
-      ? KnownKeys<NonNullable<O[P]>, Extract<NonNullable<MedplumModuleOptions[P]>, object>>
+      ? KnownKeys<NonNullable<O[P]>, Extract<NonNullable<MedplumModuleOptions[P]>, object>> | undefined
       : unknown
     : `MedplumModuleOptions has no option ${P & string}`;
 };

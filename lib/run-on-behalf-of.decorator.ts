@@ -16,11 +16,11 @@ interface MadeByNest {
 
 type Scopes = Pick<MedplumService, 'onBehalfOf' | 'asClientApplication'>;
 
-/** A decorator for methods whose first arguments are `A`. */
-export type MethodOf<A extends readonly unknown[]> = <F extends (...args: [...A, ...never[]]) => unknown>(
+/** A decorator for methods that get the arguments `A`, or more of them. */
+export type MethodOf<A extends readonly unknown[]> = <P extends readonly [...A, ...unknown[]], R>(
   target: object,
   key: string | symbol,
-  descriptor: TypedPropertyDescriptor<F>,
+  descriptor: TypedPropertyDescriptor<(...args: P) => R>,
 ) => void;
 
 /** The scopes of a client. In a unit test without MedplumModule, those of a mocked `MedplumService`. */

@@ -32,6 +32,6 @@ type KnownKeys<T, Defined> = [Defined] extends [T]
   ? unknown
   : {
       readonly [P in keyof T]: P extends keyof Defined
-        ? Known<NonNullable<T[P]>, NonNullable<Defined[P]>>
+        ? Known<NonNullable<T[P]>, NonNullable<Defined[P]>> | undefined
         : `FHIR has no element ${P & string} here`;
     };

@@ -49,7 +49,10 @@ export const modules = [
       clientId: 'client',
       clientSecret: 'not-a-secret',
       auth: 'client-credentials',
-      audit: { mode: 'require', sinks: [new ClientProxyAuditSink({ emit: () => [] } as never, { pattern: 'a' })] },
+      audit: {
+        mode: 'require',
+        sinks: [new ClientProxyAuditSink({ emit: () => [] } as never, { pattern: 'a', form: 'phi' })],
+      },
     }),
   }),
   MedplumModule.forRootAsync({
@@ -92,6 +95,8 @@ export async function resources(): Promise<void> {
   }
   await medplum.upsertResource({ ...patient, ...(maritalStatus && { maritalStatus }) }, { identifier: '1' });
   await medplum.createResourceIfNoneExist(patient, { identifier: '1' });
+  const families = [{ family: 'Simpson' }];
+  await medplum.createResource({ resourceType: 'Patient', ...(families.length > 0 && { name: families }) });
 
   // @ts-expect-error: `name` is misspelt.
   await medplum.createResource({ resourceType: 'Patient', nmae: [{ family: 'Simpson' }] });

@@ -1,0 +1,9 @@
+const base = require('./jest.config.cjs');
+
+/** Compiles and runs the code of README.md and docs/. It is separate from the other tests because it needs a build. */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test/docs'],
+  testMatch: ['**/*.docs-spec.ts'],
+  transform: base.transform,
+};
