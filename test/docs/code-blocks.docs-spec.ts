@@ -38,12 +38,12 @@ describe.each(Object.entries(VARIANTS))('The code of the docs under %s', (key, v
     }
     const files = project.emitted('.run');
     expect(files).not.toEqual([]);
-    const failures: string[] = [];
-    for (const file of files) {
-      await run(process.execPath, ['--enable-source-maps', file], { cwd: project.folder, timeout: 60_000 }).catch(
-        (error: unknown) => failures.push(`${relative(project.folder, file)}: ${String(error)}`),
-      );
-    }
+    const runs = await Promise.allSettled(
+      files.map((file) => run(process.execPath, [file], { cwd: project.folder, timeout: 120_000 })),
+    );
+    const failures = runs.flatMap((one, i) =>
+      one.status === 'rejected' ? [`${relative(project.folder, files[i] ?? '')}: ${String(one.reason)}`] : [],
+    );
     expect(failures).toEqual([]);
   }, 240_000);
 });

@@ -48,7 +48,7 @@ describe('docs/options.md', () => {
 describe('docs/errors.md', () => {
   const rows = rowsOf('docs/errors.md').filter(([code]) => code?.startsWith('MEDPLUM_'));
   const errors = Object.values(root)
-    .filter((value) => typeof value === 'function' && value.prototype instanceof MedplumError)
+    .filter((value) => Object.getPrototypeOf(value) === MedplumError)
     .map((value) => value as unknown as new (message: string, details?: object) => MedplumError);
 
   it('has every error class with its code, and no other', () => {
