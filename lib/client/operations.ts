@@ -8,7 +8,7 @@ import type {
   ValueSet,
 } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { operation, OPERATION, type OperationCall } from '../fhir/operations';
-import type { OperationInput, ParametersOf } from '../fhir/parameters';
+import type { OperationInput } from '../fhir/parameters';
 import { everything, type EverythingInput, setAccounts } from '../fhir/patient-operations';
 import type { ResourceOf } from '../fhir/resource.types';
 import {
@@ -33,7 +33,7 @@ export class MedplumOperations {
 
   /**
    * Calls any operation. A JSON response is parsed, any other is text, and an empty one is `undefined`. `T` and `I` are the
-   * types of output and input; {@link ParametersOf} describes a Parameters resource.
+   * types of output and input; `ParametersOf` describes a Parameters resource.
    *
    * @example
    * ```ts

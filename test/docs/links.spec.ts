@@ -29,7 +29,7 @@ function anchorsOf(text: string): string[] {
 /** Why a link leads nowhere in this repository. */
 function problemOf(path: string, target: string): string | undefined {
   const inRepository = /^(?:blob|tree)\/main\/(.*)$/.exec(target.replace(`${REPOSITORY}/`, ''))?.[1];
-  if (/^https:/.test(target) && inRepository === undefined) {
+  if (target.startsWith('https:') && inRepository === undefined) {
     return undefined;
   }
   const [file = '', anchor] = (inRepository ?? target).split('#');
