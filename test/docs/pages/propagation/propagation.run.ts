@@ -14,7 +14,7 @@ class AppModule {}
 
 const codeOf = (error: unknown): string => (isMedplumError(error) ? error.code : String(error));
 
-async function main(): Promise<void> {
+export async function main(): Promise<void> {
   const emulator = await MedplumEmulator.start();
   const policy = [{ resourceType: 'Patient' as const, criteria: 'Patient?gender=female' }];
   const ann = await emulator.createMember({ profile: { resourceType: 'Practitioner' }, policy });
@@ -55,5 +55,3 @@ async function main(): Promise<void> {
   await app.close();
   await emulator.close();
 }
-
-void main();

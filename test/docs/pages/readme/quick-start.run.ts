@@ -6,7 +6,7 @@ import { Test } from '@nestjs/testing';
 import { expectAllRequestsOnBehalfOf, MedplumEmulator } from 'nestjs-medplum/testing';
 import { AuthGuard } from './auth.guard.js';
 
-async function main(): Promise<void> {
+export async function main(): Promise<void> {
   const emulator = await MedplumEmulator.start();
   const { baseUrl, clientId, clientSecret } = emulator.options();
   Object.assign(process.env, {
@@ -43,5 +43,3 @@ async function main(): Promise<void> {
   await app.close();
   await emulator.close();
 }
-
-void main();

@@ -10,7 +10,7 @@ import { Reports } from './reports.js';
 @Module({})
 class AppModule {}
 
-async function main(): Promise<void> {
+export async function main(): Promise<void> {
   const emulator = await MedplumEmulator.start();
   const member = (gender: string) =>
     emulator.createMember({
@@ -37,5 +37,3 @@ async function main(): Promise<void> {
   await app.close();
   await emulator.close();
 }
-
-void main();

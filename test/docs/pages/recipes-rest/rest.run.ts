@@ -11,7 +11,7 @@ import { PatientsController } from './patients.controller.js';
 @Module({})
 class AppModule {}
 
-async function main(): Promise<void> {
+export async function main(): Promise<void> {
   const emulator = await MedplumEmulator.start();
   const policy = [{ resourceType: 'Patient' as const }];
   const ann = await emulator.createMember({ profile: { resourceType: 'Practitioner' }, policy });
@@ -60,5 +60,3 @@ async function main(): Promise<void> {
   await app.close();
   await emulator.close();
 }
-
-void main();
