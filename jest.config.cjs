@@ -10,6 +10,7 @@ module.exports = {
   maxWorkers: '100%',
   moduleNameMapper: {
     '^nestjs-medplum$': '<rootDir>/lib/index.ts',
+    '^nestjs-medplum/fhirtypes$': '<rootDir>/lib/fhir/fhirtypes.ts',
     '^nestjs-medplum/testing$': '<rootDir>/lib/testing/index.ts',
     '^nestjs-medplum/(opentelemetry|terminus)$': '<rootDir>/lib/integrations/$1/index.ts',
   },

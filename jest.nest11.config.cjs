@@ -12,5 +12,9 @@ module.exports = {
     '^(nestjs-cls|rxjs|reflect-metadata)(/.*)?$': `${at}/$1$2`,
   },
   // These tests only read sources and lock files. They do not run Nest.
-  testPathIgnorePatterns: ['/node_modules/', '/test/packaging/(lock-files|public-api|rooms)\\.spec\\.ts$'],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '/test/docs/',
+    '/test/packaging/(lock-files|public-api|rooms)\\.spec\\.ts$',
+  ],
 };

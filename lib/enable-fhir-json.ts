@@ -20,7 +20,7 @@ interface FastifyInstance {
 /** Options of {@link enableFhirJson}. */
 export interface FhirJsonOptions {
   /** Largest body, in bytes. Default: that of the platform, 100 KB on Express and 1 MiB on Fastify. Medplum takes 1 MB. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /**

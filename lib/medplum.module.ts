@@ -12,7 +12,7 @@ import { lookUpMemberships } from './calls/membership-lookup';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import { MedplumExceptionFilterModule } from './exceptions/medplum-exception-filter.module';
 import { CallTracing } from './http/call-tracing';
-import type { MedplumModuleOptions, MedplumOptionsFactory } from './medplum.options';
+import type { KnownOptions, MedplumModuleOptions, MedplumOptionsFactory } from './medplum.options';
 import { MedplumService } from './medplum.service';
 import { getConnectionToken, getMedplumOptionsToken, getMedplumToken } from './medplum.tokens';
 import { MedplumCoreModule } from './module/core.module';
@@ -23,29 +23,30 @@ import { DEFAULT_CLIENT, OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.
 /** What Nest must know while it wires the app. An async factory cannot provide it, so it stands beside the options. */
 export interface MedplumModuleExtras {
   /** Name of the client, for apps with several. One client may have no name. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Makes the client injectable everywhere. Default `true`. */
-  readonly isGlobal?: boolean;
+  readonly isGlobal?: boolean | undefined;
   /** Registers `MedplumExceptionFilter` for the app. Default `true`. */
-  readonly exceptionFilter?: boolean;
+  readonly exceptionFilter?: boolean | undefined;
   /** Further providers for the module, such as those that `useFactory` injects. */
-  readonly extraProviders?: Provider[];
+  readonly extraProviders?: Provider[] | undefined;
 }
 
 /** Options of {@link MedplumModule.forRoot}: those of the client, and what Nest must know while it wires the app. */
 export type MedplumModuleRootOptions = MedplumModuleOptions & Omit<MedplumModuleExtras, 'extraProviders'>;
 
 /** Options of {@link MedplumModule.forRootAsync}: one of `useFactory`, `useClass` and `useExisting`, and what it needs. */
-export interface MedplumModuleAsyncOptions extends MedplumModuleExtras, Pick<ModuleMetadata, 'imports'> {
+export interface MedplumModuleAsyncOptions<O extends MedplumModuleOptions = MedplumModuleOptions>
+  extends MedplumModuleExtras, Pick<ModuleMetadata, 'imports'> {
   /** The providers that `useFactory` gets as its arguments. */
-  readonly inject?: NonNullable<Extract<Provider, { useFactory: unknown }>['inject']>;
+  readonly inject?: NonNullable<Extract<Provider, { useFactory: unknown }>['inject']> | undefined;
   /** Returns the options. */
   // No type can tie the arguments to `inject`.
-  readonly useFactory?: (...args: never[]) => MedplumModuleOptions | Promise<MedplumModuleOptions>;
+  readonly useFactory?: ((...args: never[]) => (O & KnownOptions<O>) | Promise<O & KnownOptions<O>>) | undefined;
   /** A class whose `createMedplumOptions()` returns the options. The module instantiates it. */
-  readonly useClass?: Type<MedplumOptionsFactory>;
+  readonly useClass?: Type<MedplumOptionsFactory> | undefined;
   /** A provider whose `createMedplumOptions()` returns the options. */
-  readonly useExisting?: Type<MedplumOptionsFactory>;
+  readonly useExisting?: Type<MedplumOptionsFactory> | undefined;
 }
 
 const BUILDER_TOKEN = Symbol('MedplumModuleOptions');
@@ -87,7 +88,7 @@ export class MedplumModule extends ConfigurableModuleClass {
    *
    * @throws MedplumConfigError as {@link MedplumModule.forRoot} does, and without a source of the options.
    */
-  static override forRootAsync(options: MedplumModuleAsyncOptions): DynamicModule {
+  static override forRootAsync<O extends MedplumModuleOptions>(options: MedplumModuleAsyncOptions<O>): DynamicModule {
     const sources = [options.useFactory, options.useClass, options.useExisting].filter((one) => one !== undefined);
     if (sources.length !== 1) {
       throw new MedplumConfigError(

@@ -28,6 +28,7 @@ import * as conditional from './fhir/conditional';
 import { fetchRequest, IGNORED_FETCH_OPTIONS } from './fhir/fetch-request';
 import { graphql, GRAPHQL } from './fhir/graphql';
 import * as fhir from './fhir/interactions';
+import type { KnownElements } from './fhir/known-elements.types';
 import { raw, rawInteraction, type RawMethod } from './fhir/raw';
 import type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from './fhir/resource.types';
 import { resourceArray, search, searchTypes, type SplitBundle, splitBundle } from './fhir/search';
@@ -133,7 +134,10 @@ export class MedplumService {
   }
 
   /** Creates a resource. The server assigns the id and ignores one in the resource. */
-  createResource<T extends Resource>(resource: T, options: MedplumRequestOptions = {}): Promise<Stored<T>> {
+  createResource<T extends Resource>(
+    resource: T & KnownElements<T>,
+    options: MedplumRequestOptions = {},
+  ): Promise<Stored<T>> {
     return this.#calls.body(INTERACTIONS.create, () => fhir.create(resource), options);
   }
 
@@ -146,7 +150,7 @@ export class MedplumService {
    * attempt whose effect is unknown.
    */
   createResourceIfNoneExist<T extends Resource>(
-    resource: T,
+    resource: T & KnownElements<T>,
     query: SearchQuery<T['resourceType']>,
     options: MedplumRequestOptions = {},
   ): Promise<Stored<T>> {
@@ -209,7 +213,10 @@ export class MedplumService {
    *
    * @throws MedplumPreconditionFailedError when the resource has changed since you read it (see `ifMatch`).
    */
-  updateResource<T extends Resource>(resource: T, options: MedplumUpdateOptions = {}): Promise<Stored<T>> {
+  updateResource<T extends Resource>(
+    resource: T & KnownElements<T>,
+    options: MedplumUpdateOptions = {},
+  ): Promise<Stored<T>> {
     const describe = () => fhir.update(resource, options.ifMatch);
     return this.#calls.body(INTERACTIONS.update, describe, options, { further: ['ifMatch'] });
   }
@@ -221,7 +228,7 @@ export class MedplumService {
    * @throws MedplumPreconditionFailedError when several resources match; MedplumBadRequestError without a condition.
    */
   upsertResource<T extends Resource>(
-    resource: T,
+    resource: T & KnownElements<T>,
     query: SearchQuery<T['resourceType']>,
     options: MedplumRequestOptions = {},
   ): Promise<Stored<T>> {

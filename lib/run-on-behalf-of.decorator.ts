@@ -16,11 +16,11 @@ interface MadeByNest {
 
 type Scopes = Pick<MedplumService, 'onBehalfOf' | 'asClientApplication'>;
 
-/** A decorator for methods that take the arguments `A`. */
-export type MethodOf<A extends readonly never[]> = <F extends (...args: A) => unknown>(
+/** A decorator for methods that get the arguments `A`, or more of them. */
+export type MethodOf<A extends readonly unknown[]> = <P extends readonly [...A, ...unknown[]], R>(
   target: object,
   key: string | symbol,
-  descriptor: TypedPropertyDescriptor<F>,
+  descriptor: TypedPropertyDescriptor<(...args: P) => R>,
 ) => void;
 
 /** The scopes of a client. In a unit test without MedplumModule, those of a mocked `MedplumService`. */
@@ -64,7 +64,7 @@ function injectModuleRef(target: object): void {
 }
 
 /** Runs a method inside a scope, wherever it is called from. It keeps the metadata of other decorators. */
-function runInScope<A extends readonly never[]>(
+function runInScope<A extends readonly unknown[]>(
   decorator: string,
   client: string | undefined,
   run: (scopes: Scopes, method: () => unknown, self: unknown, args: A) => unknown,
@@ -91,7 +91,7 @@ function runInScope<A extends readonly never[]>(
     for (const metadataKey of Reflect.getMetadataKeys(method)) {
       Reflect.defineMetadata(metadataKey, Reflect.getMetadata(metadataKey, method), wrapper);
     }
-    descriptor.value = wrapper as typeof method;
+    descriptor.value = wrapper as unknown as typeof method;
   };
 }
 
@@ -100,6 +100,7 @@ function runInScope<A extends readonly never[]>(
  * interceptors: cron jobs, queue processors, event listeners.
  *
  * @param who gets the arguments of the method and returns the identity. It must be synchronous and always return one.
+ * Declare the types of its parameters: the compiler compares them with those of the method, and cannot infer them.
  * @throws OnBehalfOfReferenceError (from the method) when `who` returns no valid identity, MedplumConfigError when Nest
  * did not create the instance.
  * @example
@@ -108,7 +109,7 @@ function runInScope<A extends readonly never[]>(
  * async process(job: Job<Reminder>) {}
  * ```
  */
-export function RunOnBehalfOf<A extends readonly never[]>(
+export function RunOnBehalfOf<A extends readonly unknown[]>(
   who: (...args: A) => OnBehalfOfInput,
   options: OnBehalfOfDecoratorOptions = {},
 ): MethodOf<A> {
@@ -123,8 +124,8 @@ export function RunOnBehalfOf<A extends readonly never[]>(
  *
  * @throws MedplumConfigError (from the method) when Nest did not create the instance.
  */
-export function RunAsClientApplication(options: AsClientApplicationOptions = {}): MethodOf<never[]> {
-  return runInScope('RunAsClientApplication', options.client, (scopes, method) =>
+export function RunAsClientApplication(options: AsClientApplicationOptions = {}): MethodOf<[]> {
+  return runInScope<[]>('RunAsClientApplication', options.client, (scopes, method) =>
     scopes.asClientApplication(method, options),
   );
 }

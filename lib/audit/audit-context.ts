@@ -6,15 +6,15 @@ export interface MedplumAuditContext {
    * Why the data is used: codes of v3-ActReason (`TREAT`, `ETREAT`, `BTG`, `PATRQT`, `HPAYMT` …). A text that is not a
    * FHIR `code`, such as one with a blank at its end, is left out, and the log says so once.
    */
-  readonly purposeOfUse?: string | readonly string[];
+  readonly purposeOfUse?: string | readonly string[] | undefined;
   /** Who is logged in, by the name that the identity provider uses (`sub`). */
-  readonly subject?: string;
+  readonly subject?: string | undefined;
   /** Who really acts, if that is not the identity of the call: impersonation, break-glass. */
-  readonly actor?: string;
+  readonly actor?: string | undefined;
   /** Network address of the end user. */
-  readonly address?: string;
+  readonly address?: string | undefined;
   /** The trace of the call, if the call itself sends no `traceparent`: 32 hexadecimal digits or a UUID. */
-  readonly traceId?: string;
+  readonly traceId?: string | undefined;
 }
 
 /**

@@ -11,7 +11,7 @@ import type { RequestEvent } from './request-event';
  */
 export interface MedplumAuditSink {
   /** The name of the sink in logs and statistics. Default: the name of its class. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Resolves when the batch is stored safely. */
   write(batch: readonly RequestEvent[]): Promise<void>;
   /** Called once, after the last batch, when the app shuts down. */
@@ -21,15 +21,15 @@ export interface MedplumAuditSink {
 /** Options of the queue in which events wait for a sink. */
 export interface MedplumAuditSinkOptions {
   /** The largest number of events that wait in memory for one sink. Default 10,000. */
-  readonly maxQueued?: number;
+  readonly maxQueued?: number | undefined;
   /**
    * What happens to further events while the queue is full. `drop` (default) only counts them. A sink, such as a file,
    * gets them instead. In the mode `require`, the call fails instead. The sink also gets the events that this one refuses
    * for good.
    */
-  readonly onFull?: 'drop' | MedplumAuditSink;
+  readonly onFull?: 'drop' | MedplumAuditSink | undefined;
   /** The largest number of events in one batch. Default 100. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
 }
 
 /** The option `audit` of a client: its sinks, and whether calls wait for them. */
@@ -39,16 +39,16 @@ export interface MedplumAuditOptions extends MedplumAuditSinkOptions {
    * sink has accepted its intent, and every call returns only after every sink has accepted its outcome. Otherwise it
    * fails with `AuditSinkError`.
    */
-  readonly mode?: 'observe' | 'require';
+  readonly mode?: 'observe' | 'require' | undefined;
   /** Sinks of this client. `MedplumAudit.addSink()` adds sinks for all clients. */
-  readonly sinks?: readonly MedplumAuditSink[];
+  readonly sinks?: readonly MedplumAuditSink[] | undefined;
   /** How long a call waits for sinks to accept one event, in ms. Only in the mode `require`. Default 5,000. */
-  readonly writeTimeout?: number;
+  readonly writeTimeout?: number | undefined;
   /**
    * How long the app waits for sinks when it shuts down, in ms. Default 5,000. It waits for a hanging sink twice: before
    * and after the running calls end (option `shutdownTimeout`).
    */
-  readonly flushTimeout?: number;
+  readonly flushTimeout?: number | undefined;
 }
 
 /** The state of a sink. */

@@ -10,13 +10,13 @@ import { objects } from '../shared/objects';
  */
 export interface MembershipCheckOptions {
   /** Allows calls to act as project admins. Default `false`. */
-  readonly allowAdminIdentity?: boolean;
+  readonly allowAdminIdentity?: boolean | undefined;
   /** Refuses memberships without any access policy, which may do everything in the project. Default `true`. */
-  readonly requirePolicy?: boolean;
+  readonly requirePolicy?: boolean | undefined;
   /** How long the result of a check is kept, in ms; at most 300,000. Default 60,000. */
-  readonly ttl?: number;
+  readonly ttl?: number | undefined;
   /** Most results to keep. Default 1,000. */
-  readonly maxEntries?: number;
+  readonly maxEntries?: number | undefined;
 }
 
 /** @internal Asks the server for the memberships that a reference means. */

@@ -11,13 +11,13 @@ export interface MedplumRequestOptions {
    */
   readonly onBehalfOf?: OnBehalfOfInput;
   /** Ends the call with `MedplumAbortError`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Time limit of the whole call, retries included, in ms. Default: the `timeout` of the client. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** How this call is retried; `{ maxRetries: 0 }` switches retries off. Default: the `retry` option of the client. */
-  readonly retry?: MedplumCallRetryOptions;
+  readonly retry?: MedplumCallRetryOptions | undefined;
   /** Further headers. A header that the library owns is an error, in any spelling. Default: none. */
-  readonly headers?: MedplumHeaders;
+  readonly headers?: MedplumHeaders | undefined;
 }
 
 /** Options of `updateResource`. */
@@ -27,5 +27,5 @@ export interface MedplumUpdateOptions extends MedplumRequestOptions {
    * fails with `MedplumPreconditionFailedError` instead of overwriting it. `false` sends no `If-Match`. A text is the version
    * to send. Default `true`.
    */
-  readonly ifMatch?: IfMatch;
+  readonly ifMatch?: IfMatch | undefined;
 }

@@ -7,19 +7,19 @@ export interface MedplumSearchOptions extends MedplumRequestOptions {
    * `true` sends the query as a form (`POST [type]/_search`), which keeps it out of access logs. Default: `true` if the
    * query is longer than 4,000 characters, because a URL cannot carry that safely.
    */
-  readonly post?: boolean;
+  readonly post?: boolean | undefined;
 }
 
 /** Options of `searchResourcePages`. `timeout` applies to each page. */
 export interface MedplumPageOptions extends MedplumSearchOptions {
   /** Most pages to read. One more is an error, because it may be a loop. Default 1,000. */
-  readonly maxPages?: number;
+  readonly maxPages?: number | undefined;
 }
 
 /** Options of `iterateResources`. `timeout` applies to each page. */
 export interface MedplumIterateOptions extends MedplumPageOptions {
   /** Ends the iteration after this many resources. Default: all. */
-  readonly maxResources?: number;
+  readonly maxResources?: number | undefined;
 }
 
 /** Options of `readHistory`. */
@@ -28,32 +28,32 @@ export interface MedplumHistoryOptions extends MedplumRequestOptions, HistoryPag
 /** Options of `graphql`. */
 export interface MedplumGraphqlOptions extends MedplumRequestOptions {
   /** Values of the variables that the document declares. Put what users typed here, never into the document. */
-  readonly variables?: Readonly<Record<string, unknown>>;
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
   /** The operation of the document to run, if it has several. */
-  readonly operationName?: string;
+  readonly operationName?: string | undefined;
 }
 
 /** Options of `executeBot`. */
 export interface MedplumBotOptions extends MedplumRequestOptions {
   /** Media type of the input, e.g. `x-application/hl7-v2+er7`. Default `text/plain` for text and bytes, else JSON. */
-  readonly contentType?: string;
+  readonly contentType?: string | undefined;
 }
 
 /** Options of downloads. */
 export interface MedplumDownloadOptions extends MedplumRequestOptions {
   /** Most bytes to read. A longer stream ends with `MedplumContentTooLargeError`. Default 104,857,600 (100 MiB). */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 /** Options of calls that wait for a job. `timeout` applies to each request. */
 export interface MedplumPollOptions extends MedplumRequestOptions {
   /** How long to wait for the job, in ms. Default 600,000. */
-  readonly maxWait?: number;
+  readonly maxWait?: number | undefined;
   /**
    * Wait before the second request for the state of the job, in ms. It grows with each request, to 30,000 at most. If the
    * server sends `Retry-After`, that applies, unless it is shorter than `interval`. Default 1,000.
    */
-  readonly interval?: number;
+  readonly interval?: number | undefined;
 }
 
 /** Options of calls that act as the client itself. */
@@ -62,22 +62,22 @@ export type MedplumAdminOptions = Omit<MedplumRequestOptions, 'onBehalfOf'>;
 /** Options of changes of access. `timeout` applies to all requests of the change together. */
 export interface MedplumAccessOptions extends MedplumAdminOptions {
   /** Writes the membership even if nothing changes. Default `false`. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /**
    * How often to apply the change again after another client changed the membership. Default: as often as it takes within
    * the `timeout` of the call.
    */
-  readonly maxRetries?: number;
+  readonly maxRetries?: number | undefined;
   /** Allows the change to leave a membership without any policy; it may then do everything. Default `false`. */
-  readonly allowUnrestricted?: boolean;
+  readonly allowUnrestricted?: boolean | undefined;
 }
 
 /** The second argument of `fetch`: the standard one, with the options of every call. */
 export interface MedplumFetchInit extends Omit<MedplumRequestOptions, 'signal'> {
   /** Default `GET`. */
-  readonly method?: string;
+  readonly method?: string | undefined;
   /** Text, bytes, `URLSearchParams`, a `Blob` or a `ReadableStream`. */
   readonly body?: unknown;
   /** Ends the call with `MedplumAbortError`. */
-  readonly signal?: AbortSignal | null;
+  readonly signal?: AbortSignal | null | undefined;
 }

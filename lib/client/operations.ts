@@ -9,6 +9,7 @@ import type {
   ValueSet,
 } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { operation, OPERATION, type OperationCall } from '../fhir/operations';
+import type { OperationInput } from '../fhir/parameters';
 import { everything, type EverythingInput, setAccounts } from '../fhir/patient-operations';
 import { cloneProject, type CloneProjectInput } from '../fhir/project-clone';
 import type { WithId } from '../fhir/resource.types';
@@ -33,14 +34,18 @@ export class MedplumOperations {
   }
 
   /**
-   * Calls any operation. A JSON response is parsed, any other is text, and an empty one is `undefined`.
+   * Calls any operation. A JSON response is parsed, any other is text, and an empty one is `undefined`. `T` and `I` are the
+   * types of output and input; `ParametersOf` describes a Parameters resource.
    *
    * @example
    * ```ts
    * medplum.operations.execute<string>({ operation: '$ccda-export', resourceType: 'Patient', id });
    * ```
    */
-  execute<T = unknown>(call: OperationCall, options: MedplumRequestOptions = {}): Promise<T> {
+  execute<T = unknown, I extends object = OperationInput | Parameters>(
+    call: OperationCall<I>,
+    options: MedplumRequestOptions = {},
+  ): Promise<T> {
     return this.#calls.body(OPERATION, () => operation(call), options);
   }
 
@@ -156,7 +161,7 @@ export class MedplumOperations {
   }
 
   /** Calls an operation that always returns something. */
-  #execute<T>(call: () => OperationCall, options: MedplumRequestOptions): Promise<T> {
+  #execute<T>(call: () => OperationCall<object>, options: MedplumRequestOptions): Promise<T> {
     return this.#calls.body(OPERATION, () => ({ ...operation(call()), expects: 'body' }), options);
   }
 }

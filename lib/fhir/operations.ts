@@ -5,8 +5,8 @@ import type { FhirInteraction, FhirRequest } from './fhir-request';
 import { ACCEPT, ACCEPT_AND_CONTENT_TYPE, checkResource, json, onInstance, onType, ROOT } from './interactions';
 import { type OperationInput, toParameters } from './parameters';
 
-/** A call of a FHIR operation. */
-export interface OperationCall {
+/** A call of a FHIR operation, with input of the type `I`. */
+export interface OperationCall<I extends object = OperationInput | Parameters> {
   /** Name of the operation, with or without its `$`. */
   readonly operation: string;
   /** Resource type. Leave it out for an operation on the whole server. */
@@ -16,7 +16,7 @@ export interface OperationCall {
   /** HTTP method. `GET` sends `input` as the query and, unless `readOnly` is false, may be retried. Default `POST`. */
   readonly method?: 'GET' | 'POST' | undefined;
   /** The parameters, as a Parameters resource or a plain object of values. Leave it out if you pass `resource`. */
-  readonly input?: OperationInput | Parameters | undefined;
+  readonly input?: I | undefined;
   /** The resource to send as the whole body, for operations that take one. */
   readonly resource?: Resource | undefined;
   /** Says that the operation changes nothing, so it may be retried. Default: `true` for `GET`, `false` for `POST`. */
@@ -43,7 +43,7 @@ function operationName(name: unknown): string {
   return `$${plain}`;
 }
 
-function target(call: OperationCall) {
+function target(call: OperationCall<object>) {
   const { resourceType, id } = call;
   // A key `id` that is undefined is a mistake of the caller: without the id, the operation would run on the whole type.
   if ('id' in call) {
@@ -54,9 +54,9 @@ function target(call: OperationCall) {
     : onType(OPERATION, resourceType);
 }
 
-function queryOf(input: OperationInput | Parameters | undefined): string {
+function queryOf(input: object | undefined): string {
   const query = new URLSearchParams();
-  for (const [name, given] of Object.entries(input ?? {})) {
+  for (const [name, given] of Object.entries<unknown>({ ...input })) {
     for (const one of [given].flat()) {
       if (one !== undefined && typeof one !== 'string' && typeof one !== 'number' && typeof one !== 'boolean') {
         throw new MedplumBadRequestError(
@@ -72,7 +72,7 @@ function queryOf(input: OperationInput | Parameters | undefined): string {
 }
 
 /** GET or POST `[type]/[id]/$[operation]`. */
-export function operation(call: OperationCall): FhirRequest {
+export function operation(call: OperationCall<object>): FhirRequest {
   if (typeof call !== 'object' || call === null) {
     throw new MedplumBadRequestError('The call of an operation must be an object with the name of the operation.');
   }

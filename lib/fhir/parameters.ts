@@ -20,6 +20,24 @@ import { shownName } from '../errors/shown';
  */
 export type OperationInput = Readonly<Record<string, unknown>>;
 
+/**
+ * A Parameters resource with these parameters, for the input and the output of an operation. `Values` maps the name of each
+ * parameter to the field that holds its value.
+ *
+ * @example
+ * ```ts
+ * type Validation = ParametersOf<{ result: 'valueBoolean'; message: 'valueString' }>;
+ * ```
+ */
+export type ParametersOf<Values extends Readonly<Record<string, Exclude<keyof ParametersParameter, 'name'>>>> = Omit<
+  Parameters,
+  'parameter'
+> & {
+  parameter?: {
+    [Name in keyof Values & string]: { name: Name } & Pick<ParametersParameter, Values[Name]>;
+  }[keyof Values & string][];
+};
+
 function typedValue(name: string, given: unknown): Omit<ParametersParameter, 'name'> {
   switch (typeof given) {
     case 'string':
@@ -69,7 +87,7 @@ function complexValue(name: string, given: object): Omit<ParametersParameter, 'n
  *
  * @throws MedplumBadRequestError when the input is another resource, or the type of a value does not follow from it.
  */
-export function toParameters(input: OperationInput | Parameters | undefined): Parameters {
+export function toParameters(input: object | undefined): Parameters {
   if (typeof input !== 'object' || input === null) {
     return { resourceType: 'Parameters' };
   }
@@ -81,7 +99,7 @@ export function toParameters(input: OperationInput | Parameters | undefined): Pa
     }
     return input as Parameters;
   }
-  const parameter = Object.entries(input).flatMap(([name, given]) =>
+  const parameter = Object.entries<unknown>({ ...input }).flatMap(([name, given]) =>
     [given].flat().flatMap((one) => (one === undefined ? [] : [{ name, ...typedValue(name, one) }])),
   );
   return { resourceType: 'Parameters', parameter };

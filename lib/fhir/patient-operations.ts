@@ -7,17 +7,17 @@ import { referenceTo } from './search-values';
 /** Input of `$everything` (FHIR R4 section 10.1.18.3). */
 export interface EverythingInput {
   /** Returns only resources of these types. */
-  readonly types?: readonly string[];
+  readonly types?: readonly string[] | undefined;
   /** Returns only resources that changed since this instant (FHIR `instant`). */
-  readonly since?: string;
+  readonly since?: string | undefined;
   /** First care date (FHIR `date`). */
-  readonly start?: string;
+  readonly start?: string | undefined;
   /** Last care date (FHIR `date`). */
-  readonly end?: string;
+  readonly end?: string | undefined;
   /** Most resources in the response. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Number of resources to skip. */
-  readonly offset?: number;
+  readonly offset?: number | undefined;
 }
 
 function optional(name: string, value: unknown, type: string): ParametersParameter[] {

@@ -10,43 +10,43 @@ export interface ExpandInput {
   /** Canonical URL of the value set, optionally followed by `|version`. */
   readonly url: string;
   /** Text that the concepts must contain. */
-  readonly filter?: string;
+  readonly filter?: string | undefined;
   /** Number of concepts to skip. */
-  readonly offset?: number;
+  readonly offset?: number | undefined;
   /** Most concepts in the response. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Returns the other designations of each concept as well. */
-  readonly includeDesignations?: boolean;
+  readonly includeDesignations?: boolean | undefined;
   /** Leaves out concepts that are no longer in use. */
-  readonly activeOnly?: boolean;
+  readonly activeOnly?: boolean | undefined;
   /** Returns a flat list instead of a tree. */
-  readonly excludeNested?: boolean;
+  readonly excludeNested?: boolean | undefined;
   /** Leaves out concepts that users are not meant to choose. */
-  readonly excludeNotForUI?: boolean;
+  readonly excludeNotForUI?: boolean | undefined;
   /** Leaves out concepts that are composed of others. */
-  readonly excludePostCoordinated?: boolean;
+  readonly excludePostCoordinated?: boolean | undefined;
   /** BCP 47 language of the displays. */
-  readonly displayLanguage?: string;
+  readonly displayLanguage?: string | undefined;
   /** Codes of the properties to return. */
-  readonly property?: readonly string[];
+  readonly property?: readonly string[] | undefined;
 }
 
 /** Input of `$lookup` (FHIR R4 section 4.8.21.1). Pass `coding`, or `code` with `system`. */
 export interface LookupInput {
   /** The code. Pass its system as well if the operation needs it. */
-  readonly code?: string;
+  readonly code?: string | undefined;
   /** Canonical URL of the code system. */
-  readonly system?: string;
+  readonly system?: string | undefined;
   /** The concept as a coding. */
-  readonly coding?: Coding;
+  readonly coding?: Coding | undefined;
   /** Version of the code system. */
-  readonly version?: string;
+  readonly version?: string | undefined;
   /** The time that the response is about (FHIR `dateTime`). Default: now. */
-  readonly date?: string;
+  readonly date?: string | undefined;
   /** BCP 47 language of the displays. */
-  readonly displayLanguage?: string;
+  readonly displayLanguage?: string | undefined;
   /** Codes of the properties to return. */
-  readonly property?: readonly string[];
+  readonly property?: readonly string[] | undefined;
 }
 
 /** Input of `$validate-code` (FHIR R4 sections 4.9.18.2 and 4.8.21.2). Pass `code`, `coding` or `codeableConcept`. */
@@ -54,43 +54,43 @@ export interface ValidateCodeInput {
   /** Canonical URL of the value set or the code system. */
   readonly url: string;
   /** The code. Pass its system as well if the operation needs it. */
-  readonly code?: string;
+  readonly code?: string | undefined;
   /** Canonical URL of the code's system, for value sets. */
-  readonly system?: string;
+  readonly system?: string | undefined;
   /** The concept as a coding. */
-  readonly coding?: Coding;
+  readonly coding?: Coding | undefined;
   /** The concept as a CodeableConcept, for value sets. */
-  readonly codeableConcept?: CodeableConcept;
+  readonly codeableConcept?: CodeableConcept | undefined;
   /** A display text to check, for value sets. */
-  readonly display?: string;
+  readonly display?: string | undefined;
   /** Whether abstract concepts count as valid, for value sets. */
-  readonly abstract?: boolean;
+  readonly abstract?: boolean | undefined;
   /** Version of the code system, for code systems. */
-  readonly version?: string;
+  readonly version?: string | undefined;
 }
 
 /** Input of `$translate` (FHIR R4 section 4.10.17.1). Pass `codeableConcept`, `coding`, or `code` with `system`. */
 export interface TranslateInput {
   /** Canonical URL of the concept map. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** Version of the concept map. */
-  readonly conceptMapVersion?: string;
+  readonly conceptMapVersion?: string | undefined;
   /** The code. Pass its system as well if the operation needs it. */
-  readonly code?: string;
+  readonly code?: string | undefined;
   /** Canonical URL of the code system. */
-  readonly system?: string;
+  readonly system?: string | undefined;
   /** The concept as a coding. */
-  readonly coding?: Coding;
+  readonly coding?: Coding | undefined;
   /** The concept as a CodeableConcept. */
-  readonly codeableConcept?: CodeableConcept;
+  readonly codeableConcept?: CodeableConcept | undefined;
   /** Canonical URL of the source value set. */
-  readonly source?: string;
+  readonly source?: string | undefined;
   /** Canonical URL of the target value set. */
-  readonly target?: string;
+  readonly target?: string | undefined;
   /** Canonical URL of the target code system. */
-  readonly targetSystem?: string;
+  readonly targetSystem?: string | undefined;
   /** Translates from the target to the source. Default `false`. */
-  readonly reverse?: boolean;
+  readonly reverse?: boolean | undefined;
 }
 
 /** The FHIR type of each parameter of these operations. */

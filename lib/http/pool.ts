@@ -5,9 +5,9 @@ import type { MedplumDispatcher } from './medplum-dispatcher';
 /** Size of the connection pool of one client. */
 export interface MedplumPoolOptions {
   /** Most connections that are open at once; further requests wait. Default 64. */
-  readonly connections?: number;
+  readonly connections?: number | undefined;
   /** How long an idle connection stays open, in ms. A `Keep-Alive` header of the server wins. Default 10,000. */
-  readonly keepAliveTimeout?: number;
+  readonly keepAliveTimeout?: number | undefined;
 }
 
 /**

@@ -1,14 +1,14 @@
 /** How often one call is retried, and how long it waits in between. Only what is safe is retried, whatever you set. */
 export interface MedplumCallRetryOptions {
   /** Retries after the first attempt; 0 switches them off. Default 3. */
-  readonly maxRetries?: number;
+  readonly maxRetries?: number | undefined;
   /** Longest wait before the first retry, in ms. It doubles with each retry, and is drawn with full jitter. Default 200. */
-  readonly minTimeout?: number;
+  readonly minTimeout?: number | undefined;
   /**
    * Longest single wait, in ms. If the server asks for a longer one (a used-up quota resets once a minute), the call fails
    * at once with `MedplumRateLimitError` and its `retryAfter`. Default 10,000.
    */
-  readonly maxTimeout?: number;
+  readonly maxTimeout?: number | undefined;
 }
 
 /** How often the calls of a client are retried, and how long they wait in between. */
@@ -18,7 +18,7 @@ export interface MedplumRetryOptions extends MedplumCallRetryOptions {
    * retry with each call. While it is empty, calls fail without a retry, so that retries do not make an outage worse.
    * Default 100.
    */
-  readonly budget?: number;
+  readonly budget?: number | undefined;
 }
 
 /** The defaults of {@link MedplumRetryOptions}. */

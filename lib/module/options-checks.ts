@@ -4,10 +4,17 @@ import { parseBaseUrl } from '../shared/base-url';
 import { isLogTag } from '../calls/caller-headers';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import { isMilliseconds } from '../shared/milliseconds';
+import { nearestName } from '../shared/nearest-name';
 import type { MedplumRetryOptions } from '../http/retry.options';
 import type { MedplumPoolOptions } from '../http/pool';
 import type { MedplumModuleOptions } from '../medplum.options';
 import type { MembershipCheckOptions } from '../calls/membership-check';
+
+/** What `forRootAsync` takes beside the factory. `forRoot` takes it out of the options. */
+const EXTRAS = ['name', 'isGlobal', 'exceptionFilter', 'extraProviders'];
+
+/** In characters. Longer keys are not compared with the names of options. */
+const LONGEST_NAME = 64;
 
 /** What is wrong with a value, if anything is. */
 export type Check = (value: unknown) => string | undefined;
@@ -111,13 +118,19 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
 export function* problemsOf(values: object, checks: Readonly<Record<string, Check>>): Iterable<string> {
   for (const [key, value] of Object.entries(values)) {
     const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
-    const problem = check
-      ? value !== undefined && check(value)
-      : `is not an option (known: ${Object.keys(checks).join(', ')})`;
+    const problem = check ? value !== undefined && check(value) : unknownKey(key, Object.keys(checks));
     if (problem) {
       yield `${shownName(key)} ${problem}`;
     }
   }
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  if (EXTRAS.includes(key)) {
+    return 'is not an option that a factory can return. Put it beside the factory, because Nest needs it earlier';
+  }
+  const nearest = key.length <= LONGEST_NAME ? nearestName(key, known) : undefined;
+  return nearest ? `is not an option. Did you mean ${nearest}?` : `is not an option (known: ${known.join(', ')})`;
 }
 
 function nested(value: unknown, checks: Readonly<Record<string, Check>>): string | undefined {

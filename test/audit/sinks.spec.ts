@@ -16,6 +16,7 @@ import {
   MedplumNotFoundError,
   type RequestEvent,
 } from 'nestjs-medplum';
+import { pino } from 'pino';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { startMedplumServer } from '../support/medplum-server';
 import { MemorySink, until } from '../support/memory-sink';
@@ -300,6 +301,15 @@ describe('The ready-made sinks', () => {
     expect(JSON.parse(String(log.mock.calls[0]))).toEqual(JSON.parse(JSON.stringify(app.events[0])));
     expect(String(log.mock.calls[0])).not.toContain('homer');
     expect(JSON.parse(String(phi.mock.calls[0]))).toMatchObject({ resourceId: 'homer' });
+  });
+
+  it('give objects to a logger that has only info, such as that of pino', async () => {
+    const lines: unknown[] = [];
+    const logger = pino({ redact: ['path'] }, { write: (line: string) => lines.push(JSON.parse(line)) });
+    const app = await start({ sinks: [new LoggerAuditSink({ logger, form: 'phi' })] });
+    await read(app, 'homer');
+    await until(() => lines.length === 1);
+    expect(lines).toEqual([expect.objectContaining({ resourceId: 'homer', path: '[Redacted]', level: 30 })]);
   });
 
   it('send messages through a ClientProxy, in the chosen form, and again when it fails', async () => {

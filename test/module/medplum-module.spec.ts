@@ -82,7 +82,13 @@ describe('MedplumModule.forRootAsync()', () => {
 
   it('carries a name and isGlobal beside the factory', async () => {
     const module = await start({
-      imports: [MedplumModule.forRootAsync({ name: 'lab', isGlobal: false, useFactory: () => wire.options() })],
+      imports: [
+        MedplumModule.forRootAsync({
+          name: 'lab',
+          isGlobal: false,
+          useFactory: (): MedplumModuleOptions => wire.options(),
+        }),
+      ],
     });
     await read(module.get(getMedplumToken('lab')));
     expect(() => module.get(MedplumService)).toThrow(/MedplumService/);
@@ -91,9 +97,19 @@ describe('MedplumModule.forRootAsync()', () => {
 
   it.each([
     ['nothing', {}],
-    ['two ways', { useFactory: () => wire.options(), useClass: OptionsFactory }],
+    ['two ways', { useFactory: (): MedplumModuleOptions => wire.options(), useClass: OptionsFactory }],
   ])('refuses %s to make options', (_what, options) => {
     expect(() => MedplumModule.forRootAsync(options)).toThrow(MedplumConfigError);
+  });
+
+  it.each([
+    ['clientSecrt', /clientSecrt is not an option\. Did you mean clientSecret\?/],
+    ['membershipchek', /membershipchek is not an option\. Did you mean membershipCheck\?/],
+    ['isGlobal', /isGlobal is not an option that a factory can return\. Put it beside the factory/],
+    ['fhirVersion', /fhirVersion is not an option \(known: baseUrl, /],
+  ])('says what is wrong with the option %s of a factory', async (key, problem) => {
+    const useFactory = (): MedplumModuleOptions => ({ ...wire.options(), [key]: true });
+    await expect(start({ imports: [MedplumModule.forRootAsync({ useFactory })] })).rejects.toThrow(problem);
   });
 
   it('says which options a factory got wrong', async () => {

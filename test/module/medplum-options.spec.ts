@@ -155,9 +155,15 @@ describe('The options of a client', () => {
     }
   });
 
-  it.each(['onBehalfOf', 'baseURL', 'name', 'toString', '__proto__'])('have no key %s', (key) => {
+  it.each([
+    ['onBehalfOf', ' \\(known: '],
+    ['baseURL', '\\. Did you mean baseUrl\\?$'],
+    ['name', ' that a factory can return\\. '],
+    ['toString', ' \\(known: '],
+    ['__proto__', ' \\(known: '],
+  ])('have no key %s', (key, advice) => {
     const options = Object.defineProperty({ ...VALID }, key, { value: 'x', enumerable: true });
-    expect(problemsOf(options)).toEqual([expect.stringMatching(new RegExp(`^- ${key} is not an option \\(known: `))]);
+    expect(problemsOf(options)).toEqual([expect.stringMatching(new RegExp(`^- ${key} is not an option${advice}`))]);
   });
 
   it('take plain http for loopback, and elsewhere when that is accepted', () => {

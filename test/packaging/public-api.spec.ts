@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import * as root from 'nestjs-medplum';
+import * as fhirtypes from 'nestjs-medplum/fhirtypes';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
 import * as testing from 'nestjs-medplum/testing';
@@ -8,6 +9,7 @@ import { type PublicApi, readPublicApis } from './public-api';
 const LIB = resolve(__dirname, '../../lib');
 const ENTRIES = [
   'index.ts',
+  'fhir/fhirtypes.ts',
   'testing/index.ts',
   'integrations/terminus/index.ts',
   'integrations/opentelemetry/index.ts',
@@ -127,6 +129,8 @@ describe('nestjs-medplum', () => {
       'IdentityKey',
       'IfMatch',
       'Invitation',
+      'KnownElements',
+      'KnownOptions',
       'LoggerAuditSinkOptions',
       'LookupInput',
       'MedplumAccessOptions',
@@ -190,6 +194,7 @@ describe('nestjs-medplum', () => {
       'OnBehalfOfSource',
       'OperationCall',
       'OperationInput',
+      'ParametersOf',
       'PatchOperation',
       'RequestAttempt',
       'RequestEntry',
@@ -220,6 +225,15 @@ describe('nestjs-medplum', () => {
 
   it('documents every export and its members', () => {
     expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/fhirtypes', () => {
+  it('exports the FHIR types, and nothing at run time', () => {
+    const api = apis.get('fhir/fhirtypes.ts') as PublicApi;
+    expect(Object.keys(fhirtypes)).toEqual([]);
+    expect(api.values).toEqual([]);
+    expect(api.types).toEqual(expect.arrayContaining(['Patient', 'ProjectMembership', 'Resource', 'ResourceType']));
   });
 });
 

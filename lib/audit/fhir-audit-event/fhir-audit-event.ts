@@ -8,11 +8,11 @@ import type { RequestEvent } from '../request-event';
 /** Options of {@link toFhirAuditEvent}. */
 export interface FhirAuditEventOptions {
   /** Name of the service in `source.site`. Default: the host name. */
-  readonly site?: string;
+  readonly site?: string | undefined;
   /** Network address of this host. Default: the host name. */
-  readonly address?: string;
+  readonly address?: string | undefined;
   /** Adds the search parameters, often names and birth dates. Default `false`. BALP's query profile needs them. */
-  readonly includeQuery?: boolean;
+  readonly includeQuery?: boolean | undefined;
 }
 
 /** System of the tag that identifies an AuditEvent. Its code is the id of the event, with `-intent` for an intent. */

@@ -18,9 +18,9 @@ export interface FileAuditChainOptions {
    * Called with the head of the chain at each rotation, at each interval and at the end. Keep the heads where the owner
    * of the file cannot change them. Only they show that lines are missing at the end. Default: logs the head.
    */
-  readonly onHead?: (head: AuditChainHead) => void;
+  readonly onHead?: ((head: AuditChainHead) => void) | undefined;
   /** How often `onHead` gets the head while there are new records, in ms. Default 60,000. */
-  readonly headInterval?: number;
+  readonly headInterval?: number | undefined;
 }
 
 /** Options of {@link FileAuditSink}. */
@@ -30,15 +30,15 @@ export interface FileAuditSinkOptions {
   /** Required. `phi` writes people and records into the file. */
   readonly form: MedplumAuditForm;
   /** A file that would grow larger is renamed to `<path>.000001` and so on. In bytes. Default 100 MiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /**
    * When records are forced to the disk: after each batch (default), at an interval in ms, or never, which leaves it to
    * the operating system. A killed process never loses an accepted record. With an interval or `never`, a power failure
    * may lose some.
    */
-  readonly fsync?: 'batch' | 'never' | number;
+  readonly fsync?: 'batch' | 'never' | number | undefined;
   /** Default: no chain. */
-  readonly chain?: FileAuditChainOptions;
+  readonly chain?: FileAuditChainOptions | undefined;
 }
 
 interface OpenFile {

@@ -25,7 +25,7 @@ export interface MedplumAuditEventSinkOptions extends FhirAuditEventOptions {
    * The largest number of AuditEvents to write in one minute. Further ones wait. Default 120. Each costs about 120 points
    * of the quota that all users of the client share (by default 50,000 a minute on a Medplum server).
    */
-  readonly maxPerMinute?: number;
+  readonly maxPerMinute?: number | undefined;
 }
 
 /** Entries in one batch. A server can process this many within its time limit. */

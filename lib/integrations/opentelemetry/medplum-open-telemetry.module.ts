@@ -8,9 +8,9 @@ import { OpenTelemetryTracer } from './open-telemetry.tracer';
 /** Options of `MedplumOpenTelemetryModule.forRoot()`. */
 export interface MedplumOpenTelemetryModuleOptions {
   /** Where spans go. Default: the global provider of `@opentelemetry/api`. */
-  readonly tracerProvider?: TracerProvider;
+  readonly tracerProvider?: TracerProvider | undefined;
   /** Where measurements go. Default: the global provider of `@opentelemetry/api`, as it is when the app starts. */
-  readonly meterProvider?: MeterProvider;
+  readonly meterProvider?: MeterProvider | undefined;
 }
 
 const OPTIONS = Symbol.for('nestjs-medplum:opentelemetry-options');

@@ -11,7 +11,7 @@ import { HEALTH_OPTIONS, type MedplumHealthModuleOptions, resolveHealthOptions }
 /** Options of {@link MedplumHealthIndicator.isHealthy}. */
 export interface MedplumHealthCheckOptions {
   /** The `name` of the client in `MedplumModule.forRoot()`. Default: the one without a name. */
-  readonly client?: string;
+  readonly client?: string | undefined;
 }
 
 /**

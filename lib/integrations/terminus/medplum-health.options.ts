@@ -4,13 +4,13 @@ import { type Check, ms, problemsOf } from '../../module/options-checks';
 /** Options of `MedplumHealthModule.forRoot()`. */
 export interface MedplumHealthModuleOptions {
   /** How long the result `up` counts, in ms. Default 10,000. The result `down` counts for at most 1,000 ms. */
-  readonly ttl?: number;
+  readonly ttl?: number | undefined;
   /**
    * Time limit of the request that checks the client, in ms. Default 3,000. Keep it below the time limit of whatever calls
    * your health endpoint, such as `timeoutSeconds` of a Kubernetes probe. If `audit.mode` is `require`, the time that the
    * sinks take comes on top.
    */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
 }
 
 /** @internal Token of the options. Nothing provides it if the module is imported without `forRoot()`. */

@@ -27,6 +27,7 @@ import {
   OnBehalfOfRequiredError,
   type RequestEvent,
 } from 'nestjs-medplum';
+import type { Patient } from 'nestjs-medplum/fhirtypes';
 
 /** Stands in for Medplum: responds to every read and records its identity. */
 const actedFor: unknown[] = [];
@@ -53,8 +54,15 @@ class ChartService {
     const patient = await this.service.readResource('Patient', id);
     // @ts-expect-error: the type is that of a Patient, not any.
     void patient.notAnElement;
-    const family: string | undefined = patient.name?.[0]?.family;
+    const { name }: Patient = patient;
+    const family: string | undefined = name?.[0]?.family;
     return family ?? 'unknown';
+  }
+
+  async rename(patient: Patient, family: string): Promise<void> {
+    await this.service.updateResource({ ...patient, name: [{ family }] });
+    // @ts-expect-error: FHIR has no such element.
+    await this.service.updateResource({ resourceType: 'Patient', id: '1', nmae: [{ family }] });
   }
 }
 
