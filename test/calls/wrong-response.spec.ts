@@ -19,7 +19,7 @@ const update = (medplum: MedplumService) =>
   medplum.updateResource({ resourceType: 'Patient', id: '1' }, { onBehalfOf });
 const batch = (medplum: MedplumService) =>
   medplum.executeBatch(
-    { resourceType: 'Bundle', type: 'batch', entry: [bundleEntry.read('Patient', '1')] },
+    { resourceType: 'Bundle', type: 'batch', entry: [bundleEntry.delete('Patient', '1')] },
     { onBehalfOf },
   );
 

@@ -29,10 +29,20 @@ describe('What runs a method', () => {
     ['a route with a guard and a header', method(Get(), UseGuards(NoGuard), Header('x-a', 'b'))],
     ['a message handler', method(marked('microservices:handler_type'))],
     ['a message of a gateway', method(marked('websockets:message_mapping'))],
-    ['a resolver of GraphQL', method(marked('graphql:resolver_type'))],
+    ['a query of GraphQL', method(SetMetadata('graphql:resolver_type', 'Query'))],
+    ['a mutation of GraphQL', method(SetMetadata('graphql:resolver_type', 'Mutation'))],
+    ['a subscription of GraphQL', method(SetMetadata('graphql:resolver_type', 'Subscription'))],
     ['a cron job that is a route as well', method(marked('SCHEDULER_TYPE'), Get())],
   ])('is Nest, with guards and interceptors, for %s', (_what, fn) => {
     expect(handlerKind(fn)).toBe('handler');
+  });
+
+  it.each<readonly [string, Function]>([
+    ['a field', method(marked('graphql:resolve_property'))],
+    ['a field of a type with a name', method(SetMetadata('graphql:resolver_type', 'Patient'))],
+    ['a reference of a federation', method(marked('graphql:resolve_reference'))],
+  ])('is GraphQL, whose options decide, for %s', (_what, fn) => {
+    expect(handlerKind(fn)).toBe('field');
   });
 
   it.each<readonly [string, Function]>([
