@@ -50,7 +50,7 @@ function textOf(key: string, value: string): string {
   if (typeof given !== 'string' && !isControl) {
     throw new core.OperationOutcomeError(core.badRequest('Search filter value must be a string'));
   }
-  return `${value}`;
+  return value;
 }
 
 /** Parses `Type?a=b`, as in criteria and conditional references. */
