@@ -59,7 +59,7 @@ describe('nestjs-medplum emulator', () => {
     const seeded = join(folder, 'seeded.json');
     const fixtures = join(__dirname, '../contract/wire-fixtures.json');
     const vars: unknown[] = [];
-    for (const _run of [1, 2]) {
+    for (let run = 1; run <= 2; run++) {
       printed = '';
       await emulatorCommand.run(['--fixtures', fixtures, '--seeded', seeded, '--persist', persist]);
       const { baseUrl } = JSON.parse(printed) as { baseUrl: string };
