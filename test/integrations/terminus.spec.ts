@@ -296,7 +296,7 @@ describe('Several clients', () => {
 it.each<readonly [unknown, RegExp]>([
   [{ ttl: 0 }, /ttl must be a number of milliseconds/],
   [{ timeout: '3s' }, /timeout must be a number of milliseconds/],
-  [{ timeout: -1, tll: 1 }, /timeout must be[^]*tll is not an option \(known: ttl, timeout\)/],
+  [{ timeout: -1, tll: 1 }, /timeout must be[^]*tll is not an option\. Did you mean ttl\?/],
   [null, /takes an object of options/],
 ])('The options must not be %j', (options, why) => {
   const define = () => MedplumHealthModule.forRoot(options as MedplumHealthModuleOptions);
