@@ -3,7 +3,12 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import { type Observable, Subject } from 'rxjs';
 import { shownError } from '../errors/shown';
 import { type MedplumAuditContext, type MedplumAuditContextResolver, readAuditContext } from './audit-context';
-import type { MedplumAuditSink, MedplumAuditSinkOptions, MedplumAuditSinkStats } from './audit-sink';
+import {
+  type MedplumAuditSink,
+  type MedplumAuditSinkOptions,
+  type MedplumAuditSinkStats,
+  sinkName,
+} from './audit-sink';
 import { GuardedObservable } from './guarded-observable';
 import { RecordedRequestEvent, type RequestEventPlace, type RequestFacts } from './recorded-request-event';
 import type { RequestEvent } from './request-event';
@@ -78,6 +83,11 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   register(sink: MedplumAuditSink, options: MedplumAuditSinkOptions = {}): SinkQueue {
     const known = this.#queues.get(sink);
     if (known) {
+      if (!known.fits(options)) {
+        this.#logger.warn(
+          `The audit sink ${sinkName(sink)} was added before, with other options, and these are ignored. Give maxQueued, batchSize and onFull where the sink is added first.`,
+        );
+      }
       return known;
     }
     const queue = new SinkQueue(sink, options, this.#host);

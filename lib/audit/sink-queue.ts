@@ -59,8 +59,17 @@ export class SinkQueue {
     this.#host = host;
     this.#maxQueued = options.maxQueued ?? MAX_QUEUED;
     this.#batchSize = options.batchSize ?? BATCH_SIZE;
-    this.#overflow = typeof options.onFull === 'object' && options.onFull !== sink ? options.onFull : undefined;
+    this.#overflow = this.#overflowOf(options.onFull);
     this.#name = sinkName(sink);
+  }
+
+  /** Whether the queue works as these options say. Options that are left out do not count. */
+  fits({ maxQueued, batchSize, onFull }: MedplumAuditSinkOptions): boolean {
+    return (
+      (maxQueued ?? this.#maxQueued) === this.#maxQueued &&
+      (batchSize ?? this.#batchSize) === this.#batchSize &&
+      (onFull === undefined || this.#overflowOf(onFull) === this.#overflow)
+    );
   }
 
   get stats(): MedplumAuditSinkStats {
@@ -150,6 +159,10 @@ export class SinkQueue {
   /** Closes the sink. */
   async close(): Promise<void> {
     await this.#host.asSink(async () => this.#sink.close?.());
+  }
+
+  #overflowOf(onFull: MedplumAuditSinkOptions['onFull']): MedplumAuditSink | undefined {
+    return typeof onFull === 'object' && onFull !== this.#sink ? onFull : undefined;
   }
 
   #giveUp(event: RequestEvent): void {

@@ -103,6 +103,24 @@ describe('A sink', () => {
     expect(Math.max(...sink.batches.map(({ length }) => length))).toBeLessThanOrEqual(10);
   });
 
+  it('keeps the options with which it was added first, and a warning says that others are ignored', async () => {
+    const sink = new MemorySink();
+    const spare = new MemorySink();
+    const { module } = await start({ sinks: [sink], maxQueued: 5, onFull: spare });
+    const audit = module.get(MedplumAudit);
+    audit.addSink(sink);
+    audit.addSink(sink, { maxQueued: 5, onFull: spare });
+    expect(warn).not.toHaveBeenCalled();
+    for (const options of [{ maxQueued: 6 }, { batchSize: 1 }, { onFull: 'drop' as const }]) {
+      audit.addSink(sink, options);
+      expect(warn).toHaveBeenLastCalledWith(expect.stringContaining('was added before, with other options'));
+    }
+    expect(warn).toHaveBeenCalledTimes(3);
+    // Two sinks cannot pass events to each other for ever, because the second one has no further sink.
+    audit.addSink(spare, { onFull: sink });
+    expect(warn).toHaveBeenCalledTimes(4);
+  });
+
   it('that is down for a while gets everything when it is back, and no call notices', async () => {
     const sink = new MemorySink();
     const app = await start({ sinks: [sink] });
