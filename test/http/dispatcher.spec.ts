@@ -46,6 +46,17 @@ describe('A dispatcher that was given', () => {
     }
   });
 
+  it('may pass on several lines of one header, which are read as one', async () => {
+    const ratelimit = ['"requests";r=0;t=4', '"fhirInteractions";r=0;t=60'];
+    const dispatcher = new Agent();
+    try {
+      app = await startMedplumApp({ dispatcher }, { handler: () => ({ status: 429, headers: { ratelimit } }) });
+      await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_RATE_LIMIT', retryAfter: 60_000 });
+    } finally {
+      await dispatcher.destroy();
+    }
+  });
+
   it('may fail in any way: the error is typed, and shows nothing of it', async () => {
     const failures: readonly (() => unknown)[] = [
       () => {
