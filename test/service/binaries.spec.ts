@@ -8,6 +8,8 @@ import {
   type MedplumService,
 } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
+import { failureOf } from '../support/failure-of';
+import { withHeldTimers } from '../support/held-timers';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
 import { troubleIn } from '../support/trouble';
@@ -144,9 +146,13 @@ describe('Uploads and downloads', () => {
 
   it('the timeout and the signal apply until the content has been read', async () => {
     const hungUp = endless();
-    const { stream } = await medplum.binaries.download('b1', { timeout: 50 });
-    await expect(buffer(stream)).rejects.toMatchObject({ code: 'MEDPLUM_TIMEOUT' });
-    await hungUp();
+    await withHeldTimers(async (pass) => {
+      const { stream } = await medplum.binaries.download('b1', { timeout: 50 });
+      const failure = failureOf(buffer(stream));
+      pass(50);
+      expect(await failure).toMatchObject({ code: 'MEDPLUM_TIMEOUT' });
+      await hungUp();
+    });
     const controller = new AbortController();
     const aborted = await medplum.binaries.download('b1', { signal: controller.signal });
     controller.abort();
@@ -155,10 +161,13 @@ describe('Uploads and downloads', () => {
 
   it('a stream that nobody reads ends at the timeout of the call, without an unhandled error', async () => {
     const hungUp = endless();
-    const trouble = await troubleIn(async () => {
-      await medplum.binaries.download('b1', { timeout: 500 });
-      await hungUp();
-    });
+    const trouble = await troubleIn(() =>
+      withHeldTimers(async (pass) => {
+        await medplum.binaries.download('b1', { timeout: 500 });
+        pass(500);
+        await hungUp();
+      }),
+    );
     expect(trouble).toEqual([]);
     expect(app.events).toMatchObject([{ error: { code: 'MEDPLUM_TIMEOUT' } }]);
   });
