@@ -221,6 +221,20 @@ describe('Uploads and downloads', () => {
     expect(app.wire.openConnections).toBe(1);
   });
 
+  it('a document that cannot be created after its content has an effect: the content is there', async () => {
+    app.wire.handler = ({ path }) =>
+      path.includes('Binary')
+        ? { status: 201, body: { resourceType: 'Binary', id: 'b1', url: 'Binary/b1' } }
+        : { status: 400, body: { resourceType: 'OperationOutcome', issue: [] } };
+    const create = () =>
+      failureOf(
+        medplum.binaries.createDocumentReference({ resourceType: 'DocumentReference', status: 'current' }, 'Hi', TEXT),
+      );
+    expect(await create()).toMatchObject({ status: 400, effect: 'happened', retryable: false });
+    app.wire.handler = () => ({ status: 429 });
+    expect(await create()).toMatchObject({ status: 429, effect: 'none', retryable: true });
+  });
+
   it('an upload that exceeds maxBytes is aborted', async () => {
     const content = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(10_000)));
     await expect(medplum.binaries.upload(content, { ...TEXT, maxBytes: 50_000 })).rejects.toThrow(
