@@ -226,13 +226,12 @@ describe('Uploads and downloads', () => {
       path.includes('Binary')
         ? { status: 201, body: { resourceType: 'Binary', id: 'b1', url: 'Binary/b1' } }
         : { status: 400, body: { resourceType: 'OperationOutcome', issue: [] } };
-    const create = () =>
-      failureOf(
-        medplum.binaries.createDocumentReference({ resourceType: 'DocumentReference', status: 'current' }, 'Hi', TEXT),
-      );
-    expect(await create()).toMatchObject({ status: 400, effect: 'happened', retryable: false });
-    app.wire.handler = () => ({ status: 429 });
-    expect(await create()).toMatchObject({ status: 429, effect: 'none', retryable: true });
+    const resource = { resourceType: 'DocumentReference', status: 'current' } as const;
+    await expect(medplum.binaries.createDocumentReference(resource, 'Hi', TEXT)).rejects.toMatchObject({
+      status: 400,
+      effect: 'happened',
+      retryable: false,
+    });
   });
 
   it('an upload that exceeds maxBytes is aborted', async () => {
