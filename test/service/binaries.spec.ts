@@ -260,6 +260,24 @@ describe('Uploads and downloads', () => {
     expect(request?.headers).not.toHaveProperty('x-medplum');
   });
 
+  it('signed addresses share the connections to their storage, which end with the app', async () => {
+    withAttachment({ url: `${storage.baseUrl}x/1?Signature=secret` });
+    const closed: Promise<unknown>[] = [];
+    storage.handler = (_request, response) => {
+      if (response.socket && closed.length === 0) {
+        closed.push(once(response.socket, 'close'));
+      }
+      return { headers: { 'content-type': 'image/png' }, body: 'image' };
+    };
+    for (let download = 0; download < 2; download++) {
+      expect(await text((await photo()).stream)).toBe('image');
+    }
+    expect(storage.openConnections).toBe(1);
+    expect(storage.requests[0]?.headers.accept).toBe('*/*');
+    await app.module.close();
+    await Promise.all(closed);
+  });
+
   it('the content of an attachment may be in the resource itself', async () => {
     withAttachment({ data: Buffer.from('image').toString('base64') });
     expect(await text((await photo()).stream)).toBe('image');
