@@ -46,6 +46,55 @@ describe('A dispatcher that was given', () => {
     }
   });
 
+  it('may tell that it followed no redirect', async () => {
+    const agent = new Agent();
+    const dispatcher: MedplumDispatcher = {
+      request: async (options) => Object.assign(await agent.request(options), { context: { history: [] } }),
+    };
+    try {
+      app = await startMedplumApp({ dispatcher });
+      await expect(read()).resolves.toMatchObject({ id: '1' });
+    } finally {
+      await agent.destroy();
+    }
+  });
+
+  it.each([
+    ['of known length', true],
+    ['in chunks', false],
+  ])('may bring as many bytes as the client reads, and not one more: %s', async (_how, hasLength) => {
+    const text = JSON.stringify({ resourceType: 'Patient', id: '1' });
+    const dispatcher = new Agent();
+    const options = { dispatcher, maxResponseBytes: Math.max(1024, text.length) };
+    const padded = (length: number) => text.padEnd(length);
+    try {
+      app = await startMedplumApp(options, {
+        handler: (_request, response) => {
+          const body = padded(options.maxResponseBytes + (app.wire.requests.length > 1 ? 1 : 0));
+          const length = { 'content-length': String(body.length) };
+          response.writeHead(200, { 'content-type': 'application/json', ...(hasLength ? length : {}) });
+          response.end(body);
+          return undefined;
+        },
+      });
+      await expect(read()).resolves.toMatchObject({ id: '1' });
+      await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_CONTENT_TOO_LARGE' });
+    } finally {
+      await dispatcher.destroy();
+    }
+  });
+
+  it('may pass on several lines of one header, which are read as one', async () => {
+    const ratelimit = ['"requests";r=0;t=4', '"fhirInteractions";r=0;t=60'];
+    const dispatcher = new Agent();
+    try {
+      app = await startMedplumApp({ dispatcher }, { handler: () => ({ status: 429, headers: { ratelimit } }) });
+      await expect(read()).rejects.toMatchObject({ code: 'MEDPLUM_RATE_LIMIT', retryAfter: 60_000 });
+    } finally {
+      await dispatcher.destroy();
+    }
+  });
+
   it('may fail in any way: the error is typed, and shows nothing of it', async () => {
     const failures: readonly (() => unknown)[] = [
       () => {

@@ -52,6 +52,10 @@ describe("auth: 'client-credentials'", () => {
     expect(tokenRequests()).toHaveLength(1);
     const [request] = tokenRequests();
     expect(request?.onBehalfOf).toBeUndefined();
+    expect(request?.headers).toMatchObject({
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded',
+    });
     expect(request?.headers.authorization).toBeUndefined();
     expect(Object.fromEntries(new URLSearchParams(request?.body))).toEqual({
       grant_type: 'client_credentials',

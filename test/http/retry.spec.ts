@@ -11,6 +11,7 @@ import {
   UnknownEffectError,
 } from 'nestjs-medplum';
 import { failureOf } from '../support/failure-of';
+import { statusLines, withHeldTimers } from '../support/held-timers';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Fault, FAULTS } from '../support/wire-faults';
 import { outcome, resourceAsked, type WireAnswer, type WireHandler, WireServer } from '../support/wire-server';
@@ -191,8 +192,14 @@ describe('A fault that lasts', () => {
     const other = await startMedplumApp({ timeout: 500 }, { handler: FAULTS[fault] });
     const before = app;
     app = other;
+    const hung = fault === 'hang' ? other.wire.received(NAMES.length) : statusLines(NAMES.length);
     try {
-      await expect(outcomes()).resolves.toEqual(expected(...kinds));
+      await withHeldTimers(async (pass) => {
+        const results = outcomes();
+        await hung;
+        pass(500);
+        expect(await results).toEqual(expected(...kinds));
+      });
     } finally {
       app = before;
       await other.close();

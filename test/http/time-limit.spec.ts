@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { MedplumAbortError, MedplumTimeoutError } from 'nestjs-medplum';
 import { failureOf } from '../support/failure-of';
+import { statusLines, withHeldTimers } from '../support/held-timers';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { troubleIn } from '../support/trouble';
 import { FAULTS, hanging } from '../support/wire-faults';
@@ -26,9 +27,33 @@ describe('The timeout of a call', () => {
 
   it('may end in the midst of an answer: its status is known', async () => {
     app = await startMedplumApp({ timeout: 800 }, { handler: FAULTS['hang in the body'] });
-    const error = await failureOf(app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf: 'm-1' }));
-    expect(error).toMatchObject({ code: 'MEDPLUM_TIMEOUT', status: 200, effect: 'happened' });
+    await withHeldTimers(async (pass) => {
+      const answered = statusLines(1);
+      const failure = failureOf(app.medplum.createResource({ resourceType: 'Patient' }, { onBehalfOf: 'm-1' }));
+      await answered;
+      pass(800);
+      expect(await failure).toMatchObject({ code: 'MEDPLUM_TIMEOUT', status: 200, effect: 'happened' });
+    });
     expect(app.events).toMatchObject([{ status: 200, attempts: [{ status: 200, error: 'TIMEOUT' }] }]);
+  });
+
+  it('covers what precedes the first attempt', async () => {
+    const now = performance.now.bind(performance);
+    let elapsed = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + elapsed);
+    const { arrived, handler } = hanging();
+    const beforeRequest = (): void => void (elapsed = 50_000);
+    app = await startMedplumApp({ timeout: 60_000, beforeRequest }, { handler });
+    try {
+      await withHeldTimers(async (pass) => {
+        const failure = failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf: 'm-1' }));
+        await arrived;
+        pass(10_000);
+        expect(await failure).toBeInstanceOf(MedplumTimeoutError);
+      });
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('is the one of the call, else the one of the client', async () => {

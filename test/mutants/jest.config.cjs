@@ -13,8 +13,6 @@ module.exports = {
   ...base,
   rootDir,
   watchman: false,
-  // In ms. A mutant that hangs is found when the first test gives up.
-  testTimeout: 10_000,
   testEnvironment: path.join(__dirname, 'environment.cjs'),
   // Jest loads Stryker's environment, which wraps ours, before ours is there.
   transformIgnorePatterns: [...base.transformIgnorePatterns, '/node_modules/@stryker-mutator/'],

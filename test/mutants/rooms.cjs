@@ -7,6 +7,7 @@ const ROOMS = {
     'http/{caller-headers,dispatcher,time-limit}.spec.ts',
     'audit/require.spec.ts',
     'on-behalf-of/precedence.spec.ts',
+    'e2e/disconnect.e2e-spec.ts',
   ],
   'on-behalf-of': [
     'on-behalf-of/*.spec.ts',

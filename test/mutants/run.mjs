@@ -14,7 +14,7 @@ const LEAST = 0.85;
 /** `--changed`: survivors that are never too many, because a small change may consist of mutants that nobody can find. */
 const SPARED = 3;
 /** `--changed`: time limit, in ms. */
-const LIMIT = 8 * 60_000;
+const LIMIT = 4 * 60_000;
 
 const USAGE = `Usage: npm run test:mutants [-- [--fresh] ROOM... | -- --changed [--since REF]]
 ROOM is one of: ${Object.keys(ROOMS).join(', ')}. Without a room, all of them run, one after the other.

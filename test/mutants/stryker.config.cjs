@@ -18,7 +18,7 @@ module.exports = {
   disableTypeChecks: false,
   concurrency: 2,
   // In ms: how much longer than without the mutant its tests may take, besides the factor.
-  timeoutMS: 10_000,
+  timeoutMS: 25_000,
   timeoutFactor: 2,
   dryRunTimeoutMinutes: 10,
   // The test files of a process share its realm, and with it its memory.

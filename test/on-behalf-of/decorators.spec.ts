@@ -416,3 +416,74 @@ describe('A field resolver of GraphQL', () => {
     expect(warn.mock.calls.flat().join()).not.toContain('field resolvers');
   });
 });
+
+const startWith = (controllers: readonly Type[], options: object = {}) =>
+  startMedplumApp(options, { controllers: [...controllers] }).then((started) => (app = started));
+const warnings = (text: string) => warn.mock.calls.filter(([given]) => String(given).includes(text)).length;
+
+describe('A decorated class', () => {
+  it('may be a provider, if Nest runs one of its methods as a handler, or another library may', async () => {
+    @Injectable()
+    @OnBehalfOf('Practitioner/a')
+    class Queue {
+      helper() {}
+
+      @SetMetadata('QUEUE_OF_A_LIBRARY', 'x')
+      take() {}
+    }
+    await expect(start({ providers: [Queue] })).resolves.toBeDefined();
+  });
+
+  it('that acts for users is named beside a defaultOnBehalfOf, once for each client', async () => {
+    @Controller()
+    @OnBehalfOf('Practitioner/a')
+    class Charts {
+      @Get()
+      @OnBehalfOf('Practitioner/b')
+      read() {}
+    }
+    await startWith([Charts], { defaultOnBehalfOf: 'ProjectMembership/system' });
+    expect(warnings('has a defaultOnBehalfOf')).toBe(1);
+  });
+
+  it.each([
+    ['acts as the client', () => AsClientApplication(), { defaultOnBehalfOf: 'ProjectMembership/system' }],
+    ['has no default beside it', () => OnBehalfOf('Practitioner/a'), {}],
+  ])('that %s causes no such warning', async (_what, decorate, options) => {
+    @Controller()
+    @decorate()
+    class Charts {
+      @Get()
+      read() {}
+    }
+    await startWith([Charts], options);
+    expect(warnings('has a defaultOnBehalfOf')).toBe(0);
+  });
+
+  it.each<readonly [string, () => ClassDecorator & MethodDecorator, RegExp]>([
+    [
+      'a client that does not exist',
+      () => OnBehalfOf('Practitioner/a', { client: 'labb' }),
+      /no Medplum client with the name/,
+    ],
+    ['no source', () => OnBehalfOf(), /has no source/],
+    ['a source that is no full reference', () => OnBehalfOf('a' as never), /invalid source/],
+    ['the client itself', () => OnBehalfOf('ClientApplication/client-1'), /reference in the decorator/],
+  ])('or a decorated handler, stops the app when it names %s', async (_what, decorate, message) => {
+    @Controller()
+    @decorate()
+    class ByClass {
+      @Get()
+      read() {}
+    }
+    @Controller()
+    class ByMethod {
+      @Get()
+      @decorate()
+      read() {}
+    }
+    await expect(startWith([ByClass])).rejects.toThrow(message);
+    await expect(startWith([ByClass])).rejects.toThrow(/- ByClass: /);
+    await expect(startWith([ByMethod])).rejects.toThrow(/- ByMethod\.read: /);
+  });
+});

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { getEventListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import type { Bundle } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import * as fc from 'fast-check';
@@ -362,8 +363,24 @@ describe('A pending beforeRequest ends', () => {
     const controller = new AbortController();
     const call = failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf, signal: controller.signal }));
     controller.abort();
-    expect(await call).toBeInstanceOf(MedplumAbortError);
+    const error = await call;
+    expect(error).toBeInstanceOf(MedplumAbortError);
+    expect(error).toMatchObject({ effect: 'none', retryable: false });
     expect(app.events).toHaveLength(1);
+  });
+
+  it('with the app, and the call may be made again elsewhere', async () => {
+    await start(never, { shutdownTimeout: 1 });
+    const call = failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }));
+    await app.module.close();
+    expect(await call).toMatchObject({ cause: { code: 'SHUTDOWN' }, effect: 'none', retryable: true });
+  });
+
+  it('and leaves nothing on the signal of the call', async () => {
+    await start(() => Promise.resolve());
+    const { signal } = new AbortController();
+    await app.medplum.readResource('Patient', '1', { onBehalfOf, signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
 

@@ -8,6 +8,8 @@ import {
   type MedplumService,
 } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
+import { failureOf } from '../support/failure-of';
+import { withHeldTimers } from '../support/held-timers';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type Member, type MedplumServer, startMedplumServer } from '../support/medplum-server';
 import { troubleIn } from '../support/trouble';
@@ -144,9 +146,13 @@ describe('Uploads and downloads', () => {
 
   it('the timeout and the signal apply until the content has been read', async () => {
     const hungUp = endless();
-    const { stream } = await medplum.binaries.download('b1', { timeout: 50 });
-    await expect(buffer(stream)).rejects.toMatchObject({ code: 'MEDPLUM_TIMEOUT' });
-    await hungUp();
+    await withHeldTimers(async (pass) => {
+      const { stream } = await medplum.binaries.download('b1', { timeout: 50 });
+      const failure = failureOf(buffer(stream));
+      pass(50);
+      expect(await failure).toMatchObject({ code: 'MEDPLUM_TIMEOUT' });
+      await hungUp();
+    });
     const controller = new AbortController();
     const aborted = await medplum.binaries.download('b1', { signal: controller.signal });
     controller.abort();
@@ -155,10 +161,13 @@ describe('Uploads and downloads', () => {
 
   it('a stream that nobody reads ends at the timeout of the call, without an unhandled error', async () => {
     const hungUp = endless();
-    const trouble = await troubleIn(async () => {
-      await medplum.binaries.download('b1', { timeout: 500 });
-      await hungUp();
-    });
+    const trouble = await troubleIn(() =>
+      withHeldTimers(async (pass) => {
+        await medplum.binaries.download('b1', { timeout: 500 });
+        pass(500);
+        await hungUp();
+      }),
+    );
     expect(trouble).toEqual([]);
     expect(app.events).toMatchObject([{ error: { code: 'MEDPLUM_TIMEOUT' } }]);
   });
@@ -210,6 +219,19 @@ describe('Uploads and downloads', () => {
     });
     expect(seen).toEqual(['first', 'second', 'end'].map((what) => [what, 'ProjectMembership/m-2']));
     expect(app.wire.openConnections).toBe(1);
+  });
+
+  it('a document that cannot be created after its content has an effect: the content is there', async () => {
+    app.wire.handler = ({ path }) =>
+      path.includes('Binary')
+        ? { status: 201, body: { resourceType: 'Binary', id: 'b1', url: 'Binary/b1' } }
+        : { status: 400, body: { resourceType: 'OperationOutcome', issue: [] } };
+    const resource = { resourceType: 'DocumentReference', status: 'current' } as const;
+    await expect(medplum.binaries.createDocumentReference(resource, 'Hi', TEXT)).rejects.toMatchObject({
+      status: 400,
+      effect: 'happened',
+      retryable: false,
+    });
   });
 
   it('an upload that exceeds maxBytes is aborted', async () => {
@@ -267,6 +289,24 @@ describe('Uploads and downloads', () => {
         await behind.close();
       }
     }
+  });
+
+  it('signed addresses share the connections to their storage, which end with the app', async () => {
+    withAttachment({ url: `${storage.baseUrl}x/1?Signature=secret` });
+    const closed: Promise<unknown>[] = [];
+    storage.handler = (_request, response) => {
+      if (response.socket && closed.length === 0) {
+        closed.push(once(response.socket, 'close'));
+      }
+      return { headers: { 'content-type': 'image/png' }, body: 'image' };
+    };
+    for (let download = 0; download < 2; download++) {
+      expect(await text((await photo()).stream)).toBe('image');
+    }
+    expect(storage.openConnections).toBe(1);
+    expect(storage.requests[0]?.headers.accept).toBe('*/*');
+    await app.module.close();
+    await Promise.all(closed);
   });
 
   it('the content of an attachment may be in the resource itself', async () => {
