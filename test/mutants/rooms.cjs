@@ -3,7 +3,7 @@ const ROOMS = {
   http: ['http/!(fault-matrix|listeners).spec.ts', 'errors/*.spec.ts', 'service/{binaries,call-tracing,fetch}.spec.ts'],
   calls: [
     'calls/*.spec.ts',
-    'service/{bad-input,before-request,binaries,bulk,call-tracing,fetch,log-tag,membership-check,raw,resources,scope-capture,search}.spec.ts',
+    'service/{bad-input,before-request,binaries,bulk,call-tracing,fetch,log-tag,membership-check,raw,refusal-log,resources,scope-capture,search}.spec.ts',
     'http/{caller-headers,dispatcher,time-limit}.spec.ts',
     'audit/require.spec.ts',
     'on-behalf-of/precedence.spec.ts',
