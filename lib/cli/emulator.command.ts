@@ -14,6 +14,8 @@ with its base URL. SIGTERM or Ctrl-C stops it.
   --port <number>            port to listen on; 0 picks a free one (default 0)
   --fixtures <file>          JSON file of the projects, clients, resources and memberships to start with
   --seeded <file>            file to write the created ids and secrets to (only you can read it)
+  --persist <file>           file to keep everything in across restarts (only you can read it); once it exists, it
+                             replaces the fixtures
   --server-version <5.0|5.2> Medplum release to imitate (default 5.0)
   --help                     show this text
 `;
@@ -27,6 +29,7 @@ export const emulatorCommand: CliCommand = {
         port: { type: 'string', default: '0' },
         fixtures: { type: 'string' },
         seeded: { type: 'string' },
+        persist: { type: 'string' },
         'server-version': { type: 'string', default: '5.0' },
         help: { type: 'boolean', default: false },
       },
@@ -38,6 +41,7 @@ export const emulatorCommand: CliCommand = {
     const emulator = await MedplumEmulator.start({
       port: parsePort(values.port),
       serverVersion: parseVersion(values['server-version']),
+      ...(values.persist !== undefined && { persist: values.persist }),
       ...(values.fixtures !== undefined && { fixtures: readFixtures(values.fixtures) }),
     });
     if (values.seeded !== undefined) {

@@ -87,9 +87,7 @@ export class AsyncJobs {
   private async jobAnswer(exchange: Exchange, repository: EmulatorRepository, id: string): Promise<Answer> {
     const job = (await repository.readResource('AsyncJob', id)) as Job;
     const isFinal = job.status === 'completed' || job.status === 'error';
-    const answer = resourceAnswer(exchange, this.storage, isFinal ? 200 : 202, job);
-    const location = contentLocation(exchange, 'job', id);
-    return isFinal ? answer : { ...answer, headers: { ...answer.headers, 'content-location': location } };
+    return resourceAnswer(exchange, this.storage, isFinal ? 200 : 202, job);
   }
 
   private async exportAnswer(repository: EmulatorRepository, id: string): Promise<Answer> {

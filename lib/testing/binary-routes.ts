@@ -28,6 +28,11 @@ export async function binaryAnswer(
       ? undefined
       : downloadAnswer(exchange, id, storage);
   }
+  if (method === 'HEAD' && id) {
+    // Express answers HEAD with the route for GET, which sends raw content only to a GET.
+    const repository = exchange.state.repository(requireCaller(exchange), exchange.extended);
+    return resourceAnswer(exchange, storage, 200, await repository.readResource('Binary', id));
+  }
   if (method === 'POST' && !id) {
     return uploadAnswer(exchange, undefined, storage);
   }

@@ -3,7 +3,7 @@ import type { ReadHistoryOptions } from '@medplum/fhir-router';
 import type { Bundle, BundleEntry } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
-import type { SearchPage } from './search-page';
+import { usesCursor, type SearchPage } from './search-page';
 import type { Row, Version } from './store';
 
 /** `http://127.0.0.1:1234/fhir/R4/Patient/<id>` */
@@ -14,7 +14,8 @@ export function fullUrl(baseUrl: string, resourceType: string, id: string): stri
 /** The bundle for one page of a search. An empty page has no `entry`, and `self` is its only link. */
 export function searchsetBundle(baseUrl: string, page: SearchPage, entry: BundleEntry[]): Bundle {
   const { request, next, previous } = page;
-  const { offset: _offset, cursor: _cursor, ...first } = request;
+  const { offset: _offset, cursor, ...start } = request;
+  const first: SearchRequest = cursor === undefined || usesCursor(request) ? start : { ...start, cursor };
   const link = (relation: string, target: SearchRequest): { relation: string; url: string } => ({
     relation,
     url: `${baseUrl}fhir/R4/${target.resourceType}${core.formatSearchQuery(target)}`,

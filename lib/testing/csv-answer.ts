@@ -1,4 +1,3 @@
-import type { Address, HumanName } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import type { Answer } from './exchange';
 import { isRecord } from './is-record';
 import { core } from './medplum-peers';
@@ -52,10 +51,10 @@ function cell(value: unknown): string {
 /** The text of an address, a name, a contact point, a reference or a concept. */
 function textOfObject(value: Record<string, unknown>): string | undefined {
   if ('city' in value) {
-    return core.formatAddress(value as Address);
+    return core.formatAddress(value);
   }
   if ('family' in value) {
-    return core.formatHumanName(value as HumanName);
+    return core.formatHumanName(value);
   }
   const [coding] = Array.isArray(value.coding) ? (value.coding as Record<string, unknown>[]) : [];
   const found = [value.value, value.display, coding?.display, coding?.code, value.text];

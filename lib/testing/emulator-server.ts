@@ -7,7 +7,7 @@ import { AsyncJobs } from './async-jobs';
 import { actOnBehalfOf, authenticate, authKind } from './authentication';
 import type { Caller } from './caller';
 import type { EmulatorState } from './emulator-state';
-import { jsonAnswer, outcomeAnswer, traceIdOf, type Answer, type Exchange } from './exchange';
+import { errorAnswer, jsonAnswer, outcomeAnswer, traceIdOf, type Answer, type Exchange } from './exchange';
 import { FaultInjector } from './faults';
 import { FhirRoutes } from './fhir-routes';
 import { core } from './medplum-peers';
@@ -146,7 +146,7 @@ export class EmulatorServer {
     try {
       return tooLarge ? outcomeAnswer(core.badRequest('File too large'), exchange) : await this.route(exchange);
     } catch (error) {
-      return outcomeAnswer(core.normalizeOperationOutcome(error), exchange);
+      return errorAnswer(error, exchange);
     }
   }
 

@@ -20,7 +20,8 @@ export async function everything(request: FhirRequest, repository: unknown): Pro
     // The recorded server has a bug here: it fails on a `_type` that occurs only once in the query.
     fail(core.badRequest('types.push is not a function'));
   }
-  const asked = _type === undefined ? source.patientTypes : [_type].flat().flatMap((list) => String(list).split(','));
+  const asked =
+    _type === undefined ? source.patientTypes : [_type].flat().flatMap((list) => textOf(list)?.split(',') ?? []);
   const since = textOf(_since);
   const offset = numberOf(_offset);
   const bundle: Bundle = await source.search({

@@ -85,6 +85,16 @@ export function traceIdOf(headers: IncomingHttpHeaders): string {
     : randomUUID();
 }
 
+/** A body that is not encoded as its header says. The server answers with 500. */
+export class BrokenEncoding extends Error {}
+
+/** The response to an error: its outcome, or 500 for a body that cannot be decoded. */
+export function errorAnswer(error: unknown, tracing?: Pick<Exchange, 'requestId' | 'traceId'>): Answer {
+  return error instanceof BrokenEncoding
+    ? jsonAnswer(500, { msg: 'Internal Server Error' })
+    : outcomeAnswer(core.normalizeOperationOutcome(error), tracing);
+}
+
 /** Bodies that stay a text. */
 const TEXT_TYPE = /^(text\/plain|x-application\/hl7-v2\+er7)\b/;
 
@@ -98,7 +108,8 @@ const inflaters: Readonly<Record<string, (content: Buffer) => Promise<Buffer>>> 
  * Parses the body as JSON or as a form; plain text and HL7 stay a text. An empty body or another content type gives an empty object, which each route
  * refuses with its own error.
  *
- * @throws OperationOutcomeError 400 if the body is malformed or too large, 415 if its encoding or charset is unknown.
+ * @throws OperationOutcomeError 400 if the body is malformed or too large, 415 if its encoding or charset is unknown;
+ * BrokenEncoding if it is not encoded as it says.
  */
 export async function readBody({ headers, content }: Exchange): Promise<unknown> {
   const type = headers['content-type']?.toLowerCase() ?? '';
@@ -116,7 +127,7 @@ export async function readBody({ headers, content }: Exchange): Promise<unknown>
   if (encoding !== 'identity' && !inflater) {
     fail(core.unsupportedMediaType);
   }
-  const plain = inflater ? await inflater(content).catch(() => fail(unparsable())) : content;
+  const plain = inflater ? await inflater(content).catch(() => Promise.reject(new BrokenEncoding())) : content;
   if (plain.length > MAX_JSON_BYTES) {
     fail(core.badRequest('File too large'));
   }

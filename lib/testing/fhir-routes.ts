@@ -7,7 +7,7 @@ import type { Caller } from './caller';
 import { csvAnswer } from './csv-answer';
 import type { Resource } from './emulator.types';
 import { fail } from './outcome-error';
-import { outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
+import { errorAnswer, outcomeAnswer, readBody, requireCaller, type Answer, type Exchange } from './exchange';
 import { addOperations, unknownOperation } from './fhir-operations';
 import { EmulatorRouter } from './emulator-router';
 import { core } from './medplum-peers';
@@ -29,9 +29,7 @@ export class FhirRoutes {
 
   /** @param path what follows `/fhir/R4`, without the query: `''` or `/Patient/123` */
   async answer(exchange: Exchange, path: string): Promise<Answer> {
-    const answer = await this.dispatch(exchange, path).catch((error: unknown) =>
-      outcomeAnswer(core.normalizeOperationOutcome(error), exchange),
-    );
+    const answer = await this.dispatch(exchange, path).catch((error: unknown) => errorAnswer(error, exchange));
     // `return=minimal` empties every body, even that of an error.
     const { body: _body, ...bodyless } = answer;
     return exchange.headers.prefer === 'return=minimal' ? bodyless : answer;

@@ -1,6 +1,7 @@
 export { MedplumAuditRecorder } from './medplum-audit-recorder';
 export { MedplumEmulator } from './medplum-emulator';
-export type { MedplumEmulatorConnection, MedplumEmulatorOptions, MedplumEmulatorSnapshot } from './medplum-emulator';
+export type { MedplumEmulatorSnapshot } from './medplum-emulator';
+export type { MedplumEmulatorConnection, MedplumEmulatorOptions } from './medplum-emulator.options';
 export type { EmulatorAuthKind, EmulatorRateLimits, MedplumServerVersion, RecordedRequest } from './emulator.types';
 export type { Fault, FaultMatch, InjectedFault } from './faults';
 export type {

@@ -2,16 +2,12 @@ import { inspect } from 'node:util';
 import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { EmulatorServer } from './emulator-server';
 import { EmulatorState } from './emulator-state';
-import type {
-  EmulatorRateLimits,
-  MedplumServerVersion,
-  RecordedRequest,
-  Resource,
-  StoredResource,
-} from './emulator.types';
+import type { EmulatorRateLimits, RecordedRequest, Resource, StoredResource } from './emulator.types';
 import type { Fault, InjectedFault } from './faults';
 import { seedFixtures } from './fixtures';
-import type { EmulatorFixtures, SeededVariables } from './fixtures.types';
+import type { SeededVariables } from './fixtures.types';
+import type { MedplumEmulatorConnection, MedplumEmulatorOptions } from './medplum-emulator.options';
+import { Persistence } from './persistence';
 import { RateLimiter } from './rate-limiter';
 import { Seeder } from './seeder';
 import type {
@@ -25,37 +21,6 @@ import type {
 } from './seeding.types';
 import type { StoreSnapshot } from './store';
 
-/** Options of {@link MedplumEmulator.start}. All of them are optional. */
-export interface MedplumEmulatorOptions {
-  /** Port on 127.0.0.1. Default 0, which picks a free one. */
-  port?: number;
-  /**
-   * Projects, clients, resources and memberships to start with, in the format of the recorded wire cases. With fixtures
-   * there is no default project and no default client.
-   */
-  fixtures?: EmulatorFixtures;
-  /** Features of the default project, for example `['transaction-bundles']`. */
-  features?: readonly string[];
-  /** Faults to start with; see {@link MedplumEmulator.injectFault}. */
-  faults?: readonly Fault[];
-  /** Which Medplum release to imitate. Default `'5.0'`, the recorded one. */
-  serverVersion?: MedplumServerVersion;
-  /** Limits per minute. Default: so high that no test reaches them. */
-  rateLimits?: EmulatorRateLimits;
-  /** Starts even if `NODE_ENV` is `production`. Default `false`. */
-  allowProduction?: boolean;
-}
-
-/** What {@link MedplumEmulator.options} returns. You can pass it to `MedplumModule.forRoot(...)`. */
-export interface MedplumEmulatorConnection {
-  /** Where the emulator listens, with a trailing slash. */
-  baseUrl: string;
-  /** Id of the ClientApplication. */
-  clientId: string;
-  /** Its secret, random per start. */
-  clientSecret: string;
-}
-
 /** The state of an emulator, for {@link MedplumEmulator.restore}. Opaque. */
 export type MedplumEmulatorSnapshot = StoreSnapshot;
 
@@ -64,7 +29,7 @@ const DEFAULT_CLIENT = 'default';
 /**
  * A Medplum FHIR server inside this process, for tests and samples. Its access policies, `X-Medplum-On-Behalf-Of`, search,
  * batches, versions and errors behave like those of the real server. It listens only on 127.0.0.1 and keeps everything in
- * memory. You can run any number of emulators side by side.
+ * memory, and with `persist` in a file. You can run any number of emulators side by side.
  *
  * @example
  * ```ts
@@ -88,6 +53,8 @@ export class MedplumEmulator {
   private readonly seeder: Seeder;
   private readonly clients = new Map<string, SeededClient>();
   private variables: SeededVariables = {};
+
+  private persistence: Persistence | undefined;
 
   private constructor(
     private readonly state: EmulatorState,
@@ -119,7 +86,7 @@ export class MedplumEmulator {
     }
     state.baseUrl = await server.listen(options.port ?? 0);
     try {
-      await emulator.seed(options);
+      await emulator.seedOrLoad(options);
     } catch (error) {
       await server.close();
       throw error;
@@ -243,9 +210,10 @@ export class MedplumEmulator {
     this.state.store.restore(snapshot);
   }
 
-  /** Closes all connections and frees the port. */
-  close(): Promise<void> {
-    return this.server.close();
+  /** Closes all connections, frees the port, and writes the file of `persist`. */
+  async close(): Promise<void> {
+    await this.server.close();
+    this.persistence?.save();
   }
 
   /** What loggers and assertion messages show: only the address, because the emulator holds secrets. */
@@ -256,6 +224,30 @@ export class MedplumEmulator {
   /** What `JSON.stringify` shows: only the address. */
   toJSON(): { baseUrl: string } {
     return { baseUrl: this.baseUrl };
+  }
+
+  private async seedOrLoad(options: MedplumEmulatorOptions): Promise<void> {
+    if (options.persist === undefined) {
+      return this.seed(options);
+    }
+    const persistence = new Persistence(options.persist, this.state.store, () => ({
+      variables: this.variables,
+      clients: [...this.clients],
+      projects: this.seeder.projectIds,
+    }));
+    const names = persistence.load();
+    if (names) {
+      this.variables = names.variables;
+      this.seeder.resume(names.projects);
+      for (const [name, client] of names.clients) {
+        this.clients.set(name, client);
+      }
+    } else {
+      await this.seed(options);
+      persistence.save();
+    }
+    persistence.watch();
+    this.persistence = persistence;
   }
 
   private async seed({ fixtures, features }: MedplumEmulatorOptions): Promise<void> {

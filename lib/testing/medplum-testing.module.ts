@@ -2,7 +2,8 @@ import { type DynamicModule, Injectable, Module, type OnApplicationShutdown } fr
 import { MedplumModule, type MedplumModuleExtras, type MedplumModuleOptions } from '../index';
 import type { EmulatorFixtures } from './fixtures.types';
 import { MedplumAuditRecorder } from './medplum-audit-recorder';
-import { MedplumEmulator, type MedplumEmulatorConnection } from './medplum-emulator';
+import { MedplumEmulator } from './medplum-emulator';
+import type { MedplumEmulatorConnection } from './medplum-emulator.options';
 
 /** Options of {@link MedplumTestingModule.forRoot}: a running emulator, or the fixtures to start one with. */
 export interface MedplumTestingModuleOptions extends Pick<

@@ -7,7 +7,7 @@ import { isNewerType } from './newer-definitions';
 import { fail } from './outcome-error';
 import type { RepositoryHost, RepositoryOptions } from './repository.types';
 import { presentResource } from './resource-meta';
-import type { SearchHit } from './search';
+import type { SearchHit } from './search.types';
 import { currentVersion, type Row, type Version } from './store';
 
 /** A resource that the caller may know of, at one version. */

@@ -27,15 +27,16 @@ export function patchResource(stored: StoredResource, patch: Operation[] | Param
 const PROTOTYPE_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
 
 function withSafePaths(operation: Operation): Operation {
-  const safe = (path: unknown): unknown => {
-    const tokens = typeof path === 'string' ? path.split('/') : [];
-    return tokens.some((token) => PROTOTYPE_NAMES.has(token))
-      ? tokens.filter((token, index) => index === tokens.length - 1 || !PROTOTYPE_NAMES.has(token)).join('/')
-      : path;
-  };
   if (typeof operation !== 'object' || operation === null) {
     return operation;
   }
   const { path, from } = operation as { path?: unknown; from?: unknown };
-  return { ...operation, path: safe(path), ...(from !== undefined && { from: safe(from) }) } as Operation;
+  return { ...operation, path: safePath(path), ...(from !== undefined && { from: safePath(from) }) } as Operation;
+}
+
+function safePath(path: unknown): unknown {
+  const tokens = typeof path === 'string' ? path.split('/') : [];
+  return tokens.some((token) => PROTOTYPE_NAMES.has(token))
+    ? tokens.filter((token, index) => index === tokens.length - 1 || !PROTOTYPE_NAMES.has(token)).join('/')
+    : path;
 }

@@ -71,7 +71,7 @@ async function referred(
   const byUrl = urls.length > 0 ? (parameter.target ?? []) : [];
   return [
     ...(await source.read(references)),
-    ...byUrl.flatMap((type) => source.find({ resourceType: type, filters, count: MAX_ENTRIES } as SearchRequest)),
+    ...byUrl.flatMap((type) => source.find({ resourceType: type, filters, count: MAX_ENTRIES })),
   ];
 }
 

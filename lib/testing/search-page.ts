@@ -1,6 +1,6 @@
 import type { SearchRequest } from '@medplum/core';
 import { core } from './medplum-peers';
-import type { SearchHit } from './search';
+import type { SearchHit } from './search.types';
 
 /** Matches per page: the default without `_count`, and the maximum. */
 const DEFAULT_COUNT = 20;
@@ -13,7 +13,7 @@ export interface SearchPage {
   /** Number of all matches. */
   readonly total: number;
   /** The request as it was understood. The link `self` shows it. */
-  readonly request: SearchRequest;
+  readonly request: SizedRequest;
   readonly next: SearchRequest | undefined;
   readonly previous: SearchRequest | undefined;
 }
@@ -67,7 +67,7 @@ export function cutPage(hits: readonly SearchHit[], request: SizedRequest): Sear
 }
 
 /** The server uses cursors instead of offsets if the matches are in the order of writing. */
-function usesCursor({ sortRules = [], count, offset = 0 }: SizedRequest): boolean {
+export function usesCursor({ sortRules = [], count, offset = 0 }: SizedRequest): boolean {
   const [rule, ...others] = sortRules;
   return (
     rule?.code === '_lastUpdated' && !rule.descending && others.length === 0 && count >= DEFAULT_COUNT && offset === 0

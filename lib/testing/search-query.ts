@@ -37,10 +37,20 @@ export function parseQuery(resourceType: string, query: SearchQuery | undefined)
   const request = { resourceType } as SearchRequest;
   for (const [key, values] of Object.entries(query ?? {})) {
     for (const value of [values ?? ''].flat()) {
-      mergeRequest(request, parsePair(resourceType, key, String(value)));
+      mergeRequest(request, parsePair(resourceType, key, textOf(key, value)));
     }
   }
   return request;
+}
+
+/** The values of a JSON body need not be texts. Only `_count` and the like may be numbers. */
+function textOf(key: string, value: string): string {
+  const given: unknown = value;
+  const isControl = /^_(count|offset|pretty|total)$/.test(key);
+  if (typeof given !== 'string' && !isControl) {
+    throw new core.OperationOutcomeError(core.badRequest('Search filter value must be a string'));
+  }
+  return value;
 }
 
 /** Parses `Type?a=b`, as in criteria and conditional references. */

@@ -5,9 +5,9 @@ import { core } from './medplum-peers';
 import { isNewerParameter } from './newer-definitions';
 import { refuseColumn } from './search-column';
 import { parameterShape } from './search-parameter';
-import type { SearchHit } from './search';
+import type { SearchHit } from './search.types';
 import { findParameter, searchValues, type SearchValues } from './search-values';
-import { nameSortKey } from './search-words';
+import { nameSortKey } from './word-rows';
 
 /** A column that is a list sorts element by element. */
 type SortKey = string | number | readonly (string | number)[] | undefined;

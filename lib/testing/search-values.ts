@@ -2,7 +2,7 @@ import type { Address, HumanName, SearchParameter } from '@medplum/fhirtypes' wi
 import type { StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
 import { parameterShape, type ParameterShape } from './search-parameter';
-import { addressRows, nameRows, type WordRow } from './search-words';
+import { addressRows, nameRows, type WordRow } from './word-rows';
 
 /** A token as the server indexes it. */
 export interface SearchToken {
@@ -125,7 +125,10 @@ function extractColumn(
   switch (column) {
     case 'boolean': {
       const value: unknown = found[0]?.value;
-      return { kind: 'boolean', value: value === undefined || value === null ? undefined : `${value}` === 'true' };
+      return {
+        kind: 'boolean',
+        value: value === undefined || value === null ? undefined : value === true || value === 'true',
+      };
     }
     case 'day':
       return { kind: 'day', values: kept(periodsOf(found).map(({ start, end }) => (start ?? end ?? '').slice(0, 10))) };

@@ -4,15 +4,8 @@ import type { StoredResource } from './emulator.types';
 import { compileFilter } from './search-filter';
 import { cutPage, sizedRequest, type SearchPage } from './search-page';
 import { sortHits } from './search-sort';
-import type { CompiledFilter, SearchScope } from './search.types';
+import type { CompiledFilter, SearchHit, SearchScope } from './search.types';
 import { currentVersion, type Row, type Version } from './store';
-
-/** One match of a search. */
-export interface SearchHit {
-  readonly row: Row;
-  readonly version: Version;
-  readonly resource: StoredResource;
-}
 
 /**
  * Finds one page of matches.

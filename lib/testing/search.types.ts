@@ -1,7 +1,7 @@
 import type { Filter } from '@medplum/core';
 import type { MedplumServerVersion, StoredResource } from './emulator.types';
 import type { SearchValues } from './search-values';
-import type { Store } from './store';
+import type { Row, Store, Version } from './store';
 
 /** Where a search looks. */
 export interface SearchScope {
@@ -38,3 +38,10 @@ export interface CompiledFilter {
 
 /** Compiles a filter. Throws an OperationOutcomeError (400) for unknown parameters and refused values. */
 export type CompileFilter = (scope: SearchScope, resourceType: string, filter: Filter) => CompiledFilter;
+
+/** One match of a search. */
+export interface SearchHit {
+  readonly row: Row;
+  readonly version: Version;
+  readonly resource: StoredResource;
+}

@@ -14,6 +14,7 @@ import { findClient } from './authentication';
 import type { EmulatorState } from './emulator-state';
 import type { AccessPolicy, Project, ProjectMembership, Reference, Resource, StoredResource } from './emulator.types';
 import { core } from './medplum-peers';
+import { currentVersion } from './store';
 
 /** What fixtures can say about a client. */
 interface FixtureClientInput extends ClientInput {
@@ -29,6 +30,24 @@ export class Seeder {
     private readonly state: EmulatorState,
     private readonly projects: string[] = [],
   ) {}
+
+  /** Ids of all projects, the default one first. */
+  get projectIds(): readonly string[] {
+    return this.projects;
+  }
+
+  /** Goes on with the projects of an earlier run. The oldest administrator of each writes its further resources. */
+  resume(projects: readonly string[]): void {
+    this.projects.push(...projects);
+    for (const row of this.state.store.rows('ProjectMembership')) {
+      const { resource } = currentVersion(row);
+      const { admin, profile, accessPolicy } = (resource ?? {}) as Partial<ProjectMembership>;
+      const isClient = profile?.reference?.startsWith('ClientApplication/') ?? false;
+      if (admin && isClient && !accessPolicy && profile && row.project && !this.authors.has(row.project)) {
+        this.authors.set(row.project, profile);
+      }
+    }
+  }
 
   async createProject({
     name = 'Emulator project',

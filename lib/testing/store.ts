@@ -1,94 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { StoredResource } from './emulator.types';
-import { indexKeys, searchValues, type SearchValues } from './search-values';
+import { Table, type Row, type UndoLog, type Version } from './store-table';
 
-/** One version of a resource; without `resource` it records the deletion. */
-export interface Version {
-  readonly versionId: string;
-  readonly lastUpdated: string;
-  /** Grows with every write of the store, and so orders the writes of one millisecond. */
-  readonly sequence: number;
-  readonly resource?: StoredResource;
-  /** Values of search parameters, extracted once per version and parameter. */
-  readonly values: Map<string, SearchValues>;
-}
+export { currentVersion } from './store-table';
+export type { Row, UndoLog, Version } from './store-table';
 
-/** All versions of one resource, oldest first. */
-export interface Row {
-  readonly resourceType: string;
-  readonly id: string;
-  readonly project: string | undefined;
-  readonly versions: Version[];
-}
-
-type Index = Map<string, Set<Row>>;
-
-/** The steps that undo the writes of a failed transaction. */
-export type UndoLog = (() => void)[];
-
-/** The newest version of a row. */
-export function currentVersion(row: Row): Version {
-  const version = row.versions.at(-1);
-  if (!version) {
-    throw new Error(
-      `A ${row.resourceType} in the emulator has no version. This is a bug in nestjs-medplum: report it.`,
-    );
-  }
-  return version;
-}
-
-class Table {
-  readonly rows = new Map<string, Row>();
-  /** One index per search parameter. It is built when it is first used, and kept up to date from then on. */
-  private readonly indexes = new Map<string, Index>();
-
-  /** The rows whose current version has `key` under the search parameter `code`. */
-  find(code: string, key: string): ReadonlySet<Row> | undefined {
-    let index = this.indexes.get(code);
-    if (!index) {
-      index = new Map();
-      this.indexes.set(code, index);
-      for (const row of this.rows.values()) {
-        this.enter(index, code, row, currentVersion(row));
-      }
-    }
-    return index.get(key);
-  }
-
-  /** Replaces the index entries of `before` by those of `after`. */
-  reindex(row: Row, before: Version | undefined, after: Version | undefined): void {
-    for (const [code, index] of this.indexes) {
-      for (const key of before?.resource ? indexKeys(searchValues(before, before.resource, code)) : []) {
-        index.get(key)?.delete(row);
-      }
-      if (after) {
-        this.enter(index, code, row, after);
-      }
-    }
-  }
-
-  /** Removes a version, as if it had never been written. */
-  remove(row: Row, version: Version): void {
-    const wasCurrent = row.versions.at(-1) === version;
-    row.versions.splice(row.versions.indexOf(version), 1);
-    if (wasCurrent) {
-      this.reindex(row, version, row.versions.at(-1));
-    }
-    if (row.versions.length === 0) {
-      this.rows.delete(row.id);
-    }
-  }
-
-  private enter(index: Index, code: string, row: Row, version: Version): void {
-    for (const key of version.resource ? indexKeys(searchValues(version, version.resource, code)) : []) {
-      const rows = index.get(key);
-      if (rows) {
-        rows.add(row);
-      } else {
-        index.set(key, new Set([row]));
-      }
-    }
-  }
+/** The content of a store as JSON can hold it. */
+export interface StoreDump {
+  readonly rows: readonly (Omit<Row, 'versions'> & { readonly versions: readonly Omit<Version, 'values'>[] })[];
+  /** Content of Binaries by `id/version`, as base64. */
+  readonly blobs: Readonly<Record<string, string>>;
 }
 
 /** The state of a store, for {@link Store.restore}. Opaque. */
@@ -102,6 +23,8 @@ export class Store {
   private readonly blobs = new Map<string, Buffer>();
   private sequence = 0;
   private queue: Promise<unknown> | undefined;
+  /** Called after each change. */
+  onChange: (() => void) | undefined;
 
   get(resourceType: string, id: string): Row | undefined {
     return this.tables.get(resourceType)?.rows.get(id);
@@ -149,6 +72,7 @@ export class Store {
     table.rows.set(id, row);
     table.reindex(row, before, version);
     undo?.push(() => table.remove(row, version));
+    this.onChange?.();
   }
 
   /** Removes a row with all of its versions. */
@@ -157,6 +81,7 @@ export class Store {
     for (const version of row.versions.toReversed()) {
       table?.remove(row, version);
     }
+    this.onChange?.();
   }
 
   blob(id: string, versionId: string): Buffer | undefined {
@@ -165,6 +90,7 @@ export class Store {
 
   putBlob(id: string, versionId: string, content: Buffer): void {
     this.blobs.set(`${id}/${versionId}`, content);
+    this.onChange?.();
   }
 
   /** Resolves when no transaction is running any more; `undefined` if none is, so that nobody waits without need. */
@@ -182,6 +108,7 @@ export class Store {
         for (const step of undo.toReversed()) {
           step();
         }
+        this.onChange?.();
         throw error;
       }
     };
@@ -219,6 +146,31 @@ export class Store {
         this.tables.set(row.resourceType, table);
       }
       table.rows.set(row.id, { ...row, versions: row.versions.slice() });
+    }
+    this.onChange?.();
+  }
+
+  dump(): StoreDump {
+    const rows = this.snapshot().rows.map(({ versions, ...row }) => ({
+      ...row,
+      versions: versions.map(({ values: _values, ...version }) => version),
+    }));
+    const blobs = [...this.blobs].map(([key, content]) => [key, content.toString('base64')] as const);
+    return { rows, blobs: Object.fromEntries(blobs) };
+  }
+
+  load({ rows, blobs }: StoreDump): void {
+    this.restore({
+      rows: rows.map((row) => ({
+        ...row,
+        versions: row.versions.map((version) => ({ ...version, values: new Map() })),
+      })),
+    });
+    for (const [key, content] of Object.entries(blobs)) {
+      this.blobs.set(key, Buffer.from(content, 'base64'));
+    }
+    for (const { versions } of rows) {
+      this.sequence = versions.reduce((last, { sequence }) => Math.max(last, sequence), this.sequence);
     }
   }
 }

@@ -6,7 +6,14 @@ import { core } from './medplum-peers';
 import { operationInput, textOf } from './operation-input';
 import { fail } from './outcome-error';
 import { emulated, type EmulatorRepository } from './repository';
-import { codesOf, findTerminology, isBelow, requireHierarchy, type CodeEntry } from './terminology-source';
+import {
+  codesOf,
+  findTerminology,
+  isBelow,
+  PARENT_PROPERTY,
+  requireHierarchy,
+  type CodeEntry,
+} from './terminology-source';
 import { expand, validateInValueSet } from './value-set-operations';
 
 /** Adds the operations on code systems and value sets. */
@@ -59,7 +66,7 @@ async function validateCode(request: FhirRequest, repository: unknown): Promise<
   if (!searched) {
     return [core.badRequest('No coding specified')];
   }
-  const found = validCoding(codeSystem ?? system ?? '', searched as Coding);
+  const found = validCoding(codeSystem ?? system ?? '', searched);
   return [
     core.allOk,
     parameters([
@@ -122,27 +129,31 @@ function properties(
   codes: ReadonlyMap<string, CodeEntry>,
   { concept, parents }: CodeEntry,
 ): ParametersParameter[] {
-  const part = (
-    code: string,
-    value: Record<string, unknown>,
-    description: string | undefined,
-  ): ParametersParameter => ({
+  const own = (concept.property ?? []).flatMap(({ code, ...values }) => {
+    const definition = defined.find((candidate) => candidate.code === code);
+    const [key, value] = Object.entries(values).find(([name]) => name.startsWith('value')) ?? [];
+    const target = typeof value === 'string' ? codes.get(value)?.display : undefined;
+    return definition && key ? [propertyPart(code, { [key]: value }, target ?? definition.description)] : [];
+  });
+  const named = new Set((concept.property ?? []).map(({ valueCode }) => valueCode));
+  const implied = parents.filter((parent) => !named.has(parent));
+  const code = defined.find(({ uri }) => uri === PARENT_PROPERTY)?.code ?? hierarchyMeaning ?? 'parent';
+  return [...own, ...implied.map((parent) => propertyPart(code, { valueCode: parent }, codes.get(parent)?.display))];
+}
+
+function propertyPart(
+  code: string,
+  value: Record<string, unknown>,
+  description: string | undefined,
+): ParametersParameter {
+  return {
     name: 'property',
     part: [
       { name: 'code', valueCode: code },
       { name: 'value', ...value },
       ...(description ? [{ name: 'description', valueString: description }] : []),
     ],
-  });
-  const own = (concept.property ?? []).flatMap(({ code, ...values }) => {
-    const definition = defined.find((candidate) => candidate.code === code);
-    const [key, value] = Object.entries(values).find(([name]) => name.startsWith('value')) ?? [];
-    const target = typeof value === 'string' ? codes.get(value)?.display : undefined;
-    return definition && key ? [part(code, { [key]: value as unknown }, target ?? definition.description)] : [];
-  });
-  const named = new Set((concept.property ?? []).map(({ valueCode }) => valueCode));
-  const implied = hierarchyMeaning === 'is-a' ? parents.filter((parent) => !named.has(parent)) : [];
-  return [...own, ...implied.map((parent) => part('is-a', { valueCode: parent }, codes.get(parent)?.display))];
+  };
 }
 
 async function subsumes(request: FhirRequest, repository: unknown): Promise<FhirResponse> {

@@ -16,17 +16,23 @@ let builtIn: ReadonlyMap<string, Terminology> | undefined;
 function definedTerminology(): ReadonlyMap<string, Terminology> {
   if (!builtIn) {
     const found = new Map<string, Terminology>();
+    const lastUpdated = new Date().toISOString();
     for (const file of FILES) {
       const { entry = [] } = definitions.readJson(`fhir/r4/${file}.json`) as Bundle;
       for (const { resource } of entry) {
         if (resource?.resourceType === 'CodeSystem' || resource?.resourceType === 'ValueSet') {
-          found.set(`${resource.resourceType} ${resource.url}`, resource);
+          found.set(`${resource.resourceType} ${resource.url}`, asStored(resource, lastUpdated));
         }
       }
     }
     builtIn = found;
   }
   return builtIn;
+}
+
+/** As on the server, which stores the definitions, they have an id and a version. */
+function asStored<T extends Terminology>(resource: T, lastUpdated: string): T {
+  return { ...resource, id: core.generateId(), meta: { ...resource.meta, versionId: core.generateId(), lastUpdated } };
 }
 
 /**
@@ -67,14 +73,17 @@ export interface CodeEntry {
 
 const indexes = new WeakMap<CodeSystem, ReadonlyMap<string, CodeEntry>>();
 
-const PARENT = 'http://hl7.org/fhir/concept-properties#parent';
+/** The URI of the property that names the codes above a code. */
+export const PARENT_PROPERTY = 'http://hl7.org/fhir/concept-properties#parent';
 
 /** All codes of a code system, in the order of its definition. */
 export function codesOf(codeSystem: CodeSystem): ReadonlyMap<string, CodeEntry> {
   let index = indexes.get(codeSystem);
   if (!index) {
     const entries = new Map<string, CodeEntry>();
-    const parentCodes = (codeSystem.property ?? []).filter(({ uri }) => uri === PARENT).map(({ code }) => code);
+    const parentCodes = (codeSystem.property ?? [])
+      .filter(({ uri }) => uri === PARENT_PROPERTY)
+      .map(({ code }) => code);
     const visit = (concepts: readonly CodeSystemConcept[], parent: string | undefined): void => {
       for (const concept of concepts) {
         const named = (concept.property ?? []).filter(({ code }) => parentCodes.includes(code));

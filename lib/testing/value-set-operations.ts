@@ -133,7 +133,9 @@ function conceptFilter(
         const wanted = op === 'in' ? value.split(',') : [value];
         return ({ concept }) =>
           (concept.property ?? []).some(
-            ({ code, ...values }) => code === property && wanted.includes(String(Object.values(values)[0])),
+            ({ code, ...values }) =>
+              code === property &&
+              Object.values(values).some((found) => wanted.includes(JSON.stringify(found).replaceAll('"', ''))),
           );
       }
       default:

@@ -43,7 +43,16 @@ export async function call(
   });
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') && text !== '';
-  const json = (isJson ? JSON.parse(text) : {}) as Record<string, unknown>;
+  const json = isJson ? parse(text) : {};
   const id = typeof json.id === 'string' ? json.id : '';
   return { status: response.status, headers: response.headers, text, json, id };
+}
+
+/** The text that a bot returns comes as JSON, but is not always JSON. */
+function parse(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
 }
