@@ -127,7 +127,8 @@ export async function readBody({ headers, content }: Exchange): Promise<unknown>
   if (encoding !== 'identity' && !inflater) {
     fail(core.unsupportedMediaType);
   }
-  const plain = inflater ? await inflater(content).catch(() => Promise.reject(new BrokenEncoding())) : content;
+  const isEncoded = inflater !== undefined && content.length > 0;
+  const plain = isEncoded ? await inflater(content).catch(() => Promise.reject(new BrokenEncoding())) : content;
   if (plain.length > MAX_JSON_BYTES) {
     fail(core.badRequest('File too large'));
   }

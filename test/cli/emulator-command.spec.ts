@@ -54,6 +54,29 @@ describe('nestjs-medplum emulator', () => {
     }
   });
 
+  it('goes on from the file of --persist, with the same ids and secrets', async () => {
+    const persist = join(folder, 'state.json');
+    const seeded = join(folder, 'seeded.json');
+    const fixtures = join(__dirname, '../contract/wire-fixtures.json');
+    const vars: unknown[] = [];
+    for (let run = 1; run <= 2; run++) {
+      printed = '';
+      await emulatorCommand.run(['--fixtures', fixtures, '--seeded', seeded, '--persist', persist]);
+      const { baseUrl } = JSON.parse(printed) as { baseUrl: string };
+      vars.push((JSON.parse(readFileSync(seeded, 'utf8')) as { vars: unknown }).vars);
+      process.emit('SIGTERM');
+      while (
+        await fetch(`${baseUrl}healthcheck`).then(
+          () => wait(5, true),
+          () => false,
+        )
+      ) {
+        // The emulator is still closing.
+      }
+    }
+    expect(vars[1]).toEqual(vars[0]);
+  });
+
   it('prints its usage with --help', async () => {
     await emulatorCommand.run(['--help']);
     expect(printed).toContain('--fixtures <file>');
