@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { MedplumModuleOptions } from '../index';
 import { EmulatorServer } from './emulator-server';
 import { EmulatorState } from './emulator-state';
 import type { EmulatorRateLimits, RecordedRequest, Resource, StoredResource } from './emulator.types';
@@ -79,12 +80,12 @@ export class MedplumEmulator {
     }
     const { serverVersion = '5.0' } = options;
     const state = new EmulatorState(serverVersion, new RateLimiter(options.rateLimits ?? {}, serverVersion));
-    const server = new EmulatorServer(state);
+    const server = new EmulatorServer(state, options.onRequest);
     const emulator = new MedplumEmulator(state, server);
     for (const fault of options.faults ?? []) {
       server.faults.inject(fault);
     }
-    state.baseUrl = await server.listen(options.port ?? 0);
+    state.baseUrl = await server.listen(options.port ?? 0, options.keepProcessAlive ?? false);
     try {
       await emulator.seedOrLoad(options);
     } catch (error) {
@@ -118,7 +119,34 @@ export class MedplumEmulator {
    * @param client name in the fixtures, or name given to {@link createClient}. Default: the first client.
    * @throws Error if no client has that name.
    */
-  options(client?: string): MedplumEmulatorConnection {
+  options(client?: string): MedplumEmulatorConnection;
+  /**
+   * The options of your app, connected to the emulator: base URL and credentials are those of the emulator, and everything
+   * else stays, such as `membershipCheck` and `resolveOnBehalfOf`. Only `publicUrl` is left out, because the emulator's
+   * links name its own address.
+   *
+   * @param appOptions what your app passes to `MedplumModule.forRoot(...)`.
+   * @param client name in the fixtures, or name given to {@link createClient}. Default: the first client.
+   * @throws Error if no client has that name.
+   *
+   * @example
+   * ```ts
+   * builder.overrideProvider(getMedplumOptionsToken()).useValue(emulator.options(medplumOptions));
+   * ```
+   */
+  options(appOptions: Partial<MedplumModuleOptions>, client?: string): MedplumModuleOptions & MedplumEmulatorConnection;
+  options(
+    first?: Partial<MedplumModuleOptions> | string,
+    second?: string,
+  ): MedplumModuleOptions & MedplumEmulatorConnection {
+    if (typeof first !== 'object') {
+      return this.connection(first ?? second);
+    }
+    const { publicUrl: _ofAnotherServer, ...appOptions } = first;
+    return { ...appOptions, ...this.connection(second) };
+  }
+
+  private connection(client: string | undefined): MedplumEmulatorConnection {
     const [first] = this.clients.keys();
     const found = this.clients.get(client ?? first ?? '');
     if (!found) {
