@@ -8,11 +8,13 @@ import type { Fault, InjectedFault } from './faults';
 import { seedFixtures } from './fixtures';
 import type { SeededVariables } from './fixtures.types';
 import type { MedplumEmulatorConnection, MedplumEmulatorOptions } from './medplum-emulator.options';
+import { listMembers } from './member-list';
 import { Persistence } from './persistence';
 import { RateLimiter } from './rate-limiter';
 import { Seeder } from './seeder';
 import type {
   ClientInput,
+  EmulatorMember,
   MemberInput,
   ProjectInput,
   ResourceInput,
@@ -226,6 +228,11 @@ export class MedplumEmulator {
    */
   seeded(): { format: 'medplum-wire-seeded/1'; baseUrl: string; vars: SeededVariables } {
     return { format: 'medplum-wire-seeded/1', baseUrl: this.baseUrl, vars: { ...this.variables } };
+  }
+
+  /** The people who are members of a project now, the oldest first. Clients are not among them. */
+  members(): EmulatorMember[] {
+    return listMembers(this.state.store, this.variables);
   }
 
   /** Captures all resources as they are now. */

@@ -32,6 +32,22 @@ export interface SeededMember {
   readonly externalId: string;
 }
 
+/** A member as {@link MedplumEmulator.members} lists it. */
+export interface EmulatorMember {
+  /** Symbolic name in the fixtures; `undefined` for members that were added later. */
+  readonly name: string | undefined;
+  /** `ProjectMembership/<id>`, the value for `X-Medplum-On-Behalf-Of` */
+  readonly membership: string;
+  /** `Practitioner/<id>`, `Patient/<id>` or `RelatedPerson/<id>` */
+  readonly profile: string;
+  /** `externalId` of the membership, if it has one. */
+  readonly externalId: string | undefined;
+  /** Whether the member is a project administrator. */
+  readonly admin: boolean;
+  /** Whether the membership is active. */
+  readonly active: boolean;
+}
+
 /** Rules of an access policy, a whole policy, or the reference of an existing one (`AccessPolicy/<id>`). */
 export type PolicyInput = readonly AccessPolicyResource[] | Omit<AccessPolicy, 'resourceType'> | string;
 
