@@ -1,11 +1,11 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { MedplumEmulator } from '../testing/medplum-emulator';
 import type { CliCommand } from './cli-command';
 import { type EmulatorFlags, readFlags, USAGE } from './emulator/emulator-flags';
-import { writeEnvFile } from './emulator/env-file';
 import { errorCode } from './emulator/error-code';
 import { exampleFixtures } from './emulator/example-fixtures';
 import { readFixtures } from './emulator/fixtures-file';
+import { writeEnvFile, writePrivateFile } from './emulator/private-files';
 import { RequestLine } from './emulator/request-line';
 import { reportText, type StartReport, startReport } from './emulator/start-report';
 
@@ -63,9 +63,7 @@ async function start({ port, serverVersion, persist, fixtures, quiet }: Emulator
 
 function writeFiles(emulator: MedplumEmulator, report: StartReport, { seeded, writeEnv }: EmulatorFlags): void {
   if (seeded !== undefined) {
-    write('--seeded', seeded, () =>
-      writeFileSync(seeded, `${JSON.stringify(emulator.seeded(), undefined, 1)}\n`, { mode: 0o600 }),
-    );
+    write('--seeded', seeded, () => writePrivateFile(seeded, `${JSON.stringify(emulator.seeded(), undefined, 1)}\n`));
   }
   if (writeEnv !== undefined) {
     const { baseUrl, clientId, clientSecret } = report;

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { MedplumService } from 'nestjs-medplum';
+import { fromUser, getMedplumOptionsToken, MedplumService, OnBehalfOfRejectedError } from 'nestjs-medplum';
 import {
   expectAllRequestsOnBehalfOf,
   expectNoRequestAsClientApplication,
@@ -63,6 +66,62 @@ describe('MedplumTestingModule', () => {
       await expect(fetch(`${own.baseUrl}healthcheck`)).resolves.toMatchObject({ status: 200 });
     } finally {
       await own.close();
+    }
+  });
+
+  it('keeps the options of the app, beside its own or in an object of their own', async () => {
+    const options = {
+      clientId: 'of the app',
+      clientSecret: 'x',
+      publicUrl: 'https://medplum.example/',
+      logTag: 'inner',
+    };
+    const second = await Test.createTestingModule({
+      imports: [
+        MedplumTestingModule.forRoot({
+          membershipCheck: true,
+          resolveOnBehalfOf: fromUser('membership'),
+          logTag: 'outer',
+          options,
+        }),
+      ],
+    }).compile();
+    try {
+      const running = second.get(MedplumEmulator);
+      expect(second.get(getMedplumOptionsToken())).toEqual({
+        ...running.options(),
+        membershipCheck: true,
+        resolveOnBehalfOf: expect.any(Function),
+        logTag: 'outer',
+      });
+      const member = await running.createMember({ profile: { resourceType: 'Practitioner' } });
+      const call = second.get(MedplumService).search('Patient', {}, { onBehalfOf: member.membership });
+      await expect(call).rejects.toThrow(OnBehalfOfRejectedError);
+    } finally {
+      await second.close();
+    }
+  });
+
+  it('reports an option that does not exist, as the app does', async () => {
+    const input: object = { membershipChek: true };
+    const compiled = Test.createTestingModule({ imports: [MedplumTestingModule.forRoot(input)] }).compile();
+    await expect(compiled).rejects.toThrow('membershipCheck');
+  });
+
+  it('does not keep a process alive whose app fails in init', async () => {
+    const support = join(__dirname, '../support');
+    const program = spawn(
+      process.execPath,
+      [join(support, 'run-typescript.cjs'), join(support, 'failing-init-program.ts')],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    try {
+      let printed = '';
+      program.stdout.on('data', (chunk) => (printed += String(chunk)));
+      const [code] = (await once(program, 'close')) as [number | null];
+      expect({ code, printed }).toEqual({ code: 0, printed: 'Error: init failed\n' });
+    } finally {
+      program.kill('SIGKILL');
     }
   });
 

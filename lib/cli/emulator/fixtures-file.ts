@@ -20,18 +20,22 @@ export function readFixtures(file: string): EmulatorFixtures {
   try {
     return JSON.parse(text) as EmulatorFixtures;
   } catch (error) {
-    const position = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
-    throw new Error(`--fixtures: ${file} is not JSON${describe(text, position && Number(position))}`, { cause: error });
+    throw new Error(`--fixtures: ${file} is not JSON${place(text, error)}${advice(text)}`, { cause: error });
   }
 }
 
-function describe(text: string, position: number | '' | undefined): string {
-  if (typeof position !== 'number') {
-    return '; correct its syntax';
+/** Not every release of Node says where the mistake is. The rest of its message shows a part of the file. */
+function place(text: string, error: unknown): string {
+  const [, position] = /position (\d+)/.exec(error instanceof Error ? error.message : '') ?? [];
+  if (position === undefined) {
+    return '';
   }
-  const lines = text.slice(0, position).split('\n');
-  const where = ` (line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1})`;
-  return /^\/[/*]/.test(text.slice(position))
-    ? `${where}, because JSON has no comments; write a member "//" instead, as --example does`
-    : `${where}; correct its syntax there`;
+  const lines = text.slice(0, Number(position)).split('\n');
+  return ` (line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1})`;
+}
+
+function advice(text: string): string {
+  return /(?:^|[{[,])\s*\/[/*]/m.test(text)
+    ? ', which has no comments; write a member "//" instead, as --example does'
+    : '; correct its syntax';
 }

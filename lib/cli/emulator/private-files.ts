@@ -2,24 +2,33 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
 /**
- * Sets variables in a file of lines `NAME=value`, and keeps its other lines, its order and its line breaks. Afterwards
- * only the owner can read the file. It is replaced at once, so that a failure leaves it as it was.
+ * Writes a file that only its owner can read, even if everybody could read the old one. It is replaced at once, so that a
+ * failure leaves the old one as it was.
  *
- * @param values must need no quotes.
  * @throws the error of the file system.
  */
-export function writeEnvFile(file: string, values: Readonly<Record<string, string>>): void {
+export function writePrivateFile(file: string, text: string): void {
   // Behind a symbolic link, the file itself is replaced, not the link.
   const target = ifExists(() => realpathSync(file)) ?? file;
-  const text = ifExists(() => readFileSync(target, 'utf8')) ?? '';
   const draft = `${target}.${randomUUID()}.tmp`;
   try {
-    writeFileSync(draft, withVariables(text, values), { mode: 0o600, flag: 'wx' });
+    writeFileSync(draft, text, { mode: 0o600, flag: 'wx' });
     renameSync(draft, target);
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;
   }
+}
+
+/**
+ * Sets variables in a file of lines `NAME=value`, and keeps its other lines, its order and its line breaks. Afterwards
+ * only the owner can read the file.
+ *
+ * @param values must need no quotes.
+ * @throws the error of the file system.
+ */
+export function writeEnvFile(file: string, values: Readonly<Record<string, string>>): void {
+  writePrivateFile(file, withVariables(ifExists(() => readFileSync(file, 'utf8')) ?? '', values));
 }
 
 function withVariables(before: string, values: Readonly<Record<string, string>>): string {
