@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { fromUser, getMedplumOptionsToken, MedplumService, OnBehalfOfRejectedError } from 'nestjs-medplum';
 import {
@@ -110,19 +110,11 @@ describe('MedplumTestingModule', () => {
 
   it('does not keep a process alive whose app fails in init', async () => {
     const support = join(__dirname, '../support');
-    const program = spawn(
-      process.execPath,
-      [join(support, 'run-typescript.cjs'), join(support, 'failing-init-program.ts')],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    try {
-      let printed = '';
-      program.stdout.on('data', (chunk) => (printed += String(chunk)));
-      const [code] = (await once(program, 'close')) as [number | null];
-      expect({ code, printed }).toEqual({ code: 0, printed: 'Error: init failed\n' });
-    } finally {
-      program.kill('SIGKILL');
-    }
+    const args = [join(support, 'run-typescript.cjs'), join(support, 'failing-init-program.ts')];
+    // A process that hangs is killed, and then this rejects.
+    const limits = { timeout: 18_000, killSignal: 'SIGKILL' } as const;
+    const { stdout } = await promisify(execFile)(process.execPath, args, limits);
+    expect(stdout).toBe('Error: init failed\n');
   });
 
   it('takes an emulator or fixtures, not both', () => {
