@@ -99,7 +99,7 @@ class FixtureProblems {
       this.fixedId(
         entry.id ?? own,
         entry.id === undefined ? `${at}.resource.id` : `${at}.id`,
-        String(type ?? 'Binary'),
+        typeof type === 'string' ? type : 'Binary',
       );
     }
     this.name(entry, at, binary === undefined ? String(type) : 'Binary');
@@ -152,10 +152,12 @@ class FixtureProblems {
     }
     if (typeof id !== 'string' || !UUID.test(id)) {
       this.report(`${at}: must be a UUID in lower case, as the ids of Medplum are`);
-    } else if (this.ids.has(`${type}/${id}`)) {
+      return;
+    }
+    if (this.ids.has(`${type}/${id}`)) {
       this.report(`${at}: an earlier fixture of this type has the same id`);
     }
-    this.ids.add(`${type}/${String(id)}`);
+    this.ids.add(`${type}/${id}`);
   }
 
   private name(entry: Entry, at: string, type: string): void {

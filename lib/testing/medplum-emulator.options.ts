@@ -45,6 +45,6 @@ export interface MedplumEmulatorConnection {
   baseUrl: string;
   /** Id of the ClientApplication. */
   clientId: string;
-  /** Its secret, random per start. */
+  /** Its secret, random per start unless fixtures or a file of `persist` fix it. */
   clientSecret: string;
 }

@@ -10,11 +10,11 @@ export interface SeededProject {
   readonly reference: string;
 }
 
-/** A client application that was created. Its secret is random and exists only in this process. */
+/** A client application that was created. Its secret is known to this emulator only. */
 export interface SeededClient {
   /** The client id. */
   readonly id: string;
-  /** The client's secret, random per start. */
+  /** The client's secret, random per start unless fixtures or a file of `persist` fix it. */
   readonly secret: string;
   /** `ClientApplication/<id>` */
   readonly reference: string;

@@ -35,6 +35,13 @@ function call(
   });
 }
 
+/** The reference of an organisation of the example. */
+async function northside(emulator: EmulatorJson): Promise<string> {
+  const found = await call(emulator, 'fhir/R4/Organization?name=Northside');
+  const bundle = (await found.json()) as { entry: { resource: { id: string } }[] };
+  return `Organization/${bundle.entry[0]?.resource.id}`;
+}
+
 describe('the process of nestjs-medplum emulator', () => {
   let folder: string;
   const emulators = new EmulatorProcesses(() => folder);
@@ -106,8 +113,8 @@ describe('the process of nestjs-medplum emulator', () => {
 
   it('says how to get members if there are none', async () => {
     const emulator = emulators.start([]);
-    await emulator.prints('npx nestjs-medplum emulator --example > fixtures.json');
-    await emulator.prints('--fixtures fixtures.json');
+    await emulator.prints('--fixtures fixtures.json\n');
+    expect(emulator.out).toContain('npx nestjs-medplum emulator --example > fixtures.json');
   });
 
   it('keeps ids and secrets of the fixture file across restarts', async () => {
@@ -156,12 +163,6 @@ describe('the process of nestjs-medplum emulator', () => {
       '--fixtures is not used, because data.json exists; delete it to start afresh\n',
     );
   });
-
-  async function northside(emulator: EmulatorJson): Promise<string> {
-    const found = await call(emulator, 'fhir/R4/Organization?name=Northside');
-    const bundle = (await found.json()) as { entry: { resource: { id: string } }[] };
-    return `Organization/${bundle.entry[0]?.resource.id}`;
-  }
 
   it('writes its variables into an existing .env, keeps the other lines, and lets nobody else read it', async () => {
     writeFileSync(

@@ -111,7 +111,7 @@ describe('MedplumEmulator', () => {
     try {
       await call(own, 'GET', 'healthcheck');
       own.injectFault({ reset: 'before-handling' });
-      await expect(call(own, 'GET', 'fhir/R4/Patient')).rejects.toThrow();
+      await expect(call(own, 'GET', 'fhir/R4/Patient')).rejects.toThrow('fetch failed');
     } finally {
       await own.close();
     }
