@@ -5,12 +5,12 @@ import { EmulatorServer } from './emulator-server';
 import { EmulatorState } from './emulator-state';
 import type { EmulatorRateLimits, RecordedRequest, Resource, StoredResource } from './emulator.types';
 import type { Fault, InjectedFault } from './faults';
-import { seedFixtures } from './fixtures';
 import type { SeededVariables } from './fixtures.types';
 import type { MedplumEmulatorConnection, MedplumEmulatorOptions } from './medplum-emulator.options';
 import { listMembers } from './member-list';
-import { Persistence } from './persistence';
+import type { Persistence } from './persistence';
 import { RateLimiter } from './rate-limiter';
+import { SeededNames, seedOrLoad } from './seeded-names';
 import { Seeder } from './seeder';
 import type {
   ClientInput,
@@ -26,8 +26,6 @@ import type { StoreSnapshot } from './store';
 
 /** The state of an emulator, for {@link MedplumEmulator.restore}. Opaque. */
 export type MedplumEmulatorSnapshot = StoreSnapshot;
-
-const DEFAULT_CLIENT = 'default';
 
 /**
  * A Medplum FHIR server inside this process, for tests and samples. Its access policies, `X-Medplum-On-Behalf-Of`, search,
@@ -54,9 +52,7 @@ const DEFAULT_CLIENT = 'default';
  */
 export class MedplumEmulator {
   private readonly seeder: Seeder;
-  private readonly clients = new Map<string, SeededClient>();
-  private variables: SeededVariables = {};
-
+  private readonly names = new SeededNames();
   private persistence: Persistence | undefined;
 
   private constructor(
@@ -89,7 +85,7 @@ export class MedplumEmulator {
     }
     state.baseUrl = await server.listen(options.port ?? 0, options.keepProcessAlive ?? false);
     try {
-      await emulator.seedOrLoad(options);
+      emulator.persistence = await seedOrLoad(options, state.store, emulator.seeder, emulator.names);
     } catch (error) {
       await server.close();
       throw error;
@@ -148,14 +144,9 @@ export class MedplumEmulator {
     return { ...appOptions, ...this.connection(second) };
   }
 
-  private connection(client: string | undefined): MedplumEmulatorConnection {
-    const [first] = this.clients.keys();
-    const found = this.clients.get(client ?? first ?? '');
-    if (!found) {
-      const known = [...this.clients.keys()].join(', ') || 'none';
-      throw new Error(`The emulator has no client "${client ?? ''}". Use one of the known clients: ${known}.`);
-    }
-    return { baseUrl: this.baseUrl, clientId: found.id, clientSecret: found.secret };
+  private connection(name: string | undefined): MedplumEmulatorConnection {
+    const { id, secret } = this.names.client(name);
+    return { baseUrl: this.baseUrl, clientId: id, clientSecret: secret };
   }
 
   /** Creates a project. */
@@ -166,7 +157,7 @@ export class MedplumEmulator {
   /** Creates a client application. `options(name)` then returns its credentials. */
   async createClient(input: ClientInput = {}): Promise<SeededClient> {
     const client = await this.seeder.createClient(input);
-    this.clients.set(input.name ?? client.id, client);
+    this.names.clients.set(input.name ?? client.id, client);
     return client;
   }
 
@@ -227,12 +218,12 @@ export class MedplumEmulator {
    * do not log it, and do not commit it.
    */
   seeded(): { format: 'medplum-wire-seeded/1'; baseUrl: string; vars: SeededVariables } {
-    return { format: 'medplum-wire-seeded/1', baseUrl: this.baseUrl, vars: { ...this.variables } };
+    return { format: 'medplum-wire-seeded/1', baseUrl: this.baseUrl, vars: { ...this.names.variables } };
   }
 
   /** The people who are members of a project now, the oldest first. Clients are not among them. */
   members(): EmulatorMember[] {
-    return listMembers(this.state.store, this.variables);
+    return listMembers(this.state.store, this.names.variables);
   }
 
   /** Captures all resources as they are now. */
@@ -259,49 +250,5 @@ export class MedplumEmulator {
   /** What `JSON.stringify` shows: only the address. */
   toJSON(): { baseUrl: string } {
     return { baseUrl: this.baseUrl };
-  }
-
-  private async seedOrLoad(options: MedplumEmulatorOptions): Promise<void> {
-    if (options.persist === undefined) {
-      return this.seed(options);
-    }
-    const persistence = new Persistence(options.persist, this.state.store, () => ({
-      variables: this.variables,
-      clients: [...this.clients],
-      projects: this.seeder.projectIds,
-    }));
-    const names = persistence.load();
-    if (names) {
-      this.variables = names.variables;
-      this.seeder.resume(names.projects);
-      for (const [name, client] of names.clients) {
-        this.clients.set(name, client);
-      }
-    } else {
-      await this.seed(options);
-      persistence.save();
-    }
-    persistence.watch();
-    this.persistence = persistence;
-  }
-
-  private async seed({ fixtures, features }: MedplumEmulatorOptions): Promise<void> {
-    if (fixtures !== undefined) {
-      const { variables, clients } = await seedFixtures(this.seeder, fixtures);
-      this.variables = variables;
-      for (const [name, client] of clients) {
-        this.clients.set(name, client);
-      }
-      return;
-    }
-    const project = await this.seeder.createProject(features ? { features } : {});
-    const client = await this.seeder.createClient({});
-    this.clients.set(DEFAULT_CLIENT, client);
-    this.variables = {
-      project: project.reference,
-      [DEFAULT_CLIENT]: client.reference,
-      [`${DEFAULT_CLIENT}.secret`]: client.secret,
-      [`${DEFAULT_CLIENT}.membership`]: client.membership,
-    };
   }
 }
