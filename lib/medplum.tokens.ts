@@ -12,7 +12,7 @@ export function getMedplumToken(name?: string): InjectionToken<MedplumService> {
 }
 
 /**
- * The token of a client's options, for tests: `overrideProvider(getMedplumOptionsToken()).useValue(emulator.options())`.
+ * The token of a client's options, for tests: `overrideProvider(getMedplumOptionsToken()).useValue(emulator.options(yours))`.
  *
  * @param name the `name` that the client was given in `forRoot()`.
  */

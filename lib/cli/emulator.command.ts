@@ -1,83 +1,93 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-// Imports single files, because the index of the subpath would load Nest as well.
-import type { MedplumServerVersion } from '../testing/emulator.types';
-import type { EmulatorFixtures } from '../testing/fixtures.types';
-import { MedplumEmulator } from '../testing/medplum-emulator';
+import { existsSync } from 'node:fs';
+import type { MedplumEmulator } from '../testing/medplum-emulator';
 import type { CliCommand } from './cli-command';
-
-const USAGE = `usage: nestjs-medplum emulator [options]
-
-Starts an embedded Medplum FHIR server on 127.0.0.1, for tests and samples. Once it listens, it prints one line of JSON
-with its base URL. SIGTERM or Ctrl-C stops it.
-
-  --port <number>            port to listen on; 0 picks a free one (default 0)
-  --fixtures <file>          JSON file of the projects, clients, resources and memberships to start with
-  --seeded <file>            file to write the created ids and secrets to (only you can read it)
-  --persist <file>           file to keep everything in across restarts (only you can read it); once it exists, it
-                             replaces the fixtures
-  --server-version <5.0|5.2> Medplum release to imitate (default 5.0)
-  --help                     show this text
-`;
+import { type EmulatorFlags, readFlags, USAGE } from './emulator/emulator-flags';
+import { errorCode } from './emulator/error-code';
+import { exampleFixtures } from './emulator/example-fixtures';
+import { readFixtures } from './emulator/fixtures-file';
+import { writeEnvFile, writePrivateFile } from './emulator/private-files';
+import { RequestLine } from './emulator/request-line';
+import { reportText, type StartReport, startReport } from './emulator/start-report';
 
 /** `nestjs-medplum emulator`: runs the embedded Medplum as a process of its own. */
 export const emulatorCommand: CliCommand = {
   async run(args) {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        port: { type: 'string', default: '0' },
-        fixtures: { type: 'string' },
-        seeded: { type: 'string' },
-        persist: { type: 'string' },
-        'server-version': { type: 'string', default: '5.0' },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(USAGE);
+    const flags = readFlags(args);
+    if (flags.help || flags.example) {
+      process.stdout.write(flags.help ? USAGE : `${JSON.stringify(exampleFixtures(), undefined, 2)}\n`);
       return;
     }
-    const emulator = await MedplumEmulator.start({
-      port: parsePort(values.port),
-      serverVersion: parseVersion(values['server-version']),
-      ...(values.persist !== undefined && { persist: values.persist }),
-      ...(values.fixtures !== undefined && { fixtures: readFixtures(values.fixtures) }),
-    });
-    if (values.seeded !== undefined) {
-      writeFileSync(values.seeded, `${JSON.stringify(emulator.seeded(), undefined, 1)}\n`, { mode: 0o600 });
+    const emulator = await start(flags);
+    try {
+      const report = startReport(emulator);
+      writeFiles(emulator, report, flags);
+      const stop = (): void => void emulator.close();
+      process.once('SIGTERM', stop).once('SIGINT', stop);
+      process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : reportText(report));
+    } catch (error) {
+      await emulator.close();
+      throw error;
     }
-    const stop = (): void => void emulator.close();
-    process.once('SIGTERM', stop).once('SIGINT', stop);
-    process.stdout.write(`${JSON.stringify({ baseUrl: emulator.baseUrl })}\n`);
   },
 };
 
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65_535) {
-    throw new Error(`--port must be a number from 0 to 65535, got "${text}"`);
+async function start({ port, serverVersion, persist, fixtures, quiet }: EmulatorFlags): Promise<MedplumEmulator> {
+  if (process.env.NODE_ENV === 'production') {
+    throw new Error('the emulator did not start, because it is for tests and NODE_ENV is production; unset NODE_ENV');
   }
-  return port;
+  const content = fixtures === undefined ? undefined : readFixtures(fixtures);
+  if (content && persist !== undefined && existsSync(persist)) {
+    process.stderr.write(`--fixtures is not used, because ${persist} exists; delete it to start afresh\n`);
+  }
+  // Loaded only here, so that --help and --example work without the peers.
+  const { MedplumEmulator: Emulator } =
+    require('../testing/medplum-emulator') as typeof import('../testing/medplum-emulator');
+  const { loadDefinitions } = require('../testing/definitions') as typeof import('../testing/definitions');
+  let emulator: MedplumEmulator | undefined;
+  // A request may come while the fixtures are still being created.
+  const line = new RequestLine(loadDefinitions().resourceTypes, () => emulator?.members() ?? []);
+  // A reader of the log that has gone must not end the emulator.
+  process.stderr.on('error', () => undefined);
+  emulator = await Emulator.start({
+    port,
+    serverVersion,
+    keepProcessAlive: true,
+    ...(persist !== undefined && { persist }),
+    ...(content && { fixtures: content }),
+    ...(!quiet && {
+      onRequest: (request, durationMs) => void process.stderr.write(`${line.of(request, durationMs)}\n`),
+    }),
+  });
+  return emulator;
 }
 
-function parseVersion(text: string): MedplumServerVersion {
-  if (text !== '5.0' && text !== '5.2') {
-    throw new Error(`--server-version must be 5.0 or 5.2, got "${text}"`);
+function writeFiles(emulator: MedplumEmulator, report: StartReport, { seeded, writeEnv }: EmulatorFlags): void {
+  if (seeded !== undefined) {
+    write('--seeded', seeded, () => writePrivateFile(seeded, `${JSON.stringify(emulator.seeded(), undefined, 1)}\n`));
   }
-  return text;
+  if (writeEnv !== undefined) {
+    const { baseUrl, clientId, clientSecret } = report;
+    if (clientId === undefined || clientSecret === undefined) {
+      throw new Error('--write-env: the fixtures have no client, so there are no credentials to write; add a client');
+    }
+    write('--write-env', writeEnv, () =>
+      writeEnvFile(writeEnv, {
+        MEDPLUM_BASE_URL: baseUrl,
+        MEDPLUM_CLIENT_ID: clientId,
+        MEDPLUM_CLIENT_SECRET: clientSecret,
+      }),
+    );
+  }
 }
 
-function readFixtures(file: string): EmulatorFixtures {
-  let text: string;
+function write(flag: string, file: string, run: () => void): void {
   try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    throw new Error(`--fixtures: cannot read the file ${file}; check that it exists and that you may read it`);
-  }
-  try {
-    return JSON.parse(text) as EmulatorFixtures;
-  } catch {
-    throw new Error(`--fixtures: ${file} is not JSON; correct its syntax`);
+    run();
+  } catch (error) {
+    throw new Error(
+      `${flag}: cannot write the file ${file} (${errorCode(error)}); check that its folder exists and that you may ` +
+        'write to it',
+      { cause: error },
+    );
   }
 }

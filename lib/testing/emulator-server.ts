@@ -10,6 +10,7 @@ import type { EmulatorState } from './emulator-state';
 import { errorAnswer, jsonAnswer, outcomeAnswer, traceIdOf, type Answer, type Exchange } from './exchange';
 import { FaultInjector } from './faults';
 import { FhirRoutes } from './fhir-routes';
+import type { MedplumEmulatorOptions } from './medplum-emulator.options';
 import { core } from './medplum-peers';
 import { discoveryAnswer, logoutAnswer, meAnswer, tokenAnswer, userInfoAnswer } from './oauth-routes';
 import { publicAnswer } from './public-answers';
@@ -34,7 +35,10 @@ export class EmulatorServer {
   private readonly jobs: AsyncJobs;
   private readonly fhir: FhirRoutes;
 
-  constructor(private readonly state: EmulatorState) {
+  constructor(
+    private readonly state: EmulatorState,
+    private readonly onRequest?: MedplumEmulatorOptions['onRequest'],
+  ) {
     this.storage = new StorageUrls(state);
     this.jobs = new AsyncJobs(this.storage);
     this.fhir = new FhirRoutes(this.storage, this.jobs);
@@ -42,8 +46,11 @@ export class EmulatorServer {
     this.server.keepAliveTimeout = 90_000;
   }
 
-  /** @returns `http://127.0.0.1:<port>/` */
-  async listen(port: number): Promise<string> {
+  /**
+   * @param keepAlive whether the server and its connections keep the process running
+   * @returns `http://127.0.0.1:<port>/`
+   */
+  async listen(port: number, keepAlive: boolean): Promise<string> {
     await new Promise<void>((resolve, reject) => {
       this.server.once('error', (error: NodeJS.ErrnoException) =>
         reject(
@@ -56,6 +63,10 @@ export class EmulatorServer {
       );
       this.server.listen(port, LOOPBACK, resolve);
     });
+    if (!keepAlive) {
+      this.server.unref();
+      this.server.on('connection', (socket) => socket.unref());
+    }
     const { port: actual } = this.server.address() as AddressInfo;
     return `http://${LOOPBACK}:${actual}/`;
   }
@@ -71,6 +82,11 @@ export class EmulatorServer {
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const entry = logEntry(request);
     this.record(entry);
+    const { onRequest } = this;
+    if (onRequest) {
+      const began = performance.now();
+      response.once('close', () => onRequest(entry, performance.now() - began));
+    }
     try {
       const fault = this.faults.take(entry);
       if (fault?.delayMs) {

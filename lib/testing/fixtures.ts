@@ -20,16 +20,18 @@ export async function seedFixtures(
   const clients = new Map<string, SeededClient>();
   const stamp = Date.now().toString(36);
   const named = (name: string): string => resolveName(variables, name);
-  for (const { name, title, ...rest } of fixtures.projects) {
+  for (const { name, title, '//': _comment, ...rest } of fixtures.projects) {
     variables[name] = (await seeder.createProject({ ...rest, ...(title && { name: title }) })).reference;
   }
-  for (const { name, title, project, admin = false, accessPolicy } of fixtures.clients) {
+  for (const { name, title, project, admin = false, accessPolicy, id, secret } of fixtures.clients) {
     // A client that gets a policy later does not become the author of the other fixtures.
     const client = await seeder.createClient({
       name: title ?? name,
       project: named(project),
       admin,
       restricted: Boolean(accessPolicy),
+      ...(id && { id }),
+      ...(secret && { secret }),
     });
     clients.set(name, client);
     variables[name] = client.reference;
@@ -43,11 +45,13 @@ export async function seedFixtures(
       await seeder.setClientPolicy(client, named(accessPolicy));
     }
   }
-  for (const { name, project, profile, accessPolicy, access, deleted, admin, active } of fixtures.memberships ?? []) {
+  for (const membership of fixtures.memberships ?? []) {
+    const { name, id, externalId, project, profile, accessPolicy, access, deleted, admin, active } = membership;
     const member = await seeder.createMember({
       profile: named(profile),
       project: named(project),
-      externalId: `wire-${name}-${stamp}`,
+      externalId: externalId ?? `wire-${name}-${stamp}`,
+      ...(id && { id }),
       ...(accessPolicy && { policy: named(accessPolicy) }),
       ...(access && { access: fill(variables, access) as readonly ProjectMembershipAccess[] }),
       ...(admin && { admin }),
@@ -68,8 +72,8 @@ async function seedResources(
   variables: SeededVariables,
 ): Promise<void> {
   const problems: string[] = [];
-  for (const { name, project, resource, binary } of fixtures) {
-    const options = { project: resolveName(variables, project) };
+  for (const { name, project, resource, binary, id = resource?.id } of fixtures) {
+    const options = { project: resolveName(variables, project), ...(id && { id }) };
     try {
       const created = binary
         ? await seeder.createBinary(binary.text, binary.contentType, options)

@@ -1,9 +1,17 @@
 import type { ProjectMembershipAccess, Resource } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 
+/** A note for the reader of the file. JSON has no comments, so fixtures may have a member `"//"`, which is ignored. */
+interface Commented {
+  /** Ignored. */
+  '//'?: string | readonly string[];
+}
+
 /** A project of the fixtures. */
-export interface ProjectFixture {
+export interface ProjectFixture extends Commented {
   /** Symbolic name. */
   name: string;
+  /** Id of the Project, a UUID in lower case. Default: random. */
+  id?: string;
   /** Name of the Project. */
   title?: string;
   /** Whether the project validates strictly. Default `true`. */
@@ -13,9 +21,13 @@ export interface ProjectFixture {
 }
 
 /** A client of the fixtures. */
-export interface ClientFixture {
+export interface ClientFixture extends Commented {
   /** Symbolic name. */
   name: string;
+  /** Id of the ClientApplication, a UUID in lower case. Default: random. */
+  id?: string;
+  /** The client's secret: letters, digits and `-._+/=`. Default: random. Choose one that is used nowhere else. */
+  secret?: string;
   /** Symbolic name of its project. */
   project: string;
   /** Name of the ClientApplication. */
@@ -27,9 +39,11 @@ export interface ClientFixture {
 }
 
 /** A resource of the fixtures: `resource`, or `binary` with its content. */
-export interface ResourceFixture {
+export interface ResourceFixture extends Commented {
   /** Symbolic name. */
   name: string;
+  /** Id of the resource, a UUID in lower case. Default: `resource.id`, or else random. */
+  id?: string;
   /** Symbolic name of its project. */
   project: string;
   /** Inside it, `{{NAME}}` stands for the reference of an earlier fixture and `{{NAME.id}}` for its id. */
@@ -39,11 +53,15 @@ export interface ResourceFixture {
 }
 
 /** A membership of the fixtures. */
-export interface MembershipFixture {
+export interface MembershipFixture extends Commented {
   /** Symbolic name. */
   name: string;
+  /** Id of the ProjectMembership, a UUID in lower case. Default: random. */
+  id?: string;
   /** Symbolic name of its project. */
   project: string;
+  /** `externalId` of the membership. Default: random. */
+  externalId?: string;
   /** Symbolic name of the profile resource. */
   profile: string;
   /** Symbolic name of an AccessPolicy. */
@@ -59,7 +77,7 @@ export interface MembershipFixture {
 }
 
 /** What an emulator contains when it starts, in the format of the recorded wire cases. */
-export interface EmulatorFixtures {
+export interface EmulatorFixtures extends Commented {
   /** Projects, created first. */
   projects: readonly ProjectFixture[];
   /** ClientApplications, created second. */

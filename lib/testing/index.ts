@@ -22,6 +22,7 @@ export {
 export type { RequestRecord } from './request-assertions';
 export type {
   ClientInput,
+  EmulatorMember,
   MemberInput,
   PolicyInput,
   ProjectInput,

@@ -1,4 +1,4 @@
-import type { EmulatorRateLimits, MedplumServerVersion } from './emulator.types';
+import type { EmulatorRateLimits, MedplumServerVersion, RecordedRequest } from './emulator.types';
 import type { Fault } from './faults';
 import type { EmulatorFixtures } from './fixtures.types';
 
@@ -25,6 +25,16 @@ export interface MedplumEmulatorOptions {
    * everything is gone after `close()`.
    */
   persist?: string;
+  /**
+   * Whether a listening emulator keeps the process running. Default `false`, so that a test process ends even if the test
+   * failed before it could call `close()`. Pass `true` if the process does nothing but run the emulator.
+   */
+  keepProcessAlive?: boolean;
+  /**
+   * Called when a request has ended: its response is sent, or the connection is closed. `durationMs` is the time since it
+   * arrived, in ms. Useful for a log of requests; must not throw.
+   */
+  onRequest?: (request: RecordedRequest, durationMs: number) => void;
   /** Starts even if `NODE_ENV` is `production`. Default `false`. */
   allowProduction?: boolean;
 }
@@ -35,6 +45,6 @@ export interface MedplumEmulatorConnection {
   baseUrl: string;
   /** Id of the ClientApplication. */
   clientId: string;
-  /** Its secret, random per start. */
+  /** Its secret, random per start unless fixtures or a file of `persist` fix it. */
   clientSecret: string;
 }

@@ -1,17 +1,20 @@
 import { inspect } from 'node:util';
 import type { Binary } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
+import type { MedplumModuleOptions } from '../index';
 import { EmulatorServer } from './emulator-server';
 import { EmulatorState } from './emulator-state';
 import type { EmulatorRateLimits, RecordedRequest, Resource, StoredResource } from './emulator.types';
 import type { Fault, InjectedFault } from './faults';
-import { seedFixtures } from './fixtures';
 import type { SeededVariables } from './fixtures.types';
 import type { MedplumEmulatorConnection, MedplumEmulatorOptions } from './medplum-emulator.options';
-import { Persistence } from './persistence';
+import { listMembers } from './member-list';
+import type { Persistence } from './persistence';
 import { RateLimiter } from './rate-limiter';
+import { SeededNames, seedOrLoad } from './seeded-names';
 import { Seeder } from './seeder';
 import type {
   ClientInput,
+  EmulatorMember,
   MemberInput,
   ProjectInput,
   ResourceInput,
@@ -23,8 +26,6 @@ import type { StoreSnapshot } from './store';
 
 /** The state of an emulator, for {@link MedplumEmulator.restore}. Opaque. */
 export type MedplumEmulatorSnapshot = StoreSnapshot;
-
-const DEFAULT_CLIENT = 'default';
 
 /**
  * A Medplum FHIR server inside this process, for tests and samples. Its access policies, `X-Medplum-On-Behalf-Of`, search,
@@ -51,9 +52,7 @@ const DEFAULT_CLIENT = 'default';
  */
 export class MedplumEmulator {
   private readonly seeder: Seeder;
-  private readonly clients = new Map<string, SeededClient>();
-  private variables: SeededVariables = {};
-
+  private readonly names = new SeededNames();
   private persistence: Persistence | undefined;
 
   private constructor(
@@ -79,14 +78,14 @@ export class MedplumEmulator {
     }
     const { serverVersion = '5.0' } = options;
     const state = new EmulatorState(serverVersion, new RateLimiter(options.rateLimits ?? {}, serverVersion));
-    const server = new EmulatorServer(state);
+    const server = new EmulatorServer(state, options.onRequest);
     const emulator = new MedplumEmulator(state, server);
     for (const fault of options.faults ?? []) {
       server.faults.inject(fault);
     }
-    state.baseUrl = await server.listen(options.port ?? 0);
+    state.baseUrl = await server.listen(options.port ?? 0, options.keepProcessAlive ?? false);
     try {
-      await emulator.seedOrLoad(options);
+      emulator.persistence = await seedOrLoad(options, state.store, emulator.seeder, emulator.names);
     } catch (error) {
       await server.close();
       throw error;
@@ -118,14 +117,36 @@ export class MedplumEmulator {
    * @param client name in the fixtures, or name given to {@link createClient}. Default: the first client.
    * @throws Error if no client has that name.
    */
-  options(client?: string): MedplumEmulatorConnection {
-    const [first] = this.clients.keys();
-    const found = this.clients.get(client ?? first ?? '');
-    if (!found) {
-      const known = [...this.clients.keys()].join(', ') || 'none';
-      throw new Error(`The emulator has no client "${client ?? ''}". Use one of the known clients: ${known}.`);
+  options(client?: string): MedplumEmulatorConnection;
+  /**
+   * The options of your app, connected to the emulator: base URL and credentials are those of the emulator, and everything
+   * else stays, such as `membershipCheck` and `resolveOnBehalfOf`. Only `publicUrl` is left out, because the emulator's
+   * links name its own address.
+   *
+   * @param appOptions what your app passes to `MedplumModule.forRoot(...)`.
+   * @param client name in the fixtures, or name given to {@link createClient}. Default: the first client.
+   * @throws Error if no client has that name.
+   *
+   * @example
+   * ```ts
+   * builder.overrideProvider(getMedplumOptionsToken()).useValue(emulator.options(medplumOptions));
+   * ```
+   */
+  options(appOptions: Partial<MedplumModuleOptions>, client?: string): MedplumModuleOptions & MedplumEmulatorConnection;
+  options(
+    first?: Partial<MedplumModuleOptions> | string,
+    second?: string,
+  ): MedplumModuleOptions & MedplumEmulatorConnection {
+    if (typeof first !== 'object') {
+      return this.connection(first ?? second);
     }
-    return { baseUrl: this.baseUrl, clientId: found.id, clientSecret: found.secret };
+    const { publicUrl: _ofAnotherServer, ...appOptions } = first;
+    return { ...appOptions, ...this.connection(second) };
+  }
+
+  private connection(name: string | undefined): MedplumEmulatorConnection {
+    const { id, secret } = this.names.client(name);
+    return { baseUrl: this.baseUrl, clientId: id, clientSecret: secret };
   }
 
   /** Creates a project. */
@@ -136,7 +157,7 @@ export class MedplumEmulator {
   /** Creates a client application. `options(name)` then returns its credentials. */
   async createClient(input: ClientInput = {}): Promise<SeededClient> {
     const client = await this.seeder.createClient(input);
-    this.clients.set(input.name ?? client.id, client);
+    this.names.clients.set(input.name ?? client.id, client);
     return client;
   }
 
@@ -197,7 +218,12 @@ export class MedplumEmulator {
    * do not log it, and do not commit it.
    */
   seeded(): { format: 'medplum-wire-seeded/1'; baseUrl: string; vars: SeededVariables } {
-    return { format: 'medplum-wire-seeded/1', baseUrl: this.baseUrl, vars: { ...this.variables } };
+    return { format: 'medplum-wire-seeded/1', baseUrl: this.baseUrl, vars: { ...this.names.variables } };
+  }
+
+  /** The people who are members of a project now, the oldest first. Clients are not among them. */
+  members(): EmulatorMember[] {
+    return listMembers(this.state.store, this.names.variables);
   }
 
   /** Captures all resources as they are now. */
@@ -224,49 +250,5 @@ export class MedplumEmulator {
   /** What `JSON.stringify` shows: only the address. */
   toJSON(): { baseUrl: string } {
     return { baseUrl: this.baseUrl };
-  }
-
-  private async seedOrLoad(options: MedplumEmulatorOptions): Promise<void> {
-    if (options.persist === undefined) {
-      return this.seed(options);
-    }
-    const persistence = new Persistence(options.persist, this.state.store, () => ({
-      variables: this.variables,
-      clients: [...this.clients],
-      projects: this.seeder.projectIds,
-    }));
-    const names = persistence.load();
-    if (names) {
-      this.variables = names.variables;
-      this.seeder.resume(names.projects);
-      for (const [name, client] of names.clients) {
-        this.clients.set(name, client);
-      }
-    } else {
-      await this.seed(options);
-      persistence.save();
-    }
-    persistence.watch();
-    this.persistence = persistence;
-  }
-
-  private async seed({ fixtures, features }: MedplumEmulatorOptions): Promise<void> {
-    if (fixtures !== undefined) {
-      const { variables, clients } = await seedFixtures(this.seeder, fixtures);
-      this.variables = variables;
-      for (const [name, client] of clients) {
-        this.clients.set(name, client);
-      }
-      return;
-    }
-    const project = await this.seeder.createProject(features ? { features } : {});
-    const client = await this.seeder.createClient({});
-    this.clients.set(DEFAULT_CLIENT, client);
-    this.variables = {
-      project: project.reference,
-      [DEFAULT_CLIENT]: client.reference,
-      [`${DEFAULT_CLIENT}.secret`]: client.secret,
-      [`${DEFAULT_CLIENT}.membership`]: client.membership,
-    };
   }
 }

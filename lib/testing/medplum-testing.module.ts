@@ -3,21 +3,21 @@ import { MedplumModule, type MedplumModuleExtras, type MedplumModuleOptions } fr
 import type { EmulatorFixtures } from './fixtures.types';
 import { MedplumAuditRecorder } from './medplum-audit-recorder';
 import { MedplumEmulator } from './medplum-emulator';
-import type { MedplumEmulatorConnection } from './medplum-emulator.options';
 
-/** Options of {@link MedplumTestingModule.forRoot}: a running emulator, or the fixtures to start one with. */
-export interface MedplumTestingModuleOptions extends Pick<
-  MedplumModuleExtras,
-  'name' | 'isGlobal' | 'exceptionFilter'
-> {
+/**
+ * Options of {@link MedplumTestingModule.forRoot}: a running emulator, or the fixtures to start one with, and the options of
+ * your client. The module replaces the base URL and the credentials, and keeps the rest.
+ */
+export interface MedplumTestingModuleOptions
+  extends Partial<MedplumModuleOptions>, Pick<MedplumModuleExtras, 'name' | 'isGlobal' | 'exceptionFilter'> {
   /** An emulator that the test started. The module uses it and leaves it running. */
   emulator?: MedplumEmulator;
   /** Fixtures for an emulator that the module starts, and closes with the app. */
   fixtures?: EmulatorFixtures;
   /** Name of the emulator's client to use. Default: the first one. */
   client?: string;
-  /** Further options of the client, as for `MedplumModule.forRoot()`. */
-  options?: Omit<MedplumModuleOptions, keyof MedplumEmulatorConnection>;
+  /** Options of the client in an object of their own. Those beside it take precedence. */
+  options?: Partial<MedplumModuleOptions>;
 }
 
 /** Closes the emulator that the module itself started. */
@@ -49,7 +49,7 @@ export class MedplumTestingModule {
    * {@link MedplumEmulator.start} may follow.
    */
   static forRoot(input: MedplumTestingModuleOptions = {}): DynamicModule {
-    const { emulator, fixtures, client, options, name, isGlobal, exceptionFilter } = input;
+    const { emulator, fixtures, client, options, name, isGlobal, exceptionFilter, ...clientOptions } = input;
     if (emulator && fixtures) {
       throw new Error(
         'MedplumTestingModule.forRoot() was given an emulator and fixtures, but fixtures only fill an emulator that it ' +
@@ -76,7 +76,7 @@ export class MedplumTestingModule {
     };
     const clientModule = MedplumModule.forRootAsync({
       inject: [MedplumEmulator],
-      useFactory: (running: MedplumEmulator) => ({ ...options, ...running.options(client) }),
+      useFactory: (running: MedplumEmulator) => running.options({ ...options, ...clientOptions }, client),
       ...(name !== undefined && { name }),
       ...(isGlobal !== undefined && { isGlobal }),
       ...(exceptionFilter !== undefined && { exceptionFilter }),

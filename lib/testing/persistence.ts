@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { SeededVariables } from './fixtures.types';
 import type { SeededClient } from './seeding.types';
 import type { Store, StoreDump } from './store';
@@ -62,26 +62,50 @@ export class Persistence {
     for (let running = this.store.settled(); running; running = this.store.settled()) {
       await running;
     }
-    this.save();
+    try {
+      this.save();
+    } catch (error) {
+      // A full disk must not end the emulator. The next change tries again.
+      process.emitWarning(error instanceof Error ? error : String(error));
+    }
   }
 
-  /** Writes the file now. */
+  /**
+   * Writes the file now.
+   *
+   * @throws Error if the file cannot be written
+   */
   save(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
     const state: PersistedState = { format: FORMAT, ...this.names(), store: this.store.dump() };
     const draft = `${this.file}.${process.pid}.tmp`;
-    writeFileSync(draft, JSON.stringify(state), { mode: 0o600 });
-    chmodSync(draft, 0o600);
-    renameSync(draft, this.file);
+    try {
+      writeFileSync(draft, JSON.stringify(state), { mode: 0o600 });
+      chmodSync(draft, 0o600);
+      renameSync(draft, this.file);
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw new Error(
+        `The emulator cannot write its state to ${this.file} (${codeOf(error)}). Check that its folder exists and that you may ` +
+          'write to it.',
+        { cause: error },
+      );
+    }
   }
 }
 
 function parseState(file: string): PersistedState {
   const advice = 'Pass another file, or delete it to start afresh.';
   let state: Partial<PersistedState> | undefined;
+  let text: string;
   try {
-    state = JSON.parse(readFileSync(file, 'utf8')) as Partial<PersistedState>;
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(`The emulator cannot read its state from ${file} (${codeOf(error)}). ${advice}`, { cause: error });
+  }
+  try {
+    state = JSON.parse(text) as Partial<PersistedState>;
   } catch (error) {
     throw new Error(`The emulator cannot read its state from ${file}, because it is not JSON. ${advice}`, {
       cause: error,
@@ -91,4 +115,9 @@ function parseState(file: string): PersistedState {
     throw new Error(`The emulator cannot use ${file}, because it does not hold the state of an emulator. ${advice}`);
   }
   return state as PersistedState;
+}
+
+/** The code of an error of the file system, such as `EACCES`. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }

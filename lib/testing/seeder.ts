@@ -16,8 +16,15 @@ import type { AccessPolicy, Project, ProjectMembership, Reference, Resource, Sto
 import { core } from './medplum-peers';
 import { currentVersion } from './store';
 
+/** Fixtures can fix ids, so that they are the same at each start. Default: random. */
+interface FixedId {
+  id?: string;
+}
+
 /** What fixtures can say about a client. */
-interface FixtureClientInput extends ClientInput {
+interface FixtureClientInput extends ClientInput, FixedId {
+  /** Default: random. */
+  secret?: string;
   /** The client gets a policy later, so it must not become the author of seeded resources. */
   restricted?: boolean;
 }
@@ -53,8 +60,8 @@ export class Seeder {
     name = 'Emulator project',
     features = [],
     strictMode = true,
-  }: ProjectInput): Promise<SeededProject> {
-    const id = randomUUID();
+    id = randomUUID(),
+  }: ProjectInput & FixedId): Promise<SeededProject> {
     const project: Project = {
       resourceType: 'Project',
       id,
@@ -68,11 +75,14 @@ export class Seeder {
   }
 
   async createClient(input: FixtureClientInput): Promise<SeededClient> {
-    const { name = 'Emulator client', project, admin = true, policy, restricted = Boolean(policy) } = input;
+    const { name = 'Emulator client', project, admin = true, policy, restricted = Boolean(policy), id } = input;
     const projectId = this.projectId(project);
     const repository = this.state.systemRepository(projectId);
-    const secret = randomBytes(32).toString('hex');
-    const client = await repository.createResource({ resourceType: 'ClientApplication', name, secret });
+    const { secret = randomBytes(32).toString('hex') } = input;
+    const client = await repository.createResource(
+      { resourceType: 'ClientApplication', ...(id && { id }), name, secret },
+      { assignedId: true },
+    );
     const reference = `ClientApplication/${client.id}`;
     const accessPolicy = policy && { reference: await this.policyReference(projectId, policy) };
     const membership = await repository.createResource<ProjectMembership>({
@@ -89,21 +99,22 @@ export class Seeder {
     return { id: client.id, secret, reference, membership: `ProjectMembership/${membership.id}` };
   }
 
-  async createMember(input: MemberInput): Promise<SeededMember> {
+  async createMember(input: MemberInput & FixedId): Promise<SeededMember> {
     const projectId = this.projectId(input.project);
-    const { profile, externalId = randomUUID(), admin, active, access, policy } = input;
+    const { profile, externalId = randomUUID(), admin, active, access, policy, id } = input;
     const person =
       typeof profile === 'string'
         ? await this.read(projectId, profile)
         : await this.createResource(profile, { project: projectId });
     const accessPolicy = policy && { reference: await this.policyReference(projectId, policy) };
-    const membership = await enrol(this.state, projectId, person, {
+    const rights = {
       externalId,
       ...(admin && { admin }),
       ...(active === false && { active }),
       ...(access && { access: [...access] }),
       ...(accessPolicy && { accessPolicy }),
-    });
+    };
+    const membership = await enrol(this.state, projectId, person, rights, id === undefined ? {} : { id });
     return {
       membership: `ProjectMembership/${membership.id}`,
       profile: `${person.resourceType}/${person.id}`,
@@ -111,18 +122,21 @@ export class Seeder {
     };
   }
 
-  async createResource<T extends Resource>(resource: T, { project }: ResourceInput = {}): Promise<T & StoredResource> {
+  async createResource<T extends Resource>(
+    resource: T,
+    { project, id }: ResourceInput & FixedId = {},
+  ): Promise<T & StoredResource> {
     const projectId = this.projectId(project);
     const created = await this.state
       .systemRepository(projectId, this.authors.get(projectId))
-      .createResource(structuredClone(resource));
+      .createResource({ ...structuredClone(resource), ...(id && { id }) }, { assignedId: id !== undefined });
     return structuredClone(created) as T & StoredResource;
   }
 
   async createBinary(
     content: Buffer | string,
     contentType: string,
-    options: ResourceInput = {},
+    options: ResourceInput & FixedId = {},
   ): Promise<Binary & StoredResource> {
     const binary = await this.createResource<Binary>({ resourceType: 'Binary', contentType }, options);
     this.state.store.putBlob(binary.id, binary.meta.versionId ?? '', Buffer.from(content));
@@ -177,7 +191,7 @@ export async function enrol(
   project: string,
   profile: StoredResource,
   membership: Partial<ProjectMembership>,
-  user: { email?: string } = {},
+  { id, ...user }: { email?: string } & FixedId = {},
 ): Promise<ProjectMembership & StoredResource> {
   const repository = state.systemRepository(project);
   const [name] = 'name' in profile && Array.isArray(profile.name) ? profile.name : [];
@@ -191,12 +205,16 @@ export async function enrol(
     ...user,
     ...(membership.externalId && { externalId: membership.externalId }),
   });
-  const stored = await repository.createResource<ProjectMembership>({
-    resourceType: 'ProjectMembership',
-    project: projectReference,
-    user: core.createReference(created),
-    profile: core.createReference(profile) as NonNullable<ProjectMembership['profile']>,
-    ...membership,
-  });
+  const stored = await repository.createResource<ProjectMembership>(
+    {
+      resourceType: 'ProjectMembership',
+      project: projectReference,
+      user: core.createReference(created),
+      profile: core.createReference(profile) as NonNullable<ProjectMembership['profile']>,
+      ...membership,
+      ...(id && { id }),
+    },
+    { assignedId: id !== undefined },
+  );
   return stored as ProjectMembership & StoredResource;
 }

@@ -10,11 +10,11 @@ export interface SeededProject {
   readonly reference: string;
 }
 
-/** A client application that was created. Its secret is random and exists only in this process. */
+/** A client application that was created. Its secret is known to this emulator only. */
 export interface SeededClient {
   /** The client id. */
   readonly id: string;
-  /** The client's secret, random per start. */
+  /** The client's secret, random per start unless fixtures or a file of `persist` fix it. */
   readonly secret: string;
   /** `ClientApplication/<id>` */
   readonly reference: string;
@@ -30,6 +30,22 @@ export interface SeededMember {
   readonly profile: string;
   /** `externalId` of the membership, unique in the emulator. */
   readonly externalId: string;
+}
+
+/** A member as {@link MedplumEmulator.members} lists it. */
+export interface EmulatorMember {
+  /** Symbolic name in the fixtures; `undefined` for members that were added later. */
+  readonly name: string | undefined;
+  /** `ProjectMembership/<id>`, the value for `X-Medplum-On-Behalf-Of` */
+  readonly membership: string;
+  /** `Practitioner/<id>`, `Patient/<id>` or `RelatedPerson/<id>` */
+  readonly profile: string;
+  /** `externalId` of the membership, if it has one. */
+  readonly externalId: string | undefined;
+  /** Whether the member is a project administrator. */
+  readonly admin: boolean;
+  /** Whether the membership is active. */
+  readonly active: boolean;
 }
 
 /** Rules of an access policy, a whole policy, or the reference of an existing one (`AccessPolicy/<id>`). */

@@ -11,6 +11,7 @@ describe('nestjs-medplum emulator', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'emulator-'));
     printed = '';
+    jest.spyOn(process.stderr, 'write').mockReturnValue(true);
     jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
       printed += String(text);
       return true;
@@ -25,7 +26,8 @@ describe('nestjs-medplum emulator', () => {
   it('writes the seeded ids and secrets, prints the base URL, and stops on SIGTERM', async () => {
     const seeded = join(folder, 'seeded.json');
     const fixtures = join(__dirname, '../contract/wire-fixtures.json');
-    await emulatorCommand.run(['--fixtures', fixtures, '--seeded', seeded, '--server-version', '5.2']);
+    const options = ['--json', '--quiet', '--server-version', '5.2'];
+    await emulatorCommand.run(['--fixtures', fixtures, '--seeded', seeded, ...options]);
     const { baseUrl } = JSON.parse(printed) as { baseUrl: string };
     const file = JSON.parse(readFileSync(seeded, 'utf8')) as {
       format: string;
@@ -61,7 +63,16 @@ describe('nestjs-medplum emulator', () => {
     const vars: unknown[] = [];
     for (let run = 1; run <= 2; run++) {
       printed = '';
-      await emulatorCommand.run(['--fixtures', fixtures, '--seeded', seeded, '--persist', persist]);
+      await emulatorCommand.run([
+        '--fixtures',
+        fixtures,
+        '--seeded',
+        seeded,
+        '--persist',
+        persist,
+        '--json',
+        '--quiet',
+      ]);
       const { baseUrl } = JSON.parse(printed) as { baseUrl: string };
       vars.push((JSON.parse(readFileSync(seeded, 'utf8')) as { vars: unknown }).vars);
       process.emit('SIGTERM');

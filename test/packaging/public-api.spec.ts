@@ -260,6 +260,7 @@ describe('nestjs-medplum/testing', () => {
       'ClientInput',
       'EmulatorAuthKind',
       'EmulatorFixtures',
+      'EmulatorMember',
       'EmulatorRateLimits',
       'Fault',
       'FaultMatch',

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { MedplumEmulator, type EmulatorFixtures } from 'nestjs-medplum/testing';
 import { call } from './call';
 
@@ -39,6 +40,72 @@ describe('fixtures', () => {
     } finally {
       await emulator.close();
     }
+  });
+
+  it('fix ids, secrets and external ids, and may have comments', async () => {
+    const [project, client, patient, binary, membership, own] = Array.from({ length: 6 }, () => randomUUID());
+    const emulator = await start({
+      '//': 'a note',
+      projects: [{ '//': ['two', 'notes'], name: 'P', id: project }],
+      clients: [{ name: 'C', project: 'P', admin: true, id: client, secret: 'not-a-real.secret+/=' }],
+      resources: [
+        { name: 'PAT', project: 'P', id: patient, resource: { resourceType: 'Patient' } },
+        { name: 'PRA', project: 'P', resource: { resourceType: 'Practitioner', id: own } },
+        { name: 'BIN', project: 'P', id: binary, binary: { contentType: 'text/plain', text: 'hello' } },
+      ],
+      memberships: [{ name: 'M', project: 'P', profile: 'PAT', id: membership, externalId: 'staff-1', '//': 'a note' }],
+    });
+    try {
+      expect(emulator.options()).toMatchObject({ clientId: client, clientSecret: 'not-a-real.secret+/=' });
+      expect(emulator.seeded().vars).toMatchObject({
+        P: `Project/${project}`,
+        PAT: `Patient/${patient}`,
+        PRA: `Practitioner/${own}`,
+        'M.externalId': 'staff-1',
+      });
+      expect(emulator.members()).toEqual([
+        {
+          name: 'M',
+          membership: `ProjectMembership/${membership}`,
+          profile: `Patient/${patient}`,
+          externalId: 'staff-1',
+          admin: false,
+          active: true,
+        },
+      ]);
+      const onBehalfOf = `ProjectMembership/${membership}`;
+      expect((await call(emulator, 'GET', `fhir/R4/Patient/${patient}`, { onBehalfOf })).json.id).toBe(patient);
+      expect((await call(emulator, 'GET', `fhir/R4/Binary/${binary}`)).text).toBe('hello');
+    } finally {
+      await emulator.close();
+    }
+  });
+
+  it('are refused with unknown members, ids that no server has, and secrets that no header can carry', async () => {
+    const id = randomUUID();
+    const resource = { resourceType: 'Patient', id };
+    const fixtures = {
+      projects: [{ name: 'P', id: 'clinic' }],
+      clients: [{ name: 'C', project: 'P', secret: 'planted: secret', acessPolicy: 'X' }],
+      resources: [
+        { name: 'A', project: 'P', resource },
+        { name: 'B', project: 'P', id, resource: { resourceType: 'Patient' } },
+        { name: 'D', project: 'P', id: randomUUID(), resource },
+        { name: 'E', project: 'P', resource: { resourceType: 'Practitioner', id } },
+      ],
+      memberships: [{ name: 'M', project: 'P', profile: 'A', externalId: '' }],
+    };
+    await expect(start(fixtures)).rejects.toThrow(
+      [
+        'The fixtures have 6 problem(s):',
+        '- projects[0].id: must be a UUID in lower case, as the ids of Medplum are',
+        '- clients[0].acessPolicy: there is no such member; use name, id, secret, project, title, admin, accessPolicy',
+        '- clients[0].secret: must be a string of letters, digits and -._+/=',
+        '- resources[1].id: an earlier fixture of this type has the same id',
+        '- resources[2]: has two ids; keep either id or resource.id',
+        '- memberships[0].externalId: must be a string that is not empty',
+      ].join('\n'),
+    );
   });
 
   it('are refused with a list of every problem if they are malformed', async () => {

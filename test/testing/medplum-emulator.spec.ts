@@ -62,6 +62,66 @@ describe('MedplumEmulator', () => {
     expect(JSON.stringify(emulator.requests)).not.toContain(emulator.options().clientSecret);
   });
 
+  it('keeps the options of an app, but not its server', async () => {
+    const own = await MedplumEmulator.start();
+    try {
+      const client = await own.createClient({ name: 'second' });
+      const appOptions = {
+        baseUrl: 'https://a.example/',
+        publicUrl: 'https://b.example/',
+        clientId: 'a',
+        timeout: 5_000,
+      };
+      expect(own.options(appOptions)).toEqual({ ...own.options(), timeout: 5_000 });
+      expect(own.options(appOptions, 'second')).toEqual({
+        baseUrl: own.baseUrl,
+        clientId: client.id,
+        clientSecret: client.secret,
+        timeout: 5_000,
+      });
+      expect(() => own.options({}, 'none')).toThrow('has no client "none"');
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('lists its members as they are now', async () => {
+    const profile = { resourceType: 'Practitioner' } as const;
+    const [first, second] = [await emulator.createMember({ profile }), await emulator.createMember({ profile })];
+    const third = await emulator.createMember({ profile, admin: true, active: false });
+    await call(emulator, 'DELETE', `fhir/R4/${second.membership}`);
+    const known = emulator
+      .members()
+      .filter(({ membership }) => [first, second, third].some((it) => it.membership === membership));
+    expect(known).toEqual([
+      { ...first, name: undefined, admin: false, active: true },
+      { ...third, name: undefined, admin: true, active: false },
+    ]);
+  });
+
+  it('calls onRequest when a request has ended, even if nothing was sent', async () => {
+    const ended: [string, number | undefined][] = [];
+    const times: number[] = [];
+    const own = await MedplumEmulator.start({
+      onRequest: ({ path, status }, durationMs) => {
+        ended.push([path, status]);
+        times.push(durationMs);
+      },
+    });
+    try {
+      await call(own, 'GET', 'healthcheck');
+      own.injectFault({ reset: 'before-handling' });
+      await expect(call(own, 'GET', 'fhir/R4/Patient')).rejects.toThrow('fetch failed');
+    } finally {
+      await own.close();
+    }
+    expect(ended).toEqual([
+      ['/healthcheck', 200],
+      ['/fhir/R4/Patient', undefined],
+    ]);
+    expect(times.every((ms) => ms >= 0 && ms < 60_000)).toBe(true);
+  });
+
   it('shows no secret to loggers', () => {
     const { clientSecret } = emulator.options();
     expect(inspect(emulator, { depth: 9 })).toBe(`MedplumEmulator { baseUrl: '${emulator.baseUrl}' }`);

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { MedplumService } from 'nestjs-medplum';
+import { fromUser, getMedplumOptionsToken, MedplumService, OnBehalfOfRejectedError } from 'nestjs-medplum';
 import {
   expectAllRequestsOnBehalfOf,
   expectNoRequestAsClientApplication,
@@ -64,6 +67,54 @@ describe('MedplumTestingModule', () => {
     } finally {
       await own.close();
     }
+  });
+
+  it('keeps the options of the app, beside its own or in an object of their own', async () => {
+    const options = {
+      clientId: 'of the app',
+      clientSecret: 'x',
+      publicUrl: 'https://medplum.example/',
+      logTag: 'inner',
+    };
+    const second = await Test.createTestingModule({
+      imports: [
+        MedplumTestingModule.forRoot({
+          membershipCheck: true,
+          resolveOnBehalfOf: fromUser('membership'),
+          logTag: 'outer',
+          options,
+        }),
+      ],
+    }).compile();
+    try {
+      const running = second.get(MedplumEmulator);
+      expect(second.get(getMedplumOptionsToken())).toEqual({
+        ...running.options(),
+        membershipCheck: true,
+        resolveOnBehalfOf: expect.any(Function),
+        logTag: 'outer',
+      });
+      const member = await running.createMember({ profile: { resourceType: 'Practitioner' } });
+      const call = second.get(MedplumService).search('Patient', {}, { onBehalfOf: member.membership });
+      await expect(call).rejects.toThrow(OnBehalfOfRejectedError);
+    } finally {
+      await second.close();
+    }
+  });
+
+  it('reports an option that does not exist, as the app does', async () => {
+    const input: object = { membershipChek: true };
+    const compiled = Test.createTestingModule({ imports: [MedplumTestingModule.forRoot(input)] }).compile();
+    await expect(compiled).rejects.toThrow('membershipCheck');
+  });
+
+  it('does not keep a process alive whose app fails in init', async () => {
+    const support = join(__dirname, '../support');
+    const args = [join(support, 'run-typescript.cjs'), join(support, 'failing-init-program.ts')];
+    // A process that hangs is killed, and then this rejects.
+    const limits = { timeout: 18_000, killSignal: 'SIGKILL' } as const;
+    const { stdout } = await promisify(execFile)(process.execPath, args, limits);
+    expect(stdout).toBe('Error: init failed\n');
   });
 
   it('takes an emulator or fixtures, not both', () => {

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -89,6 +98,18 @@ describe('an emulator with a file', () => {
     writeFileSync(persist, content);
     await expect(MedplumEmulator.start({ persist })).rejects.toThrow(/state/);
     expect(readFileSync(persist, 'utf8')).toBe(content);
+  });
+
+  it('warns and goes on if the file cannot be written any more', async () => {
+    const place = join(folder, 'place');
+    mkdirSync(place);
+    emulator = await MedplumEmulator.start({ persist: join(place, 'state.json') });
+    const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
+    rmSync(place, { recursive: true });
+    const { id } = await emulator.createResource({ resourceType: 'Patient' });
+    expect((await warned).message).toContain('state.json (ENOENT). Check that its folder exists');
+    expect((await call(emulator, 'GET', `fhir/R4/Patient/${id}`)).status).toBe(200);
+    mkdirSync(place);
   });
 
   it('writes nothing without the option', async () => {
