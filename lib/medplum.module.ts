@@ -160,7 +160,7 @@ function createConnection(
   const settings = resolveOptions(options, name);
   registry.register({
     name,
-    identity: new IdentityResolver(settings),
+    identity: new IdentityResolver(settings, () => registry.explainNobody(name)),
     resolveOnBehalfOf: settings.resolveOnBehalfOf,
     isAuthenticated: settings.isAuthenticated,
     hasDefault: settings.defaultOnBehalfOf !== undefined,

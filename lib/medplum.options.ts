@@ -13,8 +13,8 @@ import type { OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
 /** Options of one client. If any are wrong, start-up fails with one error that lists all problems. */
 export interface MedplumModuleOptions {
   /**
-   * Address of the Medplum server. It may have a path (`/projects/<id>/`). Plain `http:` is accepted for loopback only,
-   * unless you set `allowInsecureHttp`. Default `https://api.medplum.com/`.
+   * Address of the Medplum server, without `fhir/R4`. It may have a path (`/projects/<id>/`). Plain `http:` is accepted
+   * for loopback only, unless you set `allowInsecureHttp`. Default `https://api.medplum.com/`.
    */
   readonly baseUrl?: string | undefined;
   /**

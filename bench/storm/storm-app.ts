@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -69,6 +70,8 @@ export class StormApp {
         : await NestFactory.create<NestFastifyApplication>(root, new FastifyAdapter());
     app.get(MedplumAudit).events$.subscribe((event) => ledger.record(event));
     await app.listen(0, '127.0.0.1');
+    // The storm's own client must not meet a connection that the app has just closed for idleness.
+    (app.getHttpServer() as Server).keepAliveTimeout = 300_000;
     return new StormApp(app, new Pool(await app.getUrl(), { connections: 64 }), agent, ledger);
   }
 

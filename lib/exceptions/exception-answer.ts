@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { AuditSinkError } from '../errors/audit-sink.error';
 import { MedplumBeforeRequestError } from '../errors/before-request.error';
 import { MedplumConfigError } from '../errors/medplum-config.error';
+import { MedplumGraphqlError } from '../errors/graphql.error';
 import type { MedplumError } from '../errors/medplum.error';
 import {
   OnBehalfOfReferenceError,
@@ -22,9 +23,11 @@ import {
   MedplumUnauthorizedError,
   UnknownEffectError,
 } from '../errors/response.errors';
+import { MedplumTransactionError } from '../errors/transaction.error';
 import {
   MedplumAbortError,
   MedplumConnectionError,
+  MedplumContentTooLargeError,
   MedplumTimeoutError,
   MedplumTlsError,
 } from '../errors/transport.errors';
@@ -51,6 +54,7 @@ const ANSWERS = {
   409: ['The resource was changed or created by somebody else at the same time.', 'conflict'],
   410: ['The resource was deleted.', 'deleted'],
   412: ['The resource has changed since you read it.', 'conflict'],
+  413: ['The content is too large.', 'too-long'],
   422: ['The resource is invalid.', 'invalid'],
   500: ['Internal server error', 'exception'],
   502: ['The FHIR server cannot be reached.', 'transient'],
@@ -78,6 +82,7 @@ const UPSTREAM = [
   [MedplumConnectionError, 502],
   [MedplumTlsError, 502],
   [MedplumProtocolError, 502],
+  [MedplumGraphqlError, 502],
 ] as const;
 
 const ABOUT_THE_RESOURCE = [
@@ -88,6 +93,9 @@ const ABOUT_THE_RESOURCE = [
   [MedplumConflictError, 409],
   [MedplumPreconditionFailedError, 412],
 ] as const;
+
+/** Statuses of a failed entry that the app's client is told. */
+const FAILED_ENTRY = [400, 403, 404, 409, 410, 412, 422] as const;
 
 function statusFor(error: MedplumError): Status {
   if (OURS.some((type) => error instanceof type)) {
@@ -100,9 +108,18 @@ function statusFor(error: MedplumError): Status {
   if (error instanceof MedplumServerError) {
     return error.status === 504 ? 504 : 502;
   }
+  if (error instanceof MedplumContentTooLargeError && !isUpload(error)) {
+    return 502;
+  }
   // The client sees more than the user. A 404 or 409 of its own calls would tell the user about records of others.
   if (error.request?.identitySource !== undefined && error.request.onBehalfOf === undefined) {
     return 500;
+  }
+  if (error instanceof MedplumContentTooLargeError) {
+    return 413;
+  }
+  if (error instanceof MedplumTransactionError) {
+    return failedEntryStatus(error);
   }
   const aboutTheResource = ABOUT_THE_RESOURCE.find(([type]) => error instanceof type)?.[1];
   if (aboutTheResource) {
@@ -116,6 +133,23 @@ function statusFor(error: MedplumError): Status {
     return error.status === 422 ? 422 : 400;
   }
   return 500;
+}
+
+/** Whether the content came from the client of the app. Otherwise a response or a file of the server was too large. */
+function isUpload({ request, effect }: MedplumError): boolean {
+  return (
+    effect === 'none' && request?.pathTemplate.includes('/Binary') === true && /^(?:POST|PUT)$/.test(request.method)
+  );
+}
+
+/**
+ * The status of the first entry that failed, if its client can do something about it. A transaction that has written
+ * something is none of those: the client must not take it for one that did nothing.
+ */
+function failedEntryStatus({ effect, response }: MedplumTransactionError): Status {
+  const statuses = (response?.entry ?? []).map((entry) => Number.parseInt(entry.response?.status ?? '', 10));
+  const failed = statuses.find((status) => status >= 400);
+  return effect === 'none' && FAILED_ENTRY.find((status) => status === failed) ? (failed as Status) : 502;
 }
 
 /** The status and texts that the app's client gets for an error. They say nothing about records. */

@@ -3,6 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { throwError } from 'rxjs';
 import { MedplumError } from '../errors/medplum.error';
 import { exceptionAnswer, type MedplumExceptionAnswer } from './exception-answer';
+import { graphqlAnswer, messageAnswer, sendToSocket } from './exception-messages';
 import { placeOf } from './exception-place';
 
 interface HttpRequest {
@@ -11,11 +12,12 @@ interface HttpRequest {
 }
 
 /**
- * Answers an HTTP request when its handler throws a {@link MedplumError}. The texts are the library's own, because the
+ * Answers a request when its handler throws a {@link MedplumError}. The texts are the library's own, because the
  * server's may quote stored values. Clients that accept `application/fhir+json` get an OperationOutcome, others a body
  * like Nest's.
  *
- * It is for HTTP only. In other contexts it rethrows the error. MedplumModule registers it for the app unless
+ * In GraphQL, WebSocket and microservice handlers, the answer has the same text, and a `code` such as `NOT_FOUND`.
+ * MedplumModule registers it for the app unless
  * `exceptionFilter: false`. It then runs before a catch-all `APP_FILTER` of the app, and after `app.useGlobalFilters()`.
  *
  * To change an answer or the log line, extend the class, override {@link MedplumExceptionFilter.answer} or
@@ -30,23 +32,26 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
     this.#adapterHost = adapterHost;
   }
 
-  /** @throws the error itself outside of HTTP. */
+  /** @throws in GraphQL, an error with the answer as its `extensions`. In unknown contexts, the error itself. */
   catch(error: MedplumError, host: ArgumentsHost): unknown {
     const type = host.getType<string>();
-    if (type === 'rpc') {
-      // Nest sends what an RPC filter returns. Nest's own base filter rethrows like this.
-      return throwError(() => error);
-    }
-    if (type !== 'http') {
-      throw error;
-    }
-    const request = host.switchToHttp().getRequest<HttpRequest>();
     const answer = this.answer(error, host);
     if (answer.status >= 500) {
-      this.log(error, answer, placeOf(error, request));
+      this.log(error, answer, placeIn(type, error, host));
     }
-    this.#reply(answer, request, host.switchToHttp().getResponse());
-    return undefined;
+    if (type === 'http') {
+      this.#reply(answer, host.switchToHttp().getRequest<HttpRequest>(), host.switchToHttp().getResponse());
+      return undefined;
+    }
+    if (type === 'rpc') {
+      // Nest sends what an RPC filter returns. Nest's own base filter sends an RpcException like this.
+      return throwError(() => messageAnswer(answer));
+    }
+    if (type === 'ws') {
+      sendToSocket(host.switchToWs().getClient(), messageAnswer(answer));
+      return undefined;
+    }
+    throw type === 'graphql' ? graphqlAnswer(answer) : error;
   }
 
   /**
@@ -96,6 +101,10 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
     // As text, because the Express adapter of Nest 11 sets the type of an object to application/json.
     adapter.reply(response, JSON.stringify(outcome), status);
   }
+}
+
+function placeIn(type: string, error: MedplumError, host: ArgumentsHost): string {
+  return type === 'http' ? placeOf(error, host.switchToHttp().getRequest<HttpRequest>()) : `a handler (${type})`;
 }
 
 /** Fastify's adapter in Nest 11 does not see headers that a handler writes to the raw response. */

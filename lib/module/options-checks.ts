@@ -1,6 +1,6 @@
 import type { MedplumAuditOptions, MedplumAuditSink } from '../audit/audit-sink';
 import { shownName } from '../errors/shown';
-import { parseBaseUrl } from '../shared/base-url';
+import { nearMissOf, parseBaseUrl } from '../shared/base-url';
 import { isLogTag } from '../calls/caller-headers';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import { isMilliseconds } from '../shared/milliseconds';
@@ -37,7 +37,7 @@ const areOrigins = (value: unknown): boolean =>
 const isAddress: Check = (value) => {
   // Nothing is sent there, in clear or otherwise.
   const url = isText(value) ? parseBaseUrl(value as string, true) : { problem: 'must be an absolute URL' };
-  return 'problem' in url ? url.problem : undefined;
+  return 'problem' in url ? url.problem : nearMissOf(url);
 };
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 

@@ -2,7 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { ClientSettingsWithSecret } from '../calls/client-settings';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
-import { type BaseUrl, parseBaseUrl } from '../shared/base-url';
+import { type BaseUrl, nearMissOf, parseBaseUrl } from '../shared/base-url';
 import { RETRY_DEFAULTS } from '../http/retry.options';
 import type { MedplumModuleOptions } from '../medplum.options';
 import type { MembershipCheckOptions } from '../calls/membership-check';
@@ -59,8 +59,9 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
   }
   const address = options.baseUrl ?? 'https://api.medplum.com/';
   const baseUrl = isText(address) ? parseBaseUrl(address, options.allowInsecureHttp === true) : { problem: '' };
-  if ('problem' in baseUrl && baseUrl.problem) {
-    problems.push(`baseUrl ${baseUrl.problem}`);
+  const wrongBaseUrl = 'problem' in baseUrl ? baseUrl.problem : nearMissOf(baseUrl);
+  if (wrongBaseUrl) {
+    problems.push(`baseUrl ${wrongBaseUrl}`);
   }
   const clientId = String(options.clientId);
   const defaultOnBehalfOf = parseDefault(options, clientId, problems);

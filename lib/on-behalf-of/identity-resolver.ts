@@ -34,18 +34,20 @@ export class IdentityResolver {
   readonly #rules: IdentityRules;
   readonly #default: Identity | undefined;
 
-  constructor(rules: IdentityRules) {
+  readonly #explainNobody: () => string;
+
+  /** @param explainNobody says why a call has no identity and what to do. */
+  constructor(rules: IdentityRules, explainNobody: () => string) {
     this.#rules = rules;
+    this.#explainNobody = explainNobody;
     const { defaultOnBehalfOf: onBehalfOf } = rules;
     this.#default = onBehalfOf && Object.freeze({ source: 'default', onBehalfOf });
   }
 
   /** A resolver with the rules of this client, another default, and its own scope. */
   actingAs(who: unknown): IdentityResolver {
-    return new IdentityResolver({
-      ...this.#rules,
-      defaultOnBehalfOf: this.parse(who, 'The identity given to actingAs()'),
-    });
+    const defaultOnBehalfOf = this.parse(who, 'The identity given to actingAs()');
+    return new IdentityResolver({ ...this.#rules, defaultOnBehalfOf }, this.#explainNobody);
   }
 
   /** @throws OnBehalfOfReferenceError when `input` is not exactly one reference. */
@@ -100,11 +102,7 @@ export class IdentityResolver {
     if (!this.#rules.requireOnBehalfOf) {
       return LENIENT;
     }
-    throw new OnBehalfOfRequiredError(
-      'This call to Medplum has no identity, so it would run with the rights of the client, a project admin. Nothing was sent. ' +
-        'Decorate the handler with @OnBehalfOf(), or pass { onBehalfOf }. ' +
-        'If you mean the client itself, say so with asClientApplication() or @AsClientApplication().',
-    );
+    throw new OnBehalfOfRequiredError(this.#explainNobody());
   }
 
   /** What the scope around the caller shares, for a scope to be opened later. */

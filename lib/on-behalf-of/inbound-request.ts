@@ -57,8 +57,14 @@ export function inboundRequestOf(context: ExecutionContext): InboundRequest | un
   if (type !== 'graphql') {
     return undefined;
   }
+  const { req } = graphqlContext(context);
+  return req && new InboundRequest(req, graphqlReplyOf(context));
+}
+
+/** The response of Express, Fastify or Node behind a GraphQL query, if its context has it. */
+export function graphqlReplyOf(context: ExecutionContext): ResponseLike | undefined {
   const { req, res, reply } = graphqlContext(context);
-  return req && new InboundRequest(req, res ?? reply ?? req.res);
+  return res ?? reply ?? req?.res;
 }
 
 function graphqlContext(context: ExecutionContext): {

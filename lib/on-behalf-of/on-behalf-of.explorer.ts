@@ -1,11 +1,11 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/core';
 import type { Module } from '@nestjs/core/injector/module';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
 import { type Acting, actingOf, actingOfMethod, carriesActing } from './acting-metadata';
 import { areFieldsBare } from './field-resolvers';
-import { handlerKind } from './handler-kind';
+import { type HandlerKind, handlerKind } from './handler-kind';
 import { OnBehalfOfGuard } from './on-behalf-of.guard';
 import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
 import { isOnBehalfOfReference } from './on-behalf-of.reference';
@@ -45,7 +45,7 @@ interface Findings {
 
 /** Checks all decorators at start-up, so that a wrong one stops the app instead of failing a request. */
 @Injectable()
-export class OnBehalfOfExplorer implements OnModuleInit {
+export class OnBehalfOfExplorer implements OnModuleInit, OnApplicationBootstrap {
   readonly #logger = new Logger('OnBehalfOf');
   readonly #scanner = new MetadataScanner();
   readonly #modules: ModulesContainer;
@@ -63,6 +63,10 @@ export class OnBehalfOfExplorer implements OnModuleInit {
   onModuleInit(): void {
     this.#check();
     this.#checkLazyModules();
+  }
+
+  onApplicationBootstrap(): void {
+    this.#registry.outline.isStarted = true;
   }
 
   /** Nest runs no lifecycle hook when it loads a module lazily, and tells nobody that it did. */
@@ -149,6 +153,7 @@ export class OnBehalfOfExplorer implements OnModuleInit {
       const own = actingOfMethod(prototype, name);
       this.#checkEntries(place, own, findings);
       const isDecorated = Object.keys(own).length > 0;
+      this.#outline(place, kind, areBare, Object.keys(actingOf(prototype, name)));
       if (kind === 'field' && areBare) {
         if (isDecorated) {
           findings.problems.push(`${place}: ${BARE_FIELDS}`);
@@ -166,6 +171,16 @@ export class OnBehalfOfExplorer implements OnModuleInit {
       } else if (isDecorated) {
         findings.unknown.push(place);
       }
+    }
+  }
+
+  /** Keeps what a call without an identity is told. */
+  #outline(place: string, kind: HandlerKind, areBare: boolean, clients: readonly string[]): void {
+    const { outline } = this.#registry;
+    if (kind === 'field' && (areBare || clients.length === 0)) {
+      outline.addBareField(place);
+    } else if (kind === 'handler' || kind === 'field') {
+      clients.forEach((client) => outline.addHandler(client, place));
     }
   }
 

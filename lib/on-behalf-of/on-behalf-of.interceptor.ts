@@ -9,7 +9,7 @@ import { ModuleRef } from '@nestjs/core';
 import { map, Observable } from 'rxjs';
 import { findProvider } from './find-provider';
 import { HandlerScopes } from './handler-scopes';
-import { inboundRequestOf } from './inbound-request';
+import { graphqlReplyOf, inboundRequestOf } from './inbound-request';
 import { keepScope } from './keep-scope';
 import type { ResolvedIdentity } from './invocation';
 import { OnBehalfOfInvocations } from './on-behalf-of.invocations';
@@ -42,6 +42,12 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
     }
     if (context.getType() === 'http') {
       forbidCaching(context.getArgByIndex<Reply>(1));
+    } else if (context.getType<string>() === 'graphql') {
+      // A query may come by GET. Only a response of Express or Fastify has both methods.
+      const reply = graphqlReplyOf(context) as Partial<Reply & { headersSent: boolean }> | undefined;
+      if (reply?.header && reply.getHeader && reply.headersSent !== true) {
+        forbidCaching(reply as Reply);
+      }
     }
     const inbound = inboundRequestOf(context);
     const open = (resolved: readonly ResolvedIdentity[]): Observable<unknown> => {

@@ -1,5 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { MedplumConfigError } from '../errors/medplum-config.error';
+import { AppOutline } from './app-outline';
 import type { IdentityResolver } from './identity-resolver';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
 
@@ -18,7 +19,18 @@ export interface RegisteredClient {
 
 /** The clients of one app, by name. */
 export class OnBehalfOfRegistry {
+  /** What the messages about calls without an identity are made of. */
+  readonly outline = new AppOutline();
   readonly #clients = new Map<string, RegisteredClient>();
+
+  /** Why a call of this client has no identity here. Looks at the scopes around the caller. */
+  explainNobody(name: string): string {
+    const around = [...this.#clients.values()].filter(({ identity }) => identity.scope.current?.isEnded === false);
+    return this.outline.explain(
+      name,
+      around.map((client) => client.name),
+    );
+  }
 
   /** @throws MedplumConfigError when the name is taken. */
   register(client: RegisteredClient): void {

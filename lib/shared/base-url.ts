@@ -41,6 +41,39 @@ export function parseBaseUrl(value: string, allowInsecureHttp: boolean): BaseUrl
   return { origin: url.origin, path: url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/` };
 }
 
+/**
+ * Paths of Medplum's API that people copy together with the base URL. The library adds them itself, and a base URL that
+ * ends in one of them gets 404 for every call. `/fhir/medplum/` is none: a proxy may serve Medplum there.
+ */
+const API_PATH =
+  /\/(?:api\/)?(fhir\/R4|fhir|oauth2|auth\/(?:login|me|method)|admin\/projects|healthcheck|\.well-known)(?:(?<!fhir)\/.*)?\/?$/i;
+
+/** Hosts of Medplum's cloud that serve web pages, where people expect the API. */
+const WEB_HOSTS = new Set(['app.medplum.com', 'medplum.com', 'www.medplum.com']);
+
+/** What of `path` precedes a path of the API, with a slash at both ends. All of `path` if it ends in none. */
+export function withoutApiPath(path: string): string {
+  return path.replace(API_PATH, '/');
+}
+
+/**
+ * What is wrong with an address that `parseBaseUrl` reads but no Medplum API has: it ends in a path of the API, or its
+ * host serves Medplum's web pages. Without its path, which may hold the id of a project.
+ */
+export function nearMissOf({ origin, path }: BaseUrl): string | undefined {
+  const host = new URL(origin).hostname;
+  if (WEB_HOSTS.has(host)) {
+    return `names ${host}, which serves web pages and not the API. Set it to https://api.medplum.com/`;
+  }
+  const apiPath = API_PATH.exec(path)?.[1];
+  if (apiPath === undefined) {
+    return undefined;
+  }
+  const fix =
+    withoutApiPath(path) === '/' ? `Set it to ${origin}/` : `Remove /${apiPath} and everything after it from the value`;
+  return `ends in ${apiPath}, which the library adds itself, so every address would have it twice. ${fix}`;
+}
+
 /** Encoded slashes and backslashes: some servers and proxies decode them into path separators. */
 const ENCODED_SLASH = /%(?:2f|5c)/i;
 

@@ -80,8 +80,21 @@ describe('Two resolvers of one GraphQL query', () => {
     const res = Object.assign(new EventEmitter(), { writableEnded: false });
     const context = { req: { user: { membership: 'ann' }, headers: { traceparent } }, res };
     app.wire.handler = () => void res.emit('close');
-    await expect(resolver('patient')({}, { id: '1' }, context, {})).rejects.toMatchObject({ code: 'MEDPLUM_ABORT' });
+    await expect(resolver('patient')({}, { id: '1' }, context, {})).rejects.toMatchObject({
+      message: 'The FHIR server did not answer in time.',
+      extensions: { code: 'GATEWAY_TIMEOUT', http: { status: 504 } },
+    });
     expect(app.wire.requests).toMatchObject([{ headers: { traceparent } }]);
+  });
+
+  it('forbid caching, because a query may come by GET', async () => {
+    const header = jest.fn();
+    const reply = { header, getHeader: () => undefined };
+    await resolver('patient')({}, { id: '1' }, { req: { user: { membership: 'ann' } }, reply }, {});
+    expect(header.mock.calls).toEqual([['cache-control', 'private, no-store']]);
+    const sent = { ...reply, headersSent: true };
+    await resolver('patient')({}, { id: '1' }, { req: { user: { membership: 'ann' } }, res: sent }, {});
+    expect(header).toHaveBeenCalledTimes(1);
   });
 
   it('refuse a query without an identity', async () => {

@@ -5,9 +5,11 @@ import {
   MedplumConfigError,
   MedplumConflictError,
   MedplumConnectionError,
+  MedplumContentTooLargeError,
   type MedplumError,
   MedplumForbiddenError,
   MedplumGoneError,
+  MedplumGraphqlError,
   MedplumNotFoundError,
   MedplumNotModifiedError,
   MedplumPreconditionFailedError,
@@ -15,6 +17,7 @@ import {
   MedplumRateLimitError,
   MedplumServerError,
   MedplumTimeoutError,
+  MedplumTransactionError,
   MedplumUnauthorizedError,
   OnBehalfOfReferenceError,
   OnBehalfOfRejectedError,
@@ -26,6 +29,16 @@ import { exceptionAnswer } from '../../lib/exceptions/exception-answer';
 type Case = readonly [name: string, make: () => MedplumError, user: number, client: number];
 
 const TEXT = 'taint';
+
+const transaction = (status: string, effect: 'none' | 'happened') =>
+  new MedplumTransactionError(TEXT, {
+    effect,
+    response: {
+      resourceType: 'Bundle',
+      type: 'batch-response',
+      entry: [{ response: { status: '200' } }, { response: { status } }],
+    },
+  });
 
 /** Errors, with the status for the user of the call, and the status when the call ran as the client. */
 const CASES: readonly Case[] = [
@@ -54,6 +67,11 @@ const CASES: readonly Case[] = [
   ['no identity', () => new OnBehalfOfRequiredError(TEXT), 500, 500],
   ['wrong identity', () => new OnBehalfOfReferenceError(TEXT), 500, 500],
   ['wrong configuration', () => new MedplumConfigError(TEXT), 500, 500],
+  ['a GraphQL error', () => new MedplumGraphqlError(TEXT), 502, 502],
+  ['a response that is too large', () => new MedplumContentTooLargeError(TEXT), 502, 502],
+  ['a transaction with a missing entry', () => transaction('404', 'none'), 404, 500],
+  ['a transaction with a failed entry of the server', () => transaction('500', 'none'), 502, 500],
+  ['a transaction that wrote', () => transaction('404', 'happened'), 502, 500],
   ['unknown effect', () => new UnknownEffectError(TEXT, { status: 412 }), 500, 500],
 ];
 

@@ -178,6 +178,45 @@ describe('The options of a client', () => {
     });
   });
 
+  it.each([
+    ['https://medplum.example/fhir/R4', 'fhir/R4', 'Set it to https://medplum.example/'],
+    ['https://medplum.example/fhir/R4/', 'fhir/R4', 'Set it to https://medplum.example/'],
+    ['https://medplum.example/fhir/r4/Patient/taint', 'fhir/r4', 'Set it to https://medplum.example/'],
+    ['https://medplum.example/fhir', 'fhir', 'Set it to https://medplum.example/'],
+    ['https://medplum.example/api/fhir/R4', 'fhir/R4', 'Set it to https://medplum.example/'],
+    ['http://127.0.0.1:8103/oauth2/token', 'oauth2', 'Set it to http://127.0.0.1:8103/'],
+    ['https://medplum.example/auth/login', 'auth/login', 'Set it to https://medplum.example/'],
+    ['https://medplum.example/healthcheck', 'healthcheck', 'Set it to https://medplum.example/'],
+    ['https://medplum.example/.well-known/openid-configuration', '.well-known', 'Set it to https://medplum.example/'],
+    [
+      'https://medplum.example/projects/taint/fhir/R4/',
+      'fhir/R4',
+      'Remove /fhir/R4 and everything after it from the value',
+    ],
+  ])('have no address %s, whose end the library adds itself', (address, end, fix) => {
+    for (const name of ['baseUrl', 'publicUrl']) {
+      expect(problemsOf({ ...VALID, [name]: address })).toEqual([
+        `- ${name} ends in ${end}, which the library adds itself, so every address would have it twice. ${fix}`,
+      ]);
+    }
+  });
+
+  it.each(['app.medplum.com', 'medplum.com', 'www.medplum.com'])('have no address of the web pages on %s', (host) => {
+    expect(problemsOf({ ...VALID, baseUrl: `https://${host}/admin/project` })).toEqual([
+      `- baseUrl names ${host}, which serves web pages and not the API. Set it to https://api.medplum.com/`,
+    ]);
+  });
+
+  it.each([
+    'https://medplum.example/projects/p1/',
+    'https://medplum.example/fhir-server',
+    'https://medplum.example/fhir/medplum/',
+    'https://medplum.example/auth/medplum/',
+    'https://app.medplum.example/',
+  ])('may have the address %s', (address) => {
+    expect(problemsOf({ ...VALID, baseUrl: address, publicUrl: address })).toEqual([]);
+  });
+
   it('take a dispatcher or the size of a pool, not both', () => {
     const dispatcher = { request: () => Promise.reject(new Error('unused')) };
     expect(resolve({ dispatcher }).dispatcher).toBe(dispatcher);

@@ -26,7 +26,7 @@ function resolved() {
   };
   const client = {
     name: DEFAULT_CLIENT,
-    identity: new IdentityResolver(rules),
+    identity: new IdentityResolver(rules, () => 'nobody'),
     resolveOnBehalfOf: undefined,
     isAuthenticated: () => true,
     hasDefault: false,

@@ -38,6 +38,9 @@ const WRONG_OPTIONS = {
   'credentials in the base URL': {
     baseUrl: `https://${clientId}:${clientSecret}@medplum.example/projects/${project}/`,
   },
+  'a base URL that ends in a path of the API': {
+    baseUrl: `https://medplum.example/projects/${project}/fhir/R4/Patient/${record}`,
+  },
   'an invalid base URL': { baseUrl: `${project} ${clientSecret}` },
   'a secret as a key': { [`clientSecret=${clientSecret}`]: true },
   'an invalid default identity': { defaultOnBehalfOf: `Group/${membership}` },

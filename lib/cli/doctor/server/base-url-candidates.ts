@@ -1,11 +1,8 @@
-import type { BaseUrl } from '../../../shared/base-url';
-
-/** Paths below the base URL that people copy with it: everything from there on is cut off. */
-const BELOW = /\/(?:api\/)?(?:fhir|oauth2|auth|admin|healthcheck|\.well-known)\/.*$/;
+import { type BaseUrl, withoutApiPath } from '../../../shared/base-url';
 
 /** Base URLs that a person may have meant, likeliest first, without the given one. */
 export function baseUrlCandidates({ origin, path }: BaseUrl): BaseUrl[] {
-  const paths = [...new Set([path.replace(BELOW, '/'), '/'])];
+  const paths = [...new Set([withoutApiPath(path), '/'])];
   const found = [path, ...paths].flatMap((one) => origins(origin).map((other) => ({ origin: other, path: one })));
   const byDistance = found.toSorted((a, b) => Number(a.origin !== origin) - Number(b.origin !== origin));
   const seen = new Set([origin + path]);
