@@ -143,7 +143,7 @@ describe('A dispatcher that is destroyed', () => {
     }
   });
 
-  it('surely sends nothing afterwards, and is not tried again', async () => {
+  it('sends nothing afterwards, and is not tried again', async () => {
     const dispatcher = new Agent();
     app = await startMedplumApp({ dispatcher });
     await dispatcher.destroy();
@@ -203,7 +203,7 @@ describe('Interceptors of undici on a dispatcher that was given', () => {
     }
   });
 
-  it('one that redirects all the same: the answer is refused', async () => {
+  it('refuses the response when it redirects in spite of that', async () => {
     const agent = new Agent();
     agents.push(agent);
     const dispatcher: MedplumDispatcher = {

@@ -226,7 +226,7 @@ describe("auth: 'client-credentials'", () => {
       expect(app.wire.requests.map(({ path }) => path)).toEqual([TOKEN_PATH]);
     });
 
-    it('refuses a token that came from a redirect all the same', async () => {
+    it('refuses a token that came from a redirect in spite of that', async () => {
       const inner = agent();
       await startWith({
         request: async (options) =>

@@ -206,7 +206,7 @@ describe('A fault that lasts', () => {
     }
   });
 
-  it('connection refused: the request surely never left, so everything is tried again', async () => {
+  it('connection refused: the request never left, so everything is tried again', async () => {
     const gone = await WireServer.start();
     const { baseUrl } = gone;
     await gone.close();
@@ -353,7 +353,7 @@ describe('After an attempt whose fate is unknown', () => {
 });
 
 describe('A 412 or 404 is what it says', () => {
-  it('when the attempts before it surely did nothing', async () => {
+  it('when the attempts before it did nothing for certain', async () => {
     app.wire.handler = failing('429', () => ({
       status: 412,
       body: outcome('multiple-matches', 'multiple-matches', 'x'),
@@ -375,7 +375,7 @@ describe('A 412 or 404 is what it says', () => {
 });
 
 describe('A refusal whose body is lost', () => {
-  it('did nothing all the same', async () => {
+  it('still did nothing', async () => {
     app.wire.handler = refusalCutOff;
     const error = await failureOf(CALLS.create(app.medplum));
     expect(error).toBeInstanceOf(MedplumProtocolError);

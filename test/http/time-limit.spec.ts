@@ -25,7 +25,7 @@ describe('The timeout of a call', () => {
     expect(app.events.at(-1)?.attempts).toMatchObject([{ status: 503 }, { error: 'TIMEOUT' }]);
   });
 
-  it('may end in the midst of an answer: its status is known', async () => {
+  it('may end while a response arrives: its status is known', async () => {
     app = await startMedplumApp({ timeout: 800 }, { handler: FAULTS['hang in the body'] });
     await withHeldTimers(async (pass) => {
       const answered = statusLines(1);

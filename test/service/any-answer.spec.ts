@@ -188,7 +188,7 @@ const optionsOf = (row: string): object => ({
 
 const keyOf = ({ method, pathTemplate }: RequestEvent): string => `${method} ${pathTemplate}`;
 
-/** Whether every entry of a transaction was answered as refused: only then did it surely write nothing. */
+/** Whether every entry of a transaction was answered as refused. Only then is it certain that it wrote nothing. */
 function allRefused(error: unknown): boolean {
   if (!(error instanceof MedplumTransactionError)) {
     return false;
