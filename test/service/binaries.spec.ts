@@ -7,6 +7,7 @@ import {
   MedplumProtocolError,
   type MedplumService,
 } from 'nestjs-medplum';
+import { exceptionAnswer } from '../../lib/exceptions/exception-answer';
 import { closeAll } from '../support/close-all';
 import { failureOf } from '../support/failure-of';
 import { withHeldTimers } from '../support/held-timers';
@@ -241,6 +242,18 @@ describe('Uploads and downloads', () => {
     );
     await expect(medplum.binaries.upload('abc', { ...TEXT, maxBytes: 2 })).rejects.toThrow(MedplumContentTooLargeError);
     expect(app.wire.requests).toEqual([]);
+  });
+
+  it('an upload that is too large is 413 for the client of the app, and a download that is too large is 502', async () => {
+    const streamed = () => Readable.from([Buffer.alloc(10), Buffer.alloc(10)]);
+    for (const content of ['abc', streamed()]) {
+      const error = await failureOf(medplum.binaries.upload(content, { ...TEXT, maxBytes: 2 }));
+      expect(error).toBeInstanceOf(MedplumContentTooLargeError);
+      expect(exceptionAnswer(error as MedplumContentTooLargeError)).toMatchObject({ status: 413 });
+    }
+    app.wire.handler = () => ({ headers: { 'content-type': 'text/plain' }, body: 'abc' });
+    const error = await failureOf(medplum.binaries.download('b1', { maxBytes: 2 }).then(({ stream }) => text(stream)));
+    expect(exceptionAnswer(error as MedplumContentTooLargeError)).toMatchObject({ status: 502 });
   });
 
   const withAttachment = (attachment: object) => {
