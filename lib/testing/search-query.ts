@@ -65,6 +65,10 @@ export function parseCriteria(criteria: string): SearchRequest {
 }
 
 function parsePair(resourceType: string, key: string, value: string): Partial<SearchRequest> {
+  if (key === '_id') {
+    // In a search of several types, @medplum/core takes an id that begins with "eb" for a prefix and the rest of an id.
+    return { filters: [{ code: key, operator: 'eq', value }] };
+  }
   const colon = key.indexOf(':');
   const code = colon < 0 ? key : key.slice(0, colon);
   const isControl = code.startsWith('_') && code !== '_lastUpdated';
