@@ -32,7 +32,7 @@ export interface MedplumModuleExtras {
   readonly extraProviders?: Provider[] | undefined;
 }
 
-/** Options of {@link MedplumModule.forRoot}: those of the client, and what Nest must know while it wires the app. */
+/** Options of {@link MedplumModule.forRoot}: the options of the client, and the ones that Nest needs while it wires the app. */
 export type MedplumModuleRootOptions = MedplumModuleOptions & Omit<MedplumModuleExtras, 'extraProviders'>;
 
 /** Options of {@link MedplumModule.forRootAsync}: one of `useFactory`, `useClass` and `useExisting`, and what it needs. */

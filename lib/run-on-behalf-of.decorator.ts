@@ -23,7 +23,7 @@ export type MethodOf<A extends readonly unknown[]> = <P extends readonly [...A, 
   descriptor: TypedPropertyDescriptor<(...args: P) => R>,
 ) => void;
 
-/** The scopes of a client. In a unit test without MedplumModule, those of a mocked `MedplumService`. */
+/** Finds the scopes of a client. A unit test without MedplumModule may mock `MedplumService`, and then the mock opens them. */
 function findScopes(moduleRef: ModuleRef, client: string | undefined): Scopes {
   try {
     return findProvider(moduleRef, OnBehalfOfRegistry).get(client ?? DEFAULT_CLIENT).identity;
@@ -100,7 +100,7 @@ function runInScope<A extends readonly unknown[]>(
  * interceptors: cron jobs, queue processors, event listeners.
  *
  * @param who gets the arguments of the method and returns the identity. It must be synchronous and always return one.
- * Declare the types of its parameters: the compiler compares them with those of the method, and cannot infer them.
+ * Declare the types of its parameters. The compiler checks them against the method, but cannot infer them.
  * @throws OnBehalfOfReferenceError (from the method) when `who` returns no valid identity, MedplumConfigError when Nest
  * did not create the instance.
  * @example
@@ -119,7 +119,7 @@ export function RunOnBehalfOf<A extends readonly unknown[]>(
 }
 
 /**
- * Runs a method with the rights of the client: those of a project admin. It is for code that Nest runs without guards and
+ * Runs a method with the rights of the client, a project admin. Use it for code that Nest runs without guards and
  * interceptors.
  *
  * @throws MedplumConfigError (from the method) when Nest did not create the instance.

@@ -92,8 +92,8 @@ export class MedplumAudit implements BeforeApplicationShutdown {
     }
     const queue = new SinkQueue(sink, options, this.#host);
     this.#queues.set(sink, queue);
-    if (typeof options.onFull === 'object' && options.onFull !== sink) {
-      this.register(options.onFull).takesRest = true;
+    if (queue.overflow) {
+      this.register(queue.overflow).takesRest = true;
     }
     return queue;
   }

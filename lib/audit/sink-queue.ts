@@ -37,7 +37,8 @@ export class SinkQueue {
   readonly #host: SinkQueueHost;
   readonly #maxQueued: number;
   readonly #batchSize: number;
-  readonly #overflow: MedplumAuditSink | undefined;
+  /** The sink that takes what does not fit here. */
+  readonly overflow: MedplumAuditSink | undefined;
   readonly #name: string;
   /** Whether other queues pass on to this one what they cannot write. */
   takesRest = false;
@@ -59,7 +60,7 @@ export class SinkQueue {
     this.#host = host;
     this.#maxQueued = options.maxQueued ?? MAX_QUEUED;
     this.#batchSize = options.batchSize ?? BATCH_SIZE;
-    this.#overflow = this.#overflowOf(options.onFull);
+    this.overflow = this.#overflowOf(options.onFull);
     this.#name = sinkName(sink);
   }
 
@@ -68,7 +69,7 @@ export class SinkQueue {
     return (
       (maxQueued ?? this.#maxQueued) === this.#maxQueued &&
       (batchSize ?? this.#batchSize) === this.#batchSize &&
-      (onFull === undefined || this.#overflowOf(onFull) === this.#overflow)
+      (onFull === undefined || this.#overflowOf(onFull) === this.overflow)
     );
   }
 
@@ -92,7 +93,7 @@ export class SinkQueue {
     }
     if (!this.#fullSaid) {
       this.#fullSaid = true;
-      const where = this.#overflow ? `go to ${sinkName(this.#overflow)}` : 'are lost';
+      const where = this.overflow ? `go to ${sinkName(this.overflow)}` : 'are lost';
       this.#host.warn(
         `The audit sink ${this.#name} is too slow or down. Its queue is full, so further events ${where}.`,
       );
@@ -166,9 +167,9 @@ export class SinkQueue {
   }
 
   #giveUp(event: RequestEvent): void {
-    if (this.#overflow) {
+    if (this.overflow) {
       this.#spilled++;
-      this.#host.queueOf(this.#overflow).add(event);
+      this.#host.queueOf(this.overflow).add(event);
     } else {
       this.#dropped++;
     }
@@ -211,7 +212,7 @@ export class SinkQueue {
     }
     if (!this.#refusedSaid) {
       this.#refusedSaid = true;
-      const where = this.#overflow ? `go to ${sinkName(this.#overflow)}` : 'are lost';
+      const where = this.overflow ? `go to ${sinkName(this.overflow)}` : 'are lost';
       const { name, code } = shownError(error.cause ?? error);
       this.#host.warn(
         `The audit sink ${this.#name} refused events for good: ${code ?? name}. They ${where}, and the next events follow.`,
@@ -223,7 +224,7 @@ export class SinkQueue {
     for (const { event, settle } of mine) {
       this.#refused++;
       settle?.(error);
-      if (this.#overflow) {
+      if (this.overflow) {
         this.#giveUp(event);
       }
     }
