@@ -1,3 +1,5 @@
+const { SWC_OPTIONS } = require('./register-typescript.cjs');
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: '<rootDir>/test/jest/process-realm.environment.cjs',
@@ -19,20 +21,7 @@ module.exports = {
   coverageThreshold: { global: { statements: 90, branches: 80, functions: 90, lines: 90 } },
   transform: {
     '/node_modules/.+\\.[cm]?js$': '<rootDir>/test/jest/native-packages.transformer.cjs',
-    '^.+\\.(ts|js|mjs)$': [
-      '@swc/jest',
-      {
-        swcrc: false,
-        sourceMaps: 'inline',
-        module: { type: 'commonjs' },
-        jsc: {
-          target: 'es2023',
-          keepClassNames: true,
-          parser: { syntax: 'typescript', decorators: true },
-          transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: true },
-        },
-      },
-    ],
+    '^.+\\.(ts|js|mjs)$': ['@swc/jest', SWC_OPTIONS],
   },
   // Jest loads its own parts with these transforms, too.
   transformIgnorePatterns: ['/node_modules/(@jest/|jest-)'],
