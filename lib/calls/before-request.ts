@@ -89,9 +89,11 @@ function changed(request: FhirRequest, prepared: MedplumPreparedRequest, baseUrl
     return { ...request, headers };
   }
   const moved = isMoved ? movedTo(request, prepared.path, baseUrl) : request;
-  // Whether it may be repeated was decided for the request as it was. Only a search reads, whatever its body is.
-  const isAsDecided = moved.path === request.path && (!isRewritten || request.path.endsWith('/_search'));
-  const isSafe = request.repeatability === 'safe' && (request.method === 'GET' || isAsDecided);
+  // Whether it may be repeated was decided for the request as it was.
+  const isAsDecided = moved.path === request.path && !isRewritten;
+  const isSafe =
+    request.repeatability === 'safe' &&
+    (isAsDecided || allowed(() => rawTarget(request.method, prepared.path, body, baseUrl)).repeatability === 'safe');
   const described = { ...moved, headers, repeatability: isSafe ? 'safe' : 'unsafe' } as const;
   return isRewritten ? rewritten(described, body) : described;
 }

@@ -138,6 +138,17 @@ describe('beforeRequest', () => {
     expect(app.wire.requests[0]?.headers).not.toHaveProperty('if-match');
   });
 
+  it('may lead a read to an operation that may write, which is then sent once', async () => {
+    await start(
+      (prepared) => void (prepared.path = '/fhir/R4/Bot/1/$execute'),
+      { retry: { minTimeout: 1 } },
+      () => ({ status: 502 }),
+    );
+    const error = await failureOf(app.medplum.readResource('Patient', '1', { onBehalfOf }));
+    expect(isMedplumError(error) && error.effect).toBe('unknown');
+    expect(app.wire.requests).toHaveLength(1);
+  });
+
   it('may make a write of a read, which is then sent once', async () => {
     await start(
       (prepared) => void (prepared.body = (prepared.body as string).replace('{ me }', 'mutation { me }')),
