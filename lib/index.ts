@@ -138,3 +138,5 @@ export type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-beh
 export { fromUser } from './on-behalf-of/on-behalf-of.source';
 export type { OnBehalfOfAnswer, OnBehalfOfResolver, OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
 export { RunAsClientApplication, RunOnBehalfOf } from './run-on-behalf-of.decorator';
+export type { MedplumStore } from './shared/medplum-store';
+export { MemoryStore } from './shared/memory-store';

@@ -9,6 +9,7 @@ import type { MedplumPoolOptions } from './http/pool';
 import type { MedplumRetryOptions } from './http/retry.options';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
 import type { OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
+import type { MedplumStore } from './shared/medplum-store';
 
 /** Options of one client. If any are wrong, start-up fails with one error that lists all problems. */
 export interface MedplumModuleOptions {
@@ -141,6 +142,11 @@ export interface MedplumModuleOptions {
    * Medplum's own server, else none.
    */
   readonly storageOrigins?: readonly string[] | undefined;
+  /**
+   * Where the instances of the app remember which delegations and which webhooks they have seen. Give it a store that they
+   * all share as soon as the app runs as more than one process. Default: a {@link MemoryStore} of this client.
+   */
+  readonly store?: MedplumStore | undefined;
   /** Accepts a `baseUrl` with `http:` outside loopback. The client secret then travels in clear text. Default `false`. */
   readonly allowInsecureHttp?: boolean | undefined;
 }

@@ -3,6 +3,7 @@ import { shownName } from '../errors/shown';
 import { nearMissOf, parseBaseUrl } from '../shared/base-url';
 import { isLogTag } from '../calls/caller-headers';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
+import type { MedplumStore } from '../shared/medplum-store';
 import { isMilliseconds } from '../shared/milliseconds';
 import { nearestName } from '../shared/nearest-name';
 import type { MedplumRetryOptions } from '../http/retry.options';
@@ -65,6 +66,10 @@ const MEMBERSHIP_CHECKS: Readonly<Record<keyof MembershipCheckOptions, Check>> =
 };
 
 const isSink = (value: unknown): boolean => isFunction((value as Partial<MedplumAuditSink> | null)?.write);
+const isStore = (value: unknown): boolean =>
+  (['add', 'get', 'set', 'delete'] as const).every((method) =>
+    isFunction((value as Partial<MedplumStore> | null)?.[method]),
+  );
 const count = is('a whole number, 1 or more', isCount(1));
 
 const AUDIT_CHECKS: Readonly<Record<keyof MedplumAuditOptions, Check>> = {
@@ -111,6 +116,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   auditContext: is('a function', isFunction),
   membershipCheck: (value) => (typeof value === 'boolean' ? undefined : nested(value, MEMBERSHIP_CHECKS)),
   storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
+  store: is('a store, which has the methods add, get, set and delete', isStore),
   allowInsecureHttp: aBoolean,
 };
 

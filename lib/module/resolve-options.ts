@@ -2,6 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { ClientSettingsWithSecret } from '../calls/client-settings';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
+import { MemoryStore } from '../shared/memory-store';
 import { type BaseUrl, nearMissOf, parseBaseUrl } from '../shared/base-url';
 import { RETRY_DEFAULTS } from '../http/retry.options';
 import type { MedplumModuleOptions } from '../medplum.options';
@@ -100,6 +101,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     storageOrigins: Object.freeze([...(options.storageOrigins ?? storageOf(baseUrl))]),
     audit: Object.freeze(defined(options.audit)),
     auditContext: options.auditContext,
+    store: options.store ?? new MemoryStore(),
   });
 }
 
