@@ -164,6 +164,9 @@ function createConnection(
     resolveOnBehalfOf: settings.resolveOnBehalfOf,
     isAuthenticated: settings.isAuthenticated,
     hasDefault: settings.defaultOnBehalfOf !== undefined,
+    reauthorizeEvery: settings.reauthorizeEvery,
+    vet: (identity) => connection.vet(identity),
   });
-  return new MedplumConnection(name, settings, audit, tracing, lookUpMemberships);
+  const connection = new MedplumConnection(name, settings, audit, tracing, lookUpMemberships);
+  return connection;
 }

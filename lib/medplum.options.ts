@@ -65,6 +65,12 @@ export interface MedplumModuleOptions {
    * with 401 to anyone else. Default: whether `request.user` is set.
    */
   readonly isAuthenticated?: ((context: ExecutionContext) => boolean) | undefined;
+  /**
+   * How often a decorated handler that goes on for long asks its source for the identity again, in ms: server-sent events,
+   * GraphQL subscriptions, streams of WebSocket and microservice handlers, and the WebSocket itself. It ends as soon as the
+   * source fails, returns nobody or somebody else, or the membership check refuses the identity. Default 300,000.
+   */
+  readonly reauthorizeEvery?: number | undefined;
   /** Sends `X-Medplum: extended`, so that resources show `meta.author`, `project` and `compartment`. Default `true`. */
   readonly extended?: boolean | undefined;
   /**

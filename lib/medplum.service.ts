@@ -34,7 +34,6 @@ import type { PatchOperation, ResourceArray, ResourceOf, Stored, WithId } from '
 import { resourceArray, search, searchTypes, type SplitBundle, splitBundle } from './fhir/search';
 import type { SearchQuery } from './fhir/search-query';
 import * as versions from './fhir/versions';
-import { CallScope } from './on-behalf-of/call-scope';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
 import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-behalf-of.reference';
 
@@ -125,12 +124,7 @@ export class MedplumService {
    * @throws OnBehalfOfRequiredError when there is no identity here.
    */
   bind<A extends readonly unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
-    const { scope: ambient } = this.#calls.identity;
-    const { identity, inbound } = this.#calls.identity.capture();
-    return function (this: unknown, ...args: A): R {
-      // A scope for each use: what an earlier use left behind stays ended.
-      return ambient.run(new CallScope(identity, inbound), () => Reflect.apply(fn, this, args));
-    };
+    return this.#calls.identity.bind(fn);
   }
 
   /** Creates a resource. The server assigns the id and ignores one in the resource. */

@@ -24,6 +24,7 @@ export interface ClientSettings {
   readonly lateCalls: LateCalls;
   readonly resolveOnBehalfOf: OnBehalfOfSource | undefined;
   readonly isAuthenticated: (context: ExecutionContext) => boolean;
+  readonly reauthorizeEvery: number;
   readonly extended: boolean;
   readonly beforeRequest: MedplumBeforeRequest | undefined;
   readonly abortOnDisconnect: boolean;

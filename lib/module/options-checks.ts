@@ -97,6 +97,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   lateCalls: is("'refuse', 'warn' or 'allow'", (value) => ['refuse', 'warn', 'allow'].includes(value as string)),
   resolveOnBehalfOf: is('a reference, a function or a resolver class', (value) => isText(value) || isFunction(value)),
   isAuthenticated: is('a function', isFunction),
+  reauthorizeEvery: ms,
   extended: aBoolean,
   beforeRequest: is('a function', isFunction),
   abortOnDisconnect: aBoolean,

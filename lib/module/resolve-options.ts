@@ -82,6 +82,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     lateCalls: options.lateCalls ?? 'refuse',
     resolveOnBehalfOf: options.resolveOnBehalfOf,
     isAuthenticated: options.isAuthenticated ?? loggedIn,
+    reauthorizeEvery: options.reauthorizeEvery ?? 300_000,
     extended: options.extended ?? true,
     beforeRequest: options.beforeRequest,
     abortOnDisconnect: options.abortOnDisconnect ?? false,

@@ -21,12 +21,22 @@ export class CallScope implements ClsStore {
   readonly #lastsForResponse: boolean;
   /** What keeps the scope open: its function, and whatever lazy value that returned. */
   #holds = 0;
+  #isRevoked = false;
+  /** The scope that a function was bound to. */
+  #origin: CallScope | undefined;
 
   /** @param lastsForResponse the scope is that of a handler: it also lasts until the response of `inbound` is closed. */
   constructor(identity: Identity, inbound: InboundRequest | undefined, lastsForResponse = false) {
     this.#identity = identity;
     this.#inbound = inbound;
     this.#lastsForResponse = lastsForResponse;
+  }
+
+  /** Another scope with the same identity, for a function that is bound to this one. It has an end of its own. */
+  another(): CallScope {
+    const scope = new CallScope(this.#identity, this.#inbound);
+    scope.#origin = this;
+    return scope;
   }
 
   get identity(): Identity {
@@ -39,7 +49,17 @@ export class CallScope implements ClsStore {
 
   /** Whether everything that the scope was opened for is over. */
   get isEnded(): boolean {
-    return this.#holds === 0 && !(this.#lastsForResponse && this.#inbound?.isOpen);
+    return this.isRevoked || (this.#holds === 0 && !(this.#lastsForResponse && this.#inbound?.isOpen));
+  }
+
+  /** Whether its identity was asked for again and not confirmed. */
+  get isRevoked(): boolean {
+    return this.#isRevoked || this.#origin?.isRevoked === true;
+  }
+
+  /** Ends the scope at once, whatever holds it. */
+  revoke(): void {
+    this.#isRevoked = true;
   }
 
   /** Keeps the scope open until {@link CallScope.release} is called as often. */

@@ -105,22 +105,37 @@ export class IdentityResolver {
     throw new OnBehalfOfRequiredError(this.#explainNobody());
   }
 
-  /** What the scope around the caller shares, for a scope to be opened later. */
-  capture(): Pick<CallScope, 'identity' | 'inbound'> {
-    const { current } = this.scope;
+  /**
+   * Ties a function to the identity and the inbound request of the caller. Each use runs in a scope of its own: what an
+   * earlier use left behind stays ended.
+   *
+   * @throws OnBehalfOfRequiredError when there is no identity.
+   */
+  bind<A extends readonly unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
+    const { scope: ambient } = this;
+    const { current } = ambient;
     const identity = current ? this.#ofScope(current) : this.#default;
-    if (identity) {
-      return { identity, inbound: current?.inbound };
+    if (!identity) {
+      throw new OnBehalfOfRequiredError(
+        'bind() was called where there is no identity to keep. Call it inside a handler with @OnBehalfOf(), or inside onBehalfOf().',
+      );
     }
-    throw new OnBehalfOfRequiredError(
-      'bind() was called where there is no identity to keep. Call it inside a handler with @OnBehalfOf(), or inside onBehalfOf().',
-    );
+    const scopeOfUse = (): CallScope =>
+      current?.identity === identity ? current.another() : new CallScope(identity, current?.inbound);
+    return function (this: unknown, ...args: A): R {
+      return ambient.run(scopeOfUse(), () => Reflect.apply(fn, this, args));
+    };
   }
 
   /** @throws OnBehalfOfRequiredError when the scope has ended and late calls are refused. */
   #ofScope(scope: CallScope): Identity {
     if (!scope.isEnded) {
       return scope.identity;
+    }
+    if (scope.isRevoked) {
+      throw new OnBehalfOfRequiredError(
+        'The handler that this call to Medplum belongs to has been ended, because its identity was asked for again (reauthorizeEvery) and not confirmed. Nothing was sent.',
+      );
     }
     if (this.#refuses(scope)) {
       throw new OnBehalfOfRequiredError(
@@ -133,7 +148,10 @@ export class IdentityResolver {
   }
 
   #refuses(scope: CallScope): boolean {
-    return scope.isEnded && (scope.identity.onBehalfOf === undefined || this.#rules.lateCalls === 'refuse');
+    return (
+      scope.isEnded &&
+      (scope.isRevoked || scope.identity.onBehalfOf === undefined || this.#rules.lateCalls === 'refuse')
+    );
   }
 
   #run<T>(identity: Identity, fn: () => T): T {

@@ -1,3 +1,5 @@
+import { Stream } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
 import {
   type CallHandler,
   type ExecutionContext,
@@ -11,6 +13,7 @@ import { findProvider } from './find-provider';
 import { HandlerScopes } from './handler-scopes';
 import { graphqlReplyOf, inboundRequestOf } from './inbound-request';
 import { keepScope } from './keep-scope';
+import { type Reauthorization, untilRefused } from './reauthorization';
 import type { ResolvedIdentity } from './invocation';
 import { OnBehalfOfInvocations } from './on-behalf-of.invocations';
 
@@ -51,9 +54,10 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
     }
     const inbound = inboundRequestOf(context);
     const open = (resolved: readonly ResolvedIdentity[]): Observable<unknown> => {
-      const scopes = new HandlerScopes(resolved, inbound);
+      const reauthorization = invocations.reauthorizationOf(invocation, context, resolved, this.#moduleRef);
+      const scopes = new HandlerScopes(resolved, inbound, reauthorization);
       invocation.opened(scopes);
-      return handleInside(scopes, next);
+      return handleInside(scopes, next, reauthorization);
     };
     const resolution = invocations.identitiesOf(invocation, context, this.#moduleRef);
     return resolution instanceof Promise ? resolution.then(open) : open(resolution);
@@ -61,17 +65,37 @@ export class OnBehalfOfInterceptor implements NestInterceptor {
 }
 
 /** Runs the handler inside the scopes, and whatever is lazy in its result too. */
-function handleInside(scopes: HandlerScopes, next: CallHandler): Observable<unknown> {
+function handleInside(
+  scopes: HandlerScopes,
+  next: CallHandler,
+  reauthorization: Reauthorization | undefined,
+): Observable<unknown> {
   return new Observable((subscriber) => {
     scopes.hold();
     subscriber.add(() => scopes.release());
+    subscriber.add(reauthorization?.onRefusal((error) => subscriber.error(error)));
     scopes.enter(() =>
       next
         .handle()
-        .pipe(map((value: unknown) => keepScopeOfAnswer(value, scopes)))
+        .pipe(
+          map((value: unknown) => {
+            const kept = keepScopeOfAnswer(value, scopes);
+            return reauthorization && isAsyncIterator(kept) ? untilRefused(kept, reauthorization) : kept;
+          }),
+        )
         .subscribe(subscriber),
     );
   });
+}
+
+/** What a GraphQL subscription returns. Streams can be iterated too, but those who get them use them as streams. */
+function isAsyncIterator(value: unknown): value is AsyncIterable<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Symbol.asyncIterator in value &&
+    !(value instanceof Stream || value instanceof ReadableStream)
+  );
 }
 
 /** A cache would serve the response of one user to others, since its key is the URL. A header of the handler wins. */

@@ -13,6 +13,7 @@ import {
 } from './invocation';
 import { isThenable } from '../shared/is-thenable';
 import { isResolverClass, type OnBehalfOfResolver, type OnBehalfOfSource } from './on-behalf-of.source';
+import { closeOnRefusal, Reauthorization } from './reauthorization';
 import { ResolverContexts } from './resolver-contexts';
 import type { OnBehalfOfRegistry, RegisteredClient } from './on-behalf-of.registry';
 
@@ -21,6 +22,8 @@ export class OnBehalfOfInvocations {
   readonly #logger = new Logger('OnBehalfOf');
   readonly #plans = new WeakMap<object, WeakMap<object, HandlerPlan>>();
   readonly #created = new WeakMap<ModuleRef, Map<Type<OnBehalfOfResolver>, Promise<OnBehalfOfResolver>>>();
+  /** The WebSockets that have sent messages to decorated handlers. */
+  readonly #connections = new WeakMap<object, { again: () => Promise<unknown> }>();
   readonly #registry: OnBehalfOfRegistry;
   readonly #contexts: ResolverContexts;
 
@@ -44,6 +47,50 @@ export class OnBehalfOfInvocations {
    */
   identitiesOf(invocation: Invocation, context: ExecutionContext, moduleRef: ModuleRef): Resolution {
     return invocation.sharedResolution(() => this.#resolveAll(invocation.plan, context, moduleRef, []));
+  }
+
+  /**
+   * Asks for the identities of a handler that may go on for long again and again. `undefined` for other handlers. The
+   * WebSocket of a message is watched as well, by its latest message.
+   */
+  reauthorizationOf(
+    invocation: Invocation,
+    context: ExecutionContext,
+    resolved: readonly ResolvedIdentity[],
+    moduleRef: ModuleRef,
+  ): Reauthorization | undefined {
+    const { plan } = invocation;
+    if (!goesOnForLong(context) || !resolved.some(({ identity }) => identity.onBehalfOf !== undefined)) {
+      return undefined;
+    }
+    const every = Math.min(...plan.identities.map(({ client }) => client.reauthorizeEvery));
+    const again = async (): Promise<readonly ResolvedIdentity[]> => {
+      const found = await this.#resolveAll(plan, context, moduleRef, []);
+      for (const { client, identity } of found) {
+        await client.vet(identity);
+      }
+      return found;
+    };
+    if (context.getType() === 'ws') {
+      this.#watch(context.switchToWs().getClient(), plan, every, again);
+    }
+    return new Reauthorization(plan.name, every, async () => {
+      const found = await again();
+      return found.every(({ identity }, i) => identity.onBehalfOf === resolved[i]?.identity.onBehalfOf);
+    });
+  }
+
+  /** Whoever a message acts as, it asks for that. The connection is closed when its latest message would be refused. */
+  #watch(connection: object, plan: HandlerPlan, every: number, again: () => Promise<unknown>): void {
+    const known = this.#connections.get(connection);
+    if (known) {
+      known.again = again;
+      return;
+    }
+    const watched = { again };
+    this.#connections.set(connection, watched);
+    const confirm = (): Promise<boolean> => watched.again().then(() => true);
+    closeOnRefusal(connection, new Reauthorization(`The WebSocket of ${plan.name}`, every, confirm));
   }
 
   /** Decorators do not change while the app runs, and reading them for each request would cost more than all the rest. */
@@ -149,6 +196,22 @@ export class OnBehalfOfInvocations {
     }
     throw authenticated ? new ForbiddenException() : new UnauthorizedException();
   }
+}
+
+/** Where Nest keeps that a handler answers with server-sent events. */
+const SSE = '__sse__';
+
+/** Whether the handler may answer with a stream that lasts: in other contexts, responses are sent at once. */
+function goesOnForLong(context: ExecutionContext): boolean {
+  const type = context.getType<string>();
+  if (type === 'http') {
+    return Reflect.hasMetadata(SSE, context.getHandler());
+  }
+  if (type === 'graphql') {
+    const info = context.getArgByIndex<{ readonly operation?: { readonly operation?: string } } | undefined>(3);
+    return info?.operation?.operation === 'subscription';
+  }
+  return true;
 }
 
 function isProvided(type: Type, moduleRef: ModuleRef): boolean {

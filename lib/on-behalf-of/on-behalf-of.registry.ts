@@ -1,6 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { AppOutline } from './app-outline';
+import type { Identity } from './identity';
 import type { IdentityResolver } from './identity-resolver';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
 
@@ -15,6 +16,10 @@ export interface RegisteredClient {
   readonly resolveOnBehalfOf: OnBehalfOfSource | undefined;
   readonly isAuthenticated: (context: ExecutionContext) => boolean;
   readonly hasDefault: boolean;
+  /** How often handlers that go on for long are authorized again, in ms. */
+  readonly reauthorizeEvery: number;
+  /** Rejects when the membership check refuses the identity; `undefined` when nothing is checked. */
+  vet(identity: Identity): Promise<unknown> | undefined;
 }
 
 /** The clients of one app, by name. */

@@ -30,6 +30,8 @@ function resolved() {
     resolveOnBehalfOf: undefined,
     isAuthenticated: () => true,
     hasDefault: false,
+    reauthorizeEvery: 300_000,
+    vet: () => undefined,
   };
   return [{ client, identity: scopeIdentity(BART) }];
 }
