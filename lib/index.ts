@@ -1,6 +1,7 @@
 export type { MedplumBinaries, MedplumDownload } from './client/binaries';
 export type { MedplumBulk } from './client/bulk';
 export type { MedplumBots } from './client/bots';
+export type { MedplumBreakGlassRequest } from './client/break-glass';
 export type {
   MedplumAccessOptions,
   MedplumAdminOptions,
@@ -17,6 +18,7 @@ export type {
 export type { CoreClientOptions, MemoryStorage } from './client/core-client-options';
 export type { AccessResult, MedplumMemberships } from './client/memberships';
 export type { MedplumOperations } from './client/operations';
+export type { MedplumBreakGlassAlert, MedplumBreakGlassOptions } from './calls/break-glass.options';
 export type { MedplumBeforeRequest, MedplumPreparedRequest } from './calls/before-request';
 export { enableFhirJson } from './enable-fhir-json';
 export type { FhirJsonOptions } from './enable-fhir-json';
@@ -140,3 +142,4 @@ export type { OnBehalfOfAnswer, OnBehalfOfResolver, OnBehalfOfSource } from './o
 export { RunAsClientApplication, RunOnBehalfOf } from './run-on-behalf-of.decorator';
 export type { MedplumStore } from './shared/medplum-store';
 export { MemoryStore } from './shared/memory-store';
+export type { ScopeOptions } from './on-behalf-of/purpose-of-use';

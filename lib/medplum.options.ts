@@ -2,6 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { MedplumAuditContextResolver } from './audit/audit-context';
 import type { MedplumAuditOptions } from './audit/audit-sink';
 import type { MedplumBeforeRequest } from './calls/before-request';
+import type { MedplumBreakGlassOptions } from './calls/break-glass.options';
 import type { MembershipCheckOptions } from './calls/membership-check';
 import type { ClientSecret } from './http/credentials';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
@@ -148,6 +149,8 @@ export interface MedplumModuleOptions {
    * Medplum's own server, else none.
    */
   readonly storageOrigins?: readonly string[] | undefined;
+  /** Emergency access: which membership it uses, and who is told. Default: `breakGlass()` is refused. */
+  readonly breakGlass?: MedplumBreakGlassOptions | undefined;
   /**
    * Where the instances of the app remember which delegations and which webhooks they have seen. Give it a store that they
    * all share as soon as the app runs as more than one process. Default: a {@link MemoryStore} of this client.
@@ -169,7 +172,7 @@ export interface MedplumOptionsFactory {
  */
 export type KnownOptions<O extends MedplumModuleOptions> = {
   readonly [P in keyof O]: P extends keyof MedplumModuleOptions
-    ? P extends 'audit' | 'membershipCheck' | 'pool' | 'retry'
+    ? P extends 'audit' | 'breakGlass' | 'membershipCheck' | 'pool' | 'retry'
       ? KnownKeys<NonNullable<O[P]>, Extract<NonNullable<MedplumModuleOptions[P]>, object>> | undefined
       : unknown
     : `MedplumModuleOptions has no option ${P & string}`;

@@ -7,6 +7,7 @@ import type { MedplumConnection } from './calls/connection';
 import type { MedplumRequestOptions, MedplumUpdateOptions } from './calls/request.options';
 import { MedplumBinaries } from './client/binaries';
 import { MedplumBots } from './client/bots';
+import { breakGlass, type MedplumBreakGlassRequest } from './client/break-glass';
 import { MedplumBulk } from './client/bulk';
 import type {
   MedplumBotOptions,
@@ -35,6 +36,7 @@ import { resourceArray, search, searchTypes, type SplitBundle, splitBundle } fro
 import type { SearchQuery } from './fhir/search-query';
 import * as versions from './fhir/versions';
 import type { IdentityResolver } from './on-behalf-of/identity-resolver';
+import type { ScopeOptions } from './on-behalf-of/purpose-of-use';
 import type { OnBehalfOfInput, OnBehalfOfReference } from './on-behalf-of/on-behalf-of.reference';
 
 const { INTERACTIONS } = fhir;
@@ -94,8 +96,8 @@ export class MedplumService {
    *
    * @throws OnBehalfOfReferenceError when `who` is not exactly one reference. `fn` is not called then.
    */
-  onBehalfOf<T>(who: OnBehalfOfInput, fn: () => T): T {
-    return this.#calls.identity.onBehalfOf(who, fn);
+  onBehalfOf<T>(who: OnBehalfOfInput, fn: () => T, options: ScopeOptions = {}): T {
+    return this.#calls.identity.onBehalfOf(who, fn, options);
   }
 
   /**
@@ -103,8 +105,25 @@ export class MedplumService {
    *
    * @param options.reason why you need the client's own rights, for the audit events. Put no ids and no values in it.
    */
-  asClientApplication<T>(fn: () => T, options: { readonly reason?: string } = {}): T {
+  asClientApplication<T>(fn: () => T, options: ScopeOptions & { readonly reason?: string } = {}): T {
     return this.#calls.identity.asClientApplication(fn, options);
+  }
+
+  /**
+   * Calls `fn` with emergency access: the membership of the option `breakGlass` becomes the ambient identity, until `fn`
+   * has settled and for `expiresIn` ms at most. The current identity, the user who breaks the glass, becomes the actor of
+   * every event.
+   *
+   * The beginning is recorded before `fn` is called, and each call inside is recorded as with `audit.mode: 'require'`,
+   * so at least one sink is needed. Then the hook `breakGlass.alert` is told. A call that begins after `expiresIn` is
+   * refused. Medplum does not know of emergencies: what the access allows is the policy of that membership.
+   *
+   * @throws MedplumConfigError without the option `breakGlass`; MedplumBadRequestError for a bad `reason` or
+   * `expiresIn`; OnBehalfOfRequiredError when no user is here to answer for it; AuditSinkError when the beginning is not
+   * recorded. `fn` is not called then.
+   */
+  breakGlass<T>(request: MedplumBreakGlassRequest, fn: () => T): Promise<Awaited<T>> {
+    return breakGlass(this.#calls, request, fn);
   }
 
   /**

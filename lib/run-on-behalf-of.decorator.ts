@@ -114,7 +114,7 @@ export function RunOnBehalfOf<A extends readonly unknown[]>(
   options: OnBehalfOfDecoratorOptions = {},
 ): MethodOf<A> {
   return runInScope<A>('RunOnBehalfOf', options.client, (scopes, method, self, args) =>
-    scopes.onBehalfOf(Reflect.apply(who, self, args), method),
+    scopes.onBehalfOf(Reflect.apply(who, self, args), method, options),
   );
 }
 

@@ -1,3 +1,4 @@
+import { isFhirCode } from '../shared/fhir-code';
 import { isTraceId } from '../shared/trace-headers';
 
 /** What the app knows about the end user and the request that it serves. Treat all of it as PHI in logs. */
@@ -26,15 +27,8 @@ export type MedplumAuditContextResolver = () => MedplumAuditContext | undefined;
 /** In characters. Longer texts are cut, because documents do not belong in an event. */
 const LONGEST = 256;
 
-/** A FHIR `code`: no blanks at its ends, and only single ones inside (https://hl7.org/fhir/R4/datatypes.html#code). */
-const CODE = /^[^\s\p{Cc}]+(?: [^\s\p{Cc}]+)*$/u;
-
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value.trim() !== '' ? value.slice(0, LONGEST) : undefined;
-}
-
-function isCode(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= LONGEST && CODE.test(value);
 }
 
 /**
@@ -50,7 +44,7 @@ export function readAuditContext(
     return undefined;
   }
   const purposes: readonly unknown[] = [given.purposeOfUse ?? []].flat();
-  const purposeOfUse = purposes.filter(isCode);
+  const purposeOfUse = purposes.filter(isFhirCode);
   if (purposeOfUse.length < purposes.length) {
     onRefusedCode();
   }

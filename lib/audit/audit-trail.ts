@@ -63,12 +63,23 @@ export class AuditTrail {
    *
    * @param inUserScope whether a scope of a user, or of an inbound request, surrounds the call. Sinks run outside of all
    * scopes, so the call is then one of a handler that a sink's connection has started.
+   * @param around what the scope around the call says. It wins over the option `auditContext`.
    */
-  capture(inUserScope: boolean): AuditedCall {
+  capture(inUserScope: boolean, around: Pick<MedplumAuditContext, 'purposeOfUse' | 'actor'> = {}): AuditedCall {
     if (!this.isActive) {
       return UNKNOWN;
     }
-    return { context: this.#audit.contextOf(this.#resolver), fromSink: !inUserScope && this.#audit.isInSink };
+    let context = this.#audit.contextOf(this.#resolver);
+    const { purposeOfUse, actor } = around;
+    if (purposeOfUse ?? actor) {
+      context = Object.freeze({ ...context, ...(purposeOfUse && { purposeOfUse }), ...(actor && { actor }) });
+    }
+    return { context, fromSink: !inUserScope && this.#audit.isInSink };
+  }
+
+  /** Calls `fn` outside every scope. */
+  outside<T>(fn: () => T): T {
+    return this.#audit.outside(fn);
   }
 
   /** Whether the sinks must accept the events of this call. */
@@ -167,7 +178,11 @@ function refusal(why: string, facts: RequestFacts, details: AuditSinkErrorDetail
   const what = facts.pending
     ? 'the intent was not recorded, so nothing was sent'
     : 'the outcome of the call was not recorded';
-  const error = new AuditSinkError(`${method} ${pathTemplate}: ${what}. ${why}`, details);
+  const text =
+    method === ''
+      ? `The emergency access did not begin, because it was not recorded`
+      : `${method} ${pathTemplate}: ${what}`;
+  const error = new AuditSinkError(`${text}. ${why}`, details);
   error.attachRequest({ client, method, path, pathTemplate, onBehalfOf, identitySource });
   return error;
 }

@@ -45,7 +45,7 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   readonly #shared = new Set<SinkQueue>();
   readonly #clients = new Set<AuditedClient>();
   readonly #host: SinkQueueHost = {
-    outside: (fn) => this.#outside.runInAsyncScope(fn),
+    outside: (fn) => this.outside(fn),
     asSink: (fn) => this.#asSink(fn),
     queueOf: (sink) => this.register(sink),
     warn: (text) => this.#logger.warn(text),
@@ -111,6 +111,11 @@ export class MedplumAudit implements BeforeApplicationShutdown {
   /** @internal Whether {@link MedplumAudit.events$} has a listener. */
   get isObserved(): boolean {
     return this.#subject.observed;
+  }
+
+  /** @internal Calls `fn` outside every scope. */
+  outside<T>(fn: () => T): T {
+    return this.#outside.runInAsyncScope(fn);
   }
 
   /** @internal Whether the caller is a sink, inside `write` or `close`. */

@@ -44,7 +44,8 @@ export interface RequestEvent {
   readonly baseUrl: string;
   /**
    * What the call does: `read`, `vread`, `history`, `search`, `create`, `update`, `patch`, `delete`, `batch`,
-   * `transaction` or `operation`. `raw` for a path that the caller wrote.
+   * `transaction` or `operation`. `raw` for a path that the caller wrote. `break-glass` and `break-glass-end` when
+   * emergency access begins and ends: these two stand for no request, so method and paths are empty.
    */
   readonly action: string;
   /** HTTP method. */
@@ -70,10 +71,10 @@ export interface RequestEvent {
   /** The identity of the call. `undefined` when it ran as the client itself, or was refused without an identity. PHI. */
   readonly onBehalfOf: string | undefined;
   /** Where that identity came from, or why there was none. `undefined` when the call was refused without an identity. */
-  readonly identitySource?: 'call' | 'scope' | 'default' | 'cleared' | 'client-application' | 'lenient';
+  readonly identitySource?: 'call' | 'scope' | 'default' | 'cleared' | 'client-application' | 'lenient' | 'break-glass';
   /** `true` when the identity came from a scope that had already ended (option `lateCalls`); absent otherwise. */
   readonly afterScope?: boolean;
-  /** Why the call ran as the client itself, in the words of the code that asked for it. Keep it out of logs. */
+  /** Why the call ran as the client itself or with emergency access, in the words of the code. Keep it out of logs. */
   readonly reason: string | undefined;
   /** When the call began, by the wall clock. */
   readonly startedAt: Date;

@@ -65,8 +65,8 @@ export class CallContext {
     this.inbound = identity.inbound;
     this.logsItself = use.logsItself === true;
     this.#wholeSince = use.timeout === 'whole' ? performance.now() : undefined;
-    const isUserScope = identity.scope?.current?.identity.onBehalfOf !== undefined;
-    this.audited = connection.trail.capture(isUserScope || this.inbound !== undefined);
+    const around = identity.scope?.current?.identity;
+    this.audited = connection.trail.capture(around?.onBehalfOf !== undefined || this.inbound !== undefined, around);
     this.afterScope = identity.isAfterScope === true && !('onBehalfOf' in Object(options));
     try {
       checkRequestOptions(options, use.further);

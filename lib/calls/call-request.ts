@@ -40,7 +40,8 @@ export class CallRequest {
     this.#interaction = interaction;
     this.#span = span;
     this.#identity = context.identity;
-    this.#required = context.connection.trail.requires(context.audited);
+    // Emergency access leaves no gap in the record, whatever the option `audit.mode` says.
+    this.#required = context.identity?.source === 'break-glass' || context.connection.trail.requires(context.audited);
     this.#id = this.#required ? randomUUID() : undefined;
   }
 
@@ -231,7 +232,7 @@ export class CallRequest {
   #end(response?: TransportResponse, error?: MedplumError): Promise<void> | undefined {
     const { connection, audited } = this.#context;
     connection.trail.ended(audited);
-    if (!error && !connection.trail.isActive) {
+    if (!error && !this.#required && !connection.trail.isActive) {
       return undefined;
     }
     const facts = this.#facts(response, error);

@@ -11,6 +11,7 @@ import type { OnBehalfOfReference } from '../on-behalf-of/on-behalf-of.reference
 import type { OnBehalfOfSource } from '../on-behalf-of/on-behalf-of.source';
 import type { MedplumStore } from '../shared/medplum-store';
 import type { MedplumBeforeRequest } from './before-request';
+import type { MedplumBreakGlassOptions } from './break-glass.options';
 import type { MembershipCheckOptions } from './membership-check';
 
 /** @internal The options of a client after validation, with their defaults. The secret is not among them. */
@@ -44,6 +45,7 @@ export interface ClientSettings {
   readonly storageOrigins: readonly string[];
   readonly audit: MedplumAuditOptions;
   readonly auditContext: MedplumAuditContextResolver | undefined;
+  readonly breakGlass: (MedplumBreakGlassOptions & { readonly maxDuration: number }) | undefined;
   readonly store: MedplumStore;
 }
 

@@ -3,6 +3,7 @@ import type { Pool } from 'undici';
 import { AuditTrail } from '../audit/audit-trail';
 import type { AuditedClient, MedplumAudit } from '../audit/medplum-audit';
 import { isMedplumError, type MedplumError } from '../errors/medplum.error';
+import { OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
 import type { MedplumTimeoutPhase } from '../errors/transport.errors';
 import type { FhirRequest } from '../fhir/fhir-request';
 import { BasicCredentials } from '../http/basic-credentials';
@@ -107,8 +108,17 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
     return this.trail.flushTimeout;
   }
 
-  /** Warns of identities that the options let through. */
+  /**
+   * Warns of identities that the options let through.
+   *
+   * @throws OnBehalfOfRequiredError when the emergency access of the identity has expired.
+   */
   sending(identity: Identity): void {
+    if (identity.expires !== undefined && performance.now() >= identity.expires) {
+      throw new OnBehalfOfRequiredError(
+        'The emergency access that this call was made with has expired (expiresIn of breakGlass()). Nothing was sent. Ask the user again, and call breakGlass() anew.',
+      );
+    }
     if (identity.afterScope && this.#settings.lateCalls === 'warn') {
       this.#warnOfLateCall();
     }

@@ -28,6 +28,7 @@ const SOURCES: ReadonlyMap<string | undefined, string> = new Map([
   ['call', 'per-call'],
   ['scope', 'scope'],
   ['default', 'default'],
+  ['break-glass', 'emergency access'],
 ]);
 
 /**

@@ -9,6 +9,7 @@ import { nearestName } from '../shared/nearest-name';
 import type { MedplumRetryOptions } from '../http/retry.options';
 import type { MedplumPoolOptions } from '../http/pool';
 import type { MedplumModuleOptions } from '../medplum.options';
+import type { MedplumBreakGlassOptions } from '../calls/break-glass.options';
 import type { MembershipCheckOptions } from '../calls/membership-check';
 
 /** What `forRootAsync` takes beside the factory. `forRoot` takes it out of the options. */
@@ -65,6 +66,12 @@ const MEMBERSHIP_CHECKS: Readonly<Record<keyof MembershipCheckOptions, Check>> =
   maxEntries: is('a whole number, 1 or more', isCount(1)),
 };
 
+const BREAK_GLASS_CHECKS: Readonly<Record<keyof MedplumBreakGlassOptions, Check>> = {
+  onBehalfOf: () => undefined,
+  alert: is('a function', isFunction),
+  maxDuration: ms,
+};
+
 const isSink = (value: unknown): boolean => isFunction((value as Partial<MedplumAuditSink> | null)?.write);
 const isStore = (value: unknown): boolean =>
   (['add', 'get', 'set', 'delete'] as const).every((method) =>
@@ -117,6 +124,8 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   auditContext: is('a function', isFunction),
   membershipCheck: (value) => (typeof value === 'boolean' ? undefined : nested(value, MEMBERSHIP_CHECKS)),
   storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
+  breakGlass: (value) =>
+    nested(value, BREAK_GLASS_CHECKS) ?? ('alert' in (value as object) ? undefined : 'lacks the function alert'),
   store: is('a store, which has the methods add, get, set and delete', isStore),
   allowInsecureHttp: aBoolean,
 };

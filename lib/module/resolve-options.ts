@@ -66,6 +66,10 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
   }
   const clientId = String(options.clientId);
   const defaultOnBehalfOf = parseDefault(options, clientId, problems);
+  const { onBehalfOf: emergency } = options.breakGlass ?? {};
+  if (options.breakGlass && typeof emergency !== 'function') {
+    parsed(emergency, 'breakGlass.onBehalfOf', clientId, problems);
+  }
   if (problems.length > 0 || 'problem' in baseUrl || options.clientSecret === undefined) {
     throw new MedplumConfigError(
       `The options of the Medplum client "${client}" are wrong:\n- ${problems.join('\n- ')}`,
@@ -102,6 +106,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     storageOrigins: Object.freeze([...(options.storageOrigins ?? storageOf(baseUrl))]),
     audit: Object.freeze(defined(options.audit)),
     auditContext: options.auditContext,
+    breakGlass: options.breakGlass && Object.freeze({ maxDuration: 3_600_000, ...defined(options.breakGlass) }),
     store: options.store ?? new MemoryStore(),
   });
 }
@@ -115,10 +120,14 @@ function parseDefault(
   if (!('defaultOnBehalfOf' in options)) {
     return undefined;
   }
+  return parsed(options.defaultOnBehalfOf, 'defaultOnBehalfOf', clientId, problems);
+}
+
+function parsed(value: unknown, name: string, clientId: string, problems: string[]): OnBehalfOfReference | undefined {
   try {
-    return parseOnBehalfOf(options.defaultOnBehalfOf, 'defaultOnBehalfOf', clientId);
+    return parseOnBehalfOf(value, name, clientId);
   } catch (error) {
-    problems.push(isMedplumError(error) ? error.message : 'defaultOnBehalfOf cannot be read');
+    problems.push(isMedplumError(error) ? error.message : `${name} cannot be read`);
     return undefined;
   }
 }

@@ -4,9 +4,10 @@ import { MedplumConfigError } from '../errors/medplum-config.error';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
 
 /** How a decorated handler acts for one client. */
-export type Acting =
+export type Acting = { readonly purposeOfUse?: readonly string[] } & (
   | { readonly as: 'on-behalf-of'; readonly source: OnBehalfOfSource | undefined }
-  | { readonly as: 'client-application'; readonly reason: string | undefined };
+  | { readonly as: 'client-application'; readonly reason: string | undefined }
+);
 
 /** How one class or handler acts, by client name. */
 export type ActingByClient = Readonly<Record<string, Acting>>;

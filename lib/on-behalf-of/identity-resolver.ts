@@ -3,6 +3,7 @@ import { AmbientScope, CallScope } from './call-scope';
 import { clientApplicationIdentity, type Identity, scopeIdentity } from './identity';
 import { parseOnBehalfOf, type OnBehalfOfReference } from './on-behalf-of.reference';
 import type { InboundRequest } from './inbound-request';
+import { purposes, type ScopeOptions } from './purpose-of-use';
 
 /** The rules of one client that decide who a call acts as. */
 export interface IdentityRules {
@@ -55,14 +56,26 @@ export class IdentityResolver {
     return parseOnBehalfOf(input, where, this.#rules.clientId);
   }
 
-  /** Calls `fn` in a scope whose identity is `who`. */
-  onBehalfOf<T>(who: unknown, fn: () => T): T {
-    return this.#run(scopeIdentity(this.parse(who, 'The identity of the scope')), fn);
+  /** Calls `fn` in a scope whose identity is `who`. The purpose of use is that of the scope around it, unless given. */
+  onBehalfOf<T>(who: unknown, fn: () => T, options: ScopeOptions = {}): T {
+    const onBehalfOf = this.parse(who, 'The identity of the scope');
+    return this.runAs(scopeIdentity(onBehalfOf, this.#purposeOf(options)), fn);
   }
 
   /** Calls `fn` in a scope with the rights of the client itself. */
-  asClientApplication<T>(fn: () => T, options: { readonly reason?: string | undefined } = {}): T {
-    return this.#run(clientApplicationIdentity(options.reason), fn);
+  asClientApplication<T>(fn: () => T, options: ScopeOptions & { readonly reason?: string | undefined } = {}): T {
+    return this.runAs(clientApplicationIdentity(options.reason, this.#purposeOf(options)), fn);
+  }
+
+  /** Calls `fn` in a scope with this identity. */
+  runAs<T>(identity: Identity, fn: () => T): T {
+    return this.scope.run(new CallScope(identity, this.inbound), fn);
+  }
+
+  #purposeOf({ purposeOfUse }: ScopeOptions): readonly string[] | undefined {
+    return purposeOfUse === undefined
+      ? this.scope.current?.identity.purposeOfUse
+      : purposes(purposeOfUse, 'The purposeOfUse of the scope');
   }
 
   /** The identity that a call without an option of its own would use here; `undefined` when it would be refused. */
@@ -148,14 +161,11 @@ export class IdentityResolver {
   }
 
   #refuses(scope: CallScope): boolean {
+    const { onBehalfOf, source } = scope.identity;
     return (
       scope.isEnded &&
-      (scope.isRevoked || scope.identity.onBehalfOf === undefined || this.#rules.lateCalls === 'refuse')
+      (scope.isRevoked || onBehalfOf === undefined || source === 'break-glass' || this.#rules.lateCalls === 'refuse')
     );
-  }
-
-  #run<T>(identity: Identity, fn: () => T): T {
-    return this.scope.run(new CallScope(identity, this.inbound), fn);
   }
 
   #fromCall(value: unknown): Identity {

@@ -5,9 +5,10 @@ import { OnBehalfOfGuard } from './on-behalf-of.guard';
 import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
 import { DEFAULT_CLIENT } from './on-behalf-of.registry';
 import type { OnBehalfOfSource } from './on-behalf-of.source';
+import { purposes, type ScopeOptions } from './purpose-of-use';
 
 /** Options of {@link OnBehalfOf}. */
-export interface OnBehalfOfDecoratorOptions {
+export interface OnBehalfOfDecoratorOptions extends ScopeOptions {
   /** Name of the client, for apps with several. Default: the unnamed client. */
   readonly client?: string;
 }
@@ -37,6 +38,10 @@ function act(decorator: string, clientName: string | undefined, acting: Acting):
   );
 }
 
+function purposeOf({ purposeOfUse }: ScopeOptions): Pick<Acting, 'purposeOfUse'> {
+  return purposeOfUse === undefined ? {} : { purposeOfUse: purposes(purposeOfUse, 'The purposeOfUse of a decorator') };
+}
+
 /**
  * Runs the handler, or all handlers of the class, on behalf of the identity that `source` returns. A decorator on a
  * handler wins over one on the class.
@@ -51,7 +56,7 @@ function act(decorator: string, clientName: string | undefined, acting: Acting):
  *
  * @param source where the identity comes from. Default: the option `resolveOnBehalfOf` of the module. Without either, the
  * app does not start.
- * @throws MedplumConfigError on anything but a class or a method of an instance.
+ * @throws MedplumConfigError on anything but a class or a method of an instance, and for a purpose of use that is no code.
  * @example
  * ```ts
  * @Controller('patients')
@@ -63,7 +68,7 @@ export function OnBehalfOf(
   source?: OnBehalfOfSource,
   options: OnBehalfOfDecoratorOptions = {},
 ): ClassDecorator & MethodDecorator {
-  return act('OnBehalfOf', options.client, { as: 'on-behalf-of', source });
+  return act('OnBehalfOf', options.client, { as: 'on-behalf-of', source, ...purposeOf(options) });
 }
 
 /**
@@ -73,5 +78,6 @@ export function OnBehalfOf(
  * @throws MedplumConfigError on anything but a class or a method of an instance.
  */
 export function AsClientApplication(options: AsClientApplicationOptions = {}): ClassDecorator & MethodDecorator {
-  return act('AsClientApplication', options.client, { as: 'client-application', reason: options.reason });
+  const { client, reason } = options;
+  return act('AsClientApplication', client, { as: 'client-application', reason, ...purposeOf(options) });
 }

@@ -136,20 +136,20 @@ export class OnBehalfOfInvocations {
     moduleRef: ModuleRef,
   ): Identity | Promise<Identity> {
     if (acting.as === 'client-application') {
-      return clientApplicationIdentity(acting.reason);
+      return clientApplicationIdentity(acting.reason, acting.purposeOfUse);
     }
     const source = acting.source ?? client.resolveOnBehalfOf;
     const who = source === undefined ? undefined : this.#ask(source, context, moduleRef);
-    return isThenable(who)
-      ? Promise.resolve(who).then((settled: unknown) => this.#identity(settled, client, plan, context))
-      : this.#identity(who, client, plan, context);
+    const read = (found: unknown): Identity => this.#identity(found, { client, acting }, plan, context);
+    return isThenable(who) ? Promise.resolve(who).then(read) : read(who);
   }
 
-  #identity(who: unknown, client: RegisteredClient, plan: HandlerPlan, context: ExecutionContext): Identity {
+  #identity(who: unknown, { client, acting }: PlannedIdentity, plan: HandlerPlan, context: ExecutionContext): Identity {
     if (who === undefined || who === null) {
       return this.#refuse(client, plan, context);
     }
-    return scopeIdentity(client.identity.parse(who, `The identity resolved for ${plan.name}`));
+    const onBehalfOf = client.identity.parse(who, `The identity resolved for ${plan.name}`);
+    return scopeIdentity(onBehalfOf, acting.purposeOfUse);
   }
 
   #ask(source: OnBehalfOfSource, context: ExecutionContext, moduleRef: ModuleRef): unknown {

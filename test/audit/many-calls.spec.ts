@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { MemorySink, until } from '../support/memory-sink';
+import { MemorySink } from '../support/memory-sink';
+import { until } from '../support/until';
 import { type Fault, FAULTS } from '../support/wire-faults';
 
 const CALLS = 10_000;

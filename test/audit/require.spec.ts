@@ -11,7 +11,8 @@ import {
   MedplumService,
 } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { MemorySink, until } from '../support/memory-sink';
+import { MemorySink } from '../support/memory-sink';
+import { until } from '../support/until';
 import { listen } from '../support/platforms';
 import { FAULTS } from '../support/wire-faults';
 

@@ -19,7 +19,8 @@ import {
 import { pino } from 'pino';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { startMedplumServer } from '../support/medplum-server';
-import { MemorySink, until } from '../support/memory-sink';
+import { MemorySink } from '../support/memory-sink';
+import { until } from '../support/until';
 
 const nothing = (): void => undefined;
 

@@ -13,7 +13,7 @@ import {
 } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
 import { type Gate, gate } from '../support/gate';
-import { until } from '../support/memory-sink';
+import { until } from '../support/until';
 import { listen, PLATFORMS } from '../support/platforms';
 import { TestUserGuard } from '../support/test-user.guard';
 import { WireServer } from '../support/wire-server';

@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { type ExportInput, MedplumProtocolError, type MedplumService, MedplumTimeoutError } from 'nestjs-medplum';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
-import { until } from '../support/memory-sink';
+import { until } from '../support/until';
 import { outcome, type WireAnswer } from '../support/wire-server';
 
 describe('On a Medplum server', () => {

@@ -16,7 +16,7 @@ import {
 import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
 import { type MedplumServer, startMedplumServer } from '../support/medplum-server';
-import { until } from '../support/memory-sink';
+import { until } from '../support/until';
 import { outcome } from '../support/wire-server';
 
 describe('On a Medplum server', () => {

@@ -30,10 +30,3 @@ export class MemorySink implements MedplumAuditSink {
     this.closed++;
   }
 }
-
-/** Waits until `condition` holds. If it never does, the test's time limit ends the test. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}

@@ -28,6 +28,7 @@ export const AUDIT_EVENT_TAG_SYSTEM = 'urn:nestjs-medplum:request-event';
 export function toFhirAuditEvent(event: RequestEvent, options: FhirAuditEventOptions = {}): AuditEvent {
   const pattern = codes.patternOf(event.action);
   const refused = event.outcome === 'refused' && event.identitySource === undefined && isAboutIdentity(event);
+  const alert = codes.SECURITY_ALERTS.get(event.action);
   const outcome = outcomeOf(event);
   const entity = [
     ...(options.includeQuery && event.action === 'search' ? [queryEntity(event)] : []),
@@ -44,8 +45,8 @@ export function toFhirAuditEvent(event: RequestEvent, options: FhirAuditEventOpt
       ...(profile === undefined ? {} : { profile: [codes.balpProfile(profile)] }),
       tag: [{ system: AUDIT_EVENT_TAG_SYSTEM, code: tagOf(event) }],
     },
-    type: refused ? codes.SECURITY_ALERT : codes.REST,
-    subtype: [codes.restInteraction(pattern.subtype)],
+    type: refused || alert ? codes.SECURITY_ALERT : codes.REST,
+    subtype: [alert ?? codes.restInteraction(pattern.subtype)],
     action: pattern.action,
     period: { start: event.startedAt.toISOString(), end: event.endedAt.toISOString() },
     recorded: event.endedAt.toISOString(),

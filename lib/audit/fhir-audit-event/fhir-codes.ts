@@ -80,6 +80,11 @@ export function restInteraction(code: string): Coding {
 export const REST = terminology('audit-event-type', 'rest', 'RESTful Operation');
 /** For a call that was refused before it was sent, because it had no valid identity. */
 export const SECURITY_ALERT = dicom('110113', 'Security Alert');
+/** DICOM PS3.16 CID 401: what happened, by the action of the event, where that is no interaction of FHIR. */
+export const SECURITY_ALERTS: ReadonlyMap<string, Coding> = new Map([
+  ['break-glass', dicom('110127', 'Emergency Override Started')],
+  ['break-glass-end', dicom('110138', 'Emergency Override Stopped')],
+]);
 export const APPLICATION_SERVER = terminology('security-source-type', '4', 'Application Server');
 export const ENTITY_PERSON = terminology('audit-entity-type', '1', 'Person');
 export const ENTITY_OBJECT = terminology('audit-entity-type', '2', 'System Object');
