@@ -14,6 +14,7 @@ export type {
   MedplumPageOptions,
   MedplumPollOptions,
   MedplumSearchOptions,
+  MedplumTransactionOptions,
 } from './client/client.options';
 export type { CoreClientOptions, MemoryStorage } from './client/core-client-options';
 export type { AccessResult, MedplumMemberships } from './client/memberships';

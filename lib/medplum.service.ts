@@ -17,11 +17,13 @@ import type {
   MedplumIterateOptions,
   MedplumPageOptions,
   MedplumSearchOptions,
+  MedplumTransactionOptions,
 } from './client/client.options';
 import { type CoreClientOptions, MemoryStorage } from './client/core-client-options';
 import { fetchErrorResponse, fetchResponse } from './client/fetch-response';
 import { MedplumMemberships } from './client/memberships';
 import { MedplumOperations } from './client/operations';
+import { provenanceOf } from './client/provenance';
 import { iterated, pagesOf } from './client/search-pages';
 import { executeBot, EXECUTE_BOT } from './fhir/bots';
 import { transaction } from './fhir/bundles';
@@ -415,9 +417,13 @@ export class MedplumService {
    * feature `transaction-bundles`; MedplumRateLimitError when the quota is used up and nothing was written; otherwise the
    * error of the entry that failed.
    */
-  executeTransaction(entries: readonly BundleEntry[] | Bundle, options: MedplumRequestOptions = {}): Promise<Bundle> {
+  executeTransaction(
+    entries: readonly BundleEntry[] | Bundle,
+    options: MedplumTransactionOptions = {},
+  ): Promise<Bundle> {
     const interaction = { ...INTERACTIONS.batch, action: 'transaction' } as const;
-    return this.#calls.body(interaction, () => transaction(entries), options);
+    const provenance = provenanceOf(this.#calls, options);
+    return this.#calls.body(interaction, () => transaction(entries, provenance), options, { further: ['provenance'] });
   }
 
   /**

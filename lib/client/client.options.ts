@@ -25,6 +25,15 @@ export interface MedplumIterateOptions extends MedplumPageOptions {
 /** Options of `readHistory`. */
 export interface MedplumHistoryOptions extends MedplumRequestOptions, HistoryPage {}
 
+/** Options of `executeTransaction`. */
+export interface MedplumTransactionOptions extends MedplumRequestOptions {
+  /**
+   * Adds a Provenance to the transaction, as its last entry: what the entries write, who acts, and why (the purpose of use
+   * of the scope, and the reason of emergency access). The identity must be allowed to create it. Default `false`.
+   */
+  readonly provenance?: boolean | undefined;
+}
+
 /** Options of `graphql`. */
 export interface MedplumGraphqlOptions extends MedplumRequestOptions {
   /** Values of the variables that the document declares. Put what users typed here, never into the document. */

@@ -8,6 +8,7 @@ import { objects } from '../shared/objects';
 import { longestWait, msBeforeNext } from '../shared/rate-limit';
 import type { FhirRequest } from './fhir-request';
 import { batch, create, createIfNoneExist, type IfMatch, patch, read, remove, ROOT, update } from './interactions';
+import { type ProvenanceFacts, withProvenance } from './provenance';
 import type { PatchOperation } from './resource.types';
 import { search } from './search';
 import type { SearchQuery } from './search-query';
@@ -106,12 +107,16 @@ export function entryResults<T extends Resource = Resource>(response: Bundle | u
   });
 }
 
-/** POST of a transaction. A response of success with entries that failed counts as an error. */
-export function transaction(entries: readonly BundleEntry[] | Bundle): FhirRequest {
-  const list = Array.isArray(entries) ? entries : (entries as Bundle | undefined)?.entry;
-  if (!Array.isArray(list)) {
+/**
+ * POST of a transaction. With `provenance`, a Provenance of what it writes is its last entry. A response of success with entries
+ * that failed counts as an error.
+ */
+export function transaction(entries: readonly BundleEntry[] | Bundle, provenance?: ProvenanceFacts): FhirRequest {
+  const given: unknown = Array.isArray(entries) ? entries : (entries as Bundle | undefined)?.entry;
+  if (!Array.isArray(given)) {
     throw new MedplumBadRequestError('executeTransaction() takes a Bundle or a list of entries.');
   }
+  const list = provenance ? withProvenance(given as BundleEntry[], provenance) : (given as BundleEntry[]);
   const bundle: Bundle = {
     ...(Array.isArray(entries) ? {} : (entries as Bundle)),
     resourceType: 'Bundle',

@@ -185,6 +185,7 @@ describe('nestjs-medplum', () => {
       'MedplumSearchOptions',
       'MedplumStore',
       'MedplumTimeoutPhase',
+      'MedplumTransactionOptions',
       'MedplumUpdateOptions',
       'MembershipCheckOptions',
       'MembershipQuery',

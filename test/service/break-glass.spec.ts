@@ -28,6 +28,14 @@ const NURSE = 'ProjectMembership/nurse';
 const EMERGENCY = 'ProjectMembership/emergency';
 const REQUEST = { reason: 'Unconscious, allergies unknown', expiresIn: 60_000 };
 
+const actions = (events: readonly RequestEvent[]): string[] => events.map(({ action }) => action);
+
+/** Sets the monotonic clock forward, by ms. */
+const later = (ms: number): void => {
+  const now = performance.now();
+  jest.spyOn(performance, 'now').mockImplementation(() => now + ms);
+};
+
 describe('breakGlass()', () => {
   let app: MedplumApp;
   let sink: MemorySink;
@@ -44,7 +52,6 @@ describe('breakGlass()', () => {
 
   /** The identities that the server saw. */
   const seen = (): (string | undefined)[] => app.wire.requests.map(({ onBehalfOf }) => onBehalfOf);
-  const actions = (events: readonly RequestEvent[]): string[] => events.map(({ action }) => action);
 
   beforeEach(() => {
     log = captureLog();
@@ -199,11 +206,6 @@ describe('breakGlass()', () => {
   });
 
   describe('when its time is up', () => {
-    const later = (ms: number): void => {
-      const now = performance.now();
-      jest.spyOn(performance, 'now').mockImplementation(() => now + ms);
-    };
-
     it('refuses further calls, also those of bound functions', async () => {
       await start();
       const errors = await app.medplum.onBehalfOf(NURSE, () =>
@@ -238,7 +240,7 @@ describe('breakGlass()', () => {
       const error = await failureOf(
         app.medplum.onBehalfOf(NURSE, () =>
           app.medplum.breakGlass({ ...REQUEST, expiresIn: 1_000 }, async () => {
-            for await (const _page of app.medplum.searchResourcePages('Patient')) later(1_000);
+            for await (const page of app.medplum.searchResourcePages('Patient')) later(1_000 * page.length);
           }),
         ),
       );

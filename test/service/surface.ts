@@ -23,6 +23,7 @@ export const WITHOUT_REQUEST = [
   'actingAs',
   'asClientApplication',
   'bind',
+  'breakGlass',
   'coreClientOptions',
   'currentOnBehalfOf',
   'memberships.invalidate',

@@ -1,12 +1,13 @@
 import type { AuditEventAgent } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import * as codes from './fhir-codes';
+import { identityReference } from '../../shared/identity-reference';
 import type { RequestEvent } from '../request-event';
 
 /** The user as requestor, the client that acts for them, and the server. Then who really acted, and from where. */
 export function agentsOf(event: RequestEvent, address: string): AuditEventAgent[] {
   const { onBehalfOf, context, baseUrl } = event;
   const pattern = codes.patternOf(event.action);
-  const user = onBehalfOf === undefined ? undefined : userReference(onBehalfOf, baseUrl);
+  const user = onBehalfOf === undefined ? undefined : identityReference(onBehalfOf, baseUrl);
   const client: AuditEventAgent = {
     ...(user ? { extension: [{ url: codes.ON_BEHALF_OF, valueReference: user }] } : {}),
     type: pattern.client,
@@ -61,11 +62,4 @@ function endUser(subject: string | undefined, purposeOfUse: AuditEventAgent['pur
     ...(subject === undefined ? {} : { altId: subject }),
     ...(purposeOfUse.length > 0 ? { purposeOfUse } : {}),
   };
-}
-
-/** FHIR does not allow a membership as an agent, so an identifier names it. A profile is a reference. */
-function userReference(onBehalfOf: string, baseUrl: string): NonNullable<AuditEventAgent['who']> {
-  return onBehalfOf.startsWith('ProjectMembership/')
-    ? { identifier: { system: baseUrl, value: onBehalfOf } }
-    : { reference: onBehalfOf };
 }
