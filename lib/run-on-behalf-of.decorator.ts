@@ -3,6 +3,7 @@ import { ModuleRef } from '@nestjs/core';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import type { MedplumService } from './medplum.service';
 import { getMedplumToken } from './medplum.tokens';
+import { defineRunActing, type RunActing } from './on-behalf-of/acting-metadata';
 import { findProvider } from './on-behalf-of/find-provider';
 import type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
@@ -65,8 +66,8 @@ function injectModuleRef(target: object): void {
 
 /** Runs a method inside a scope, wherever it is called from. It keeps the metadata of other decorators. */
 function runInScope<A extends readonly unknown[]>(
-  decorator: string,
-  client: string | undefined,
+  decorator: RunActing['decorator'],
+  { client, reason }: AsClientApplicationOptions,
   run: (scopes: Scopes, method: () => unknown, self: unknown, args: A) => unknown,
 ): MethodOf<A> {
   return (target, key, descriptor) => {
@@ -91,6 +92,7 @@ function runInScope<A extends readonly unknown[]>(
     for (const metadataKey of Reflect.getMetadataKeys(method)) {
       Reflect.defineMetadata(metadataKey, Reflect.getMetadata(metadataKey, method), wrapper);
     }
+    defineRunActing(wrapper, { client: client ?? DEFAULT_CLIENT, decorator, reason });
     descriptor.value = wrapper as unknown as typeof method;
   };
 }
@@ -113,7 +115,7 @@ export function RunOnBehalfOf<A extends readonly unknown[]>(
   who: (...args: A) => OnBehalfOfInput,
   options: OnBehalfOfDecoratorOptions = {},
 ): MethodOf<A> {
-  return runInScope<A>('RunOnBehalfOf', options.client, (scopes, method, self, args) =>
+  return runInScope<A>('RunOnBehalfOf', options, (scopes, method, self, args) =>
     scopes.onBehalfOf(Reflect.apply(who, self, args), method),
   );
 }
@@ -125,7 +127,7 @@ export function RunOnBehalfOf<A extends readonly unknown[]>(
  * @throws MedplumConfigError (from the method) when Nest did not create the instance.
  */
 export function RunAsClientApplication(options: AsClientApplicationOptions = {}): MethodOf<[]> {
-  return runInScope<[]>('RunAsClientApplication', options.client, (scopes, method) =>
+  return runInScope<[]>('RunAsClientApplication', options, (scopes, method) =>
     scopes.asClientApplication(method, options),
   );
 }
