@@ -92,7 +92,7 @@ describe('The route report', () => {
       message(_data: unknown) {}
 
       @EventPattern('created')
-      event() {}
+      event(_data: unknown) {}
 
       @Get('ran')
       @RunOnBehalfOf(() => REFERENCE)
