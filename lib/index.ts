@@ -132,6 +132,8 @@ export type { IdentityKey } from './on-behalf-of/batch-by-identity';
 export { CurrentOnBehalfOf } from './on-behalf-of/current-on-behalf-of.decorator';
 export { AsClientApplication, OnBehalfOf } from './on-behalf-of/on-behalf-of.decorator';
 export type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';
+export { documentOnBehalfOf } from './on-behalf-of/document-on-behalf-of';
+export type { DocumentOnBehalfOfOptions } from './on-behalf-of/document-on-behalf-of';
 export { MedplumRouteReport } from './on-behalf-of/medplum-route-report';
 export type { MedplumRoute, MedplumRouteIdentity } from './on-behalf-of/medplum-route-report';
 export { OnBehalfOfGuard } from './on-behalf-of/on-behalf-of.guard';
