@@ -34,7 +34,7 @@ export function addressesOf(host: Host, { name, method, kind }: HostMethod): rea
     const parent: unknown = Reflect.getMetadata('graphql:resolver_name', host.type);
     add('graphql', typeof parent === 'string' ? `${parent}.${graphqlName}` : graphqlName);
   } else if (rootType !== undefined) {
-    add('graphql', `${String(rootType)} ${graphqlName}`);
+    add('graphql', `${shown(rootType)} ${graphqlName}`);
   }
   return found;
 }

@@ -257,8 +257,8 @@ describe.each(PLATFORMS)('A subclass whose trackBy() names the user, on %s', (pl
     ['the whole app', { controllers: [Patients], providers: [{ provide: APP_INTERCEPTOR, useClass: CachePerUser }] }],
   ])('keeps the responses of users apart, when it is on %s', async (_where, parts) => {
     const { url } = await start(parts, platform);
-    const read = async (user: string) =>
-      (await fetch(`${url}/patients/1`, { headers: { 'x-test-user': user } })).json() as Promise<unknown>;
+    const read = async (user: string): Promise<unknown> =>
+      (await fetch(`${url}/patients/1`, { headers: { 'x-test-user': user } })).json();
     for (const user of ['Practitioner/a', 'Practitioner/b', 'Practitioner/a', 'Practitioner/b']) {
       expect(await read(user)).toEqual({ for: user });
     }

@@ -71,6 +71,10 @@ interface Operation {
   readonly security?: unknown;
 }
 
+const fail = () => {
+  throw new Error('planned');
+};
+
 describe('documentOnBehalfOf()', () => {
   let app: INestApplication;
 
@@ -133,9 +137,6 @@ describe('documentOnBehalfOf()', () => {
   });
 
   it('leaves no mark when the document cannot be made', () => {
-    const fail = () => {
-      throw new Error('planned');
-    };
     expect(() => documentOnBehalfOf(app, fail)).toThrow('planned');
     expect(JSON.stringify(create())).not.toContain('medplum');
   });

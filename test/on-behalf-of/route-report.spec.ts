@@ -51,6 +51,12 @@ class WhoAsks {
   }
 }
 
+/** As `GraphQLModule` of @nestjs/graphql provides its options. */
+const graphql = (options: object) => ({
+  module: class GraphQLModule {},
+  providers: [{ provide: 'GqlModuleOptions', useValue: options }],
+});
+
 describe('The route report', () => {
   it('names what calls each handler, and how it acts for each client', async () => {
     @Controller(['patients', '/people/'])
@@ -162,10 +168,6 @@ describe('The route report', () => {
       @SetMetadata('graphql:resolve_property', true)
       beds() {}
     }
-    const graphql = (options: object) => ({
-      module: class GraphQLModule {},
-      providers: [{ provide: 'GqlModuleOptions', useValue: options }],
-    });
     const report = await start({ providers: [Charts, Wards], imports: [graphql({})] });
     expect(lines(report)).toEqual([
       'graphql Query chart Charts.chart: default OnBehalfOf resolveOnBehalfOf',
@@ -206,6 +208,14 @@ describe('The route report', () => {
     expect(lines(report)).toEqual(['http GET /lazy Lazy.read: undecided']);
   });
 });
+
+const onStatic = () => {
+  class Charts {
+    @WithoutMedplum()
+    static read() {}
+  }
+  return Charts;
+};
 
 describe('@WithoutMedplum()', () => {
   @Controller('base')
@@ -269,14 +279,7 @@ describe('@WithoutMedplum()', () => {
   });
 
   it('is an error at once on a static method', () => {
-    const decorate = () => {
-      class Charts {
-        @WithoutMedplum()
-        static read() {}
-      }
-      return Charts;
-    };
-    expect(decorate).toThrow(/@WithoutMedplum\(\) is on read, which is not a method of an instance/);
+    expect(onStatic).toThrow(/@WithoutMedplum\(\) is on read, which is not a method of an instance/);
   });
 });
 
