@@ -75,6 +75,9 @@ const fail = () => {
   throw new Error('planned');
 };
 
+const operation = (document: OpenAPIObject, verb: 'get' | 'post', path: string): Operation =>
+  document.paths[path]?.[verb] as unknown as Operation;
+
 describe('documentOnBehalfOf()', () => {
   let app: INestApplication;
 
@@ -91,8 +94,6 @@ describe('documentOnBehalfOf()', () => {
   afterAll(() => app.close());
 
   const create = (config = new DocumentBuilder().addBearerAuth().build()) => SwaggerModule.createDocument(app, config);
-  const operation = (document: OpenAPIObject, verb: 'get' | 'post', path: string): Operation =>
-    document.paths[path]?.[verb] as unknown as Operation;
   const BEARER = [{ bearer: [] }];
 
   it('adds responses and the security requirement to handlers that act for a user, wherever they are routed', () => {
