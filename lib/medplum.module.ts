@@ -19,6 +19,7 @@ import { MedplumCoreModule } from './module/core.module';
 import { resolveOptions } from './module/resolve-options';
 import { IdentityResolver } from './on-behalf-of/identity-resolver';
 import { DEFAULT_CLIENT, OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
+import { type MedplumRoutesOptions, parseRoutes, ROUTES } from './on-behalf-of/routes.options';
 
 /** What Nest must know while it wires the app. An async factory cannot provide it, so it stands beside the options. */
 export interface MedplumModuleExtras {
@@ -28,6 +29,12 @@ export interface MedplumModuleExtras {
   readonly isGlobal?: boolean | undefined;
   /** Registers `MedplumExceptionFilter` for the app. Default `true`. */
   readonly exceptionFilter?: boolean | undefined;
+  /**
+   * `enforce`: the app does not start while a handler of a controller, resolver or gateway does not say how it acts, with
+   * `@OnBehalfOf()`, `@AsClientApplication()` or `@WithoutMedplum()`. It concerns the whole app, so one client is enough to
+   * say it. Default `off`.
+   */
+  readonly routes?: 'off' | 'enforce' | MedplumRoutesOptions | undefined;
   /** Further providers for the module, such as those that `useFactory` injects. */
   readonly extraProviders?: Provider[] | undefined;
 }
@@ -58,7 +65,7 @@ export const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<Medplum
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createMedplumOptions')
   .setExtras<MedplumModuleExtras>(
-    { name: undefined, isGlobal: true, exceptionFilter: true, extraProviders: undefined },
+    { name: undefined, isGlobal: true, exceptionFilter: true, routes: undefined, extraProviders: undefined },
     defineClient,
   )
   .build();
@@ -103,6 +110,7 @@ export class MedplumModule extends ConfigurableModuleClass {
 function defineClient(definition: DynamicModule, extras: MedplumModuleExtras): DynamicModule {
   const { name, isGlobal = true, exceptionFilter = true, extraProviders = [] } = extras;
   checkName(name);
+  const routes = { provide: ROUTES, useValue: parseRoutes(extras.routes) };
   const given = (definition.providers ?? []).map((provider) =>
     'provide' in provider && provider.provide === BUILDER_TOKEN
       ? { ...provider, provide: getMedplumOptionsToken(name) }
@@ -116,7 +124,7 @@ function defineClient(definition: DynamicModule, extras: MedplumModuleExtras): D
       MedplumCoreModule,
       ...(exceptionFilter ? [MedplumExceptionFilterModule] : []),
     ],
-    providers: [...given, ...clientProviders(name), ...extraProviders],
+    providers: [...given, routes, ...clientProviders(name), ...extraProviders],
     exports: [getMedplumToken(name)],
   };
 }

@@ -3,9 +3,11 @@ import { ModuleRef } from '@nestjs/core';
 import { MedplumConfigError } from './errors/medplum-config.error';
 import type { MedplumService } from './medplum.service';
 import { getMedplumToken } from './medplum.tokens';
+import { defineRunActing, type RunActing } from './on-behalf-of/acting-metadata';
 import { findProvider } from './on-behalf-of/find-provider';
 import type { AsClientApplicationOptions, OnBehalfOfDecoratorOptions } from './on-behalf-of/on-behalf-of.decorator';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
+import type { ScopeOptions } from './on-behalf-of/purpose-of-use';
 import { DEFAULT_CLIENT, OnBehalfOfRegistry } from './on-behalf-of/on-behalf-of.registry';
 
 const MODULE_REF = Symbol('nestjs-medplum:ModuleRef');
@@ -65,8 +67,8 @@ function injectModuleRef(target: object): void {
 
 /** Runs a method inside a scope, wherever it is called from. It keeps the metadata of other decorators. */
 function runInScope<A extends readonly unknown[]>(
-  decorator: string,
-  client: string | undefined,
+  decorator: RunActing['decorator'],
+  { client, reason }: AsClientApplicationOptions,
   run: (scopes: Scopes, method: () => unknown, self: unknown, args: A) => unknown,
 ): MethodOf<A> {
   return (target, key, descriptor) => {
@@ -91,6 +93,7 @@ function runInScope<A extends readonly unknown[]>(
     for (const metadataKey of Reflect.getMetadataKeys(method)) {
       Reflect.defineMetadata(metadataKey, Reflect.getMetadata(metadataKey, method), wrapper);
     }
+    defineRunActing(wrapper, { client: client ?? DEFAULT_CLIENT, decorator, reason });
     descriptor.value = wrapper as unknown as typeof method;
   };
 }
@@ -113,8 +116,10 @@ export function RunOnBehalfOf<A extends readonly unknown[]>(
   who: (...args: A) => OnBehalfOfInput,
   options: OnBehalfOfDecoratorOptions = {},
 ): MethodOf<A> {
-  return runInScope<A>('RunOnBehalfOf', options.client, (scopes, method, self, args) =>
-    scopes.onBehalfOf(Reflect.apply(who, self, args), method, options),
+  const { purposeOfUse } = options;
+  const scopeOptions: [ScopeOptions?] = purposeOfUse === undefined ? [] : [{ purposeOfUse }];
+  return runInScope<A>('RunOnBehalfOf', options, (scopes, method, self, args) =>
+    scopes.onBehalfOf(Reflect.apply(who, self, args), method, ...scopeOptions),
   );
 }
 
@@ -125,7 +130,7 @@ export function RunOnBehalfOf<A extends readonly unknown[]>(
  * @throws MedplumConfigError (from the method) when Nest did not create the instance.
  */
 export function RunAsClientApplication(options: AsClientApplicationOptions = {}): MethodOf<[]> {
-  return runInScope<[]>('RunAsClientApplication', options.client, (scopes, method) =>
+  return runInScope<[]>('RunAsClientApplication', options, (scopes, method) =>
     scopes.asClientApplication(method, options),
   );
 }

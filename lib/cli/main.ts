@@ -6,6 +6,7 @@ const COMMANDS: Readonly<Record<string, () => CliCommand>> = {
   audit: () => (require('./audit.command') as typeof import('./audit.command')).auditCommand,
   doctor: () => (require('./doctor.command') as typeof import('./doctor.command')).doctorCommand,
   emulator: () => (require('./emulator.command') as typeof import('./emulator.command')).emulatorCommand,
+  routes: () => (require('./routes.command') as typeof import('./routes.command')).routesCommand,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

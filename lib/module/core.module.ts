@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { MedplumAudit } from '../audit/medplum-audit';
 import { CallTracing } from '../http/call-tracing';
+import { MedplumRouteReport } from '../on-behalf-of/medplum-route-report';
 import { OnBehalfOfExplorer } from '../on-behalf-of/on-behalf-of.explorer';
 import { OnBehalfOfInvocations } from '../on-behalf-of/on-behalf-of.invocations';
 import { OnBehalfOfRegistry } from '../on-behalf-of/on-behalf-of.registry';
@@ -15,6 +16,7 @@ import { RequestListeners } from './request-listeners';
     CallTracing,
     RequestListeners,
     OnBehalfOfRegistry,
+    MedplumRouteReport,
     OnBehalfOfExplorer,
     {
       provide: OnBehalfOfInvocations,
@@ -23,6 +25,6 @@ import { RequestListeners } from './request-listeners';
         new OnBehalfOfInvocations(registry, modules),
     },
   ],
-  exports: [MedplumAudit, CallTracing, OnBehalfOfRegistry],
+  exports: [MedplumAudit, MedplumRouteReport, CallTracing, OnBehalfOfRegistry],
 })
 export class MedplumCoreModule {}

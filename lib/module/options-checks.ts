@@ -13,7 +13,7 @@ import type { MedplumBreakGlassOptions } from '../calls/break-glass.options';
 import type { MembershipCheckOptions } from '../calls/membership-check';
 
 /** What `forRootAsync` takes beside the factory. `forRoot` takes it out of the options. */
-const EXTRAS = ['name', 'isGlobal', 'exceptionFilter', 'extraProviders'];
+const EXTRAS = ['name', 'isGlobal', 'exceptionFilter', 'routes', 'extraProviders'];
 
 /** In characters. Longer keys are not compared with the names of options. */
 const LONGEST_NAME = 64;

@@ -9,10 +9,32 @@ export type Acting = { readonly purposeOfUse?: readonly string[] } & (
   | { readonly as: 'client-application'; readonly reason: string | undefined }
 );
 
+/** The mark of `@WithoutMedplum()`. A symbol, so that whoever lists the clients does not see it. */
+const WITHOUT = Symbol.for('nestjs-medplum:without');
+
 /** How one class or handler acts, by client name. */
-export type ActingByClient = Readonly<Record<string, Acting>>;
+export type ActingByClient = Readonly<Record<string, Acting>> & { readonly [WITHOUT]?: true };
 
 const KEY = Symbol.for('nestjs-medplum:acting');
+
+/** What a decorator that opens a scope itself, wherever the method is called from, says about a method. */
+export interface RunActing {
+  readonly client: string;
+  readonly decorator: 'RunOnBehalfOf' | 'RunAsClientApplication';
+  readonly reason: string | undefined;
+}
+
+const RUN = Symbol.for('nestjs-medplum:run');
+
+/** Stores, for the route report, that a method opens a scope itself. */
+export function defineRunActing(method: Function, acting: RunActing): void {
+  Reflect.defineMetadata(RUN, [acting, ...runActingOf(method)], method);
+}
+
+/** The scopes that a method opens itself. */
+export function runActingOf(method: Function): readonly RunActing[] {
+  return (Reflect.getMetadata(RUN, method) as readonly RunActing[] | undefined) ?? [];
+}
 
 /** Stores how one client acts in all handlers of a class. Entries of other clients stay. */
 export function defineClassActing(type: Function, client: string, acting: Acting): void {
@@ -35,10 +57,30 @@ export function defineMethodActing(
   Reflect.defineMetadata(KEY, { ...ownActing(method), [client]: acting }, method);
 }
 
+/** Stores that a class, or a method of its prototype, does not use Medplum. */
+export function defineWithoutMedplum(type: Function): void;
+export function defineWithoutMedplum(prototype: object, name: string | symbol, method: Function): void;
+export function defineWithoutMedplum(target: object, name?: string | symbol, method?: Function): void {
+  const mark = { [WITHOUT]: true } as const;
+  if (name === undefined || method === undefined) {
+    const prototype = (target as Function).prototype as object;
+    Reflect.defineMetadata(KEY, { ...ownActing(prototype), ...mark }, prototype);
+  } else {
+    Reflect.defineMetadata(KEY, { ...ownActing(target, name), ...mark }, target, name);
+    Reflect.defineMetadata(KEY, { ...ownActing(method), ...mark }, method);
+  }
+}
+
+/** Whether `@WithoutMedplum()` says that these handlers do not use Medplum. */
+export function isWithoutMedplum(acting: ActingByClient): boolean {
+  return acting[WITHOUT] === true;
+}
+
 /**
  * How a handler acts, by client name. For each client, the handler wins over the class, and the nearest class of the
  * prototype chain wins over those above it. A subclass, or a method that overrides another one, inherits `@OnBehalfOf`
- * but never `@AsClientApplication`: extending a class must not grant the rights of the client.
+ * but never `@AsClientApplication`: extending a class must not grant the rights of the client. `@WithoutMedplum` takes all
+ * that away, and whatever is nearer than it takes it back.
  *
  * @param name of the method. `undefined`: only what the class says.
  */
@@ -46,12 +88,12 @@ export function actingOf(prototype: object, name: string | undefined): ActingByC
   let onClass: ActingByClient = {};
   let onMethod: ActingByClient = {};
   for (const level of chainOf(prototype).toReversed()) {
-    onClass = { ...inheritable(onClass), ...ownActing(level) };
+    onClass = override(inheritable(onClass), ownActing(level));
     if (name !== undefined && Object.hasOwn(level, name)) {
-      onMethod = { ...inheritable(onMethod), ...actingAt(level, name) };
+      onMethod = override(inheritable(onMethod), actingAt(level, name));
     }
   }
-  return { ...onClass, ...onMethod };
+  return override(onClass, onMethod);
 }
 
 /** What the decorators of the method itself say, without those of the class and of methods that it overrides. */
@@ -93,7 +135,20 @@ function actingAt(level: object, name: string): ActingByClient {
 }
 
 function inheritable(acting: ActingByClient): ActingByClient {
-  return Object.fromEntries(Object.entries(acting).filter(([, entry]) => entry.as === 'on-behalf-of'));
+  const entries = Object.entries(acting).filter(([, entry]) => entry.as === 'on-behalf-of');
+  return { ...Object.fromEntries(entries), ...(isWithoutMedplum(acting) && { [WITHOUT]: true }) };
+}
+
+/** What is said nearer to the handler wins for its client, and `@WithoutMedplum` for all clients. */
+function override(farther: ActingByClient, nearer: ActingByClient = {}): ActingByClient {
+  if (isWithoutMedplum(nearer)) {
+    return nearer;
+  }
+  if (Object.keys(nearer).length === 0) {
+    return farther;
+  }
+  const { [WITHOUT]: _taken, ...clients } = farther;
+  return { ...clients, ...nearer };
 }
 
 function ownActing(target: object, name?: string | symbol): ActingByClient | undefined {

@@ -10,6 +10,8 @@ export class AppOutline {
   readonly #decorated = new Map<string, Set<string>>();
   /** Field resolvers of GraphQL that open no scope, as `Class.method`. */
   readonly #bareFields = new Set<string>();
+  /** Handlers with `@WithoutMedplum()`, as `Class.method`. */
+  readonly #without = new Set<string>();
 
   addHandler(client: string, place: string): void {
     const places = this.#decorated.get(client) ?? new Set();
@@ -18,6 +20,10 @@ export class AppOutline {
 
   addBareField(place: string): void {
     this.#bareFields.add(place);
+  }
+
+  addWithoutMedplum(place: string): void {
+    this.#without.add(place);
   }
 
   /**
@@ -43,8 +49,12 @@ export class AppOutline {
       );
     }
     const decorated = [...(this.#decorated.get(client) ?? [])];
+    const without =
+      this.#without.size === 0
+        ? ''
+        : ` Handlers with @WithoutMedplum() have no identity (${some([...this.#without])}): if the call belongs to one, put @OnBehalfOf() in its place.`;
     if (decorated.length === 0) {
-      return `No handler of this app is decorated for the client "${client}". Decorate the handler with @OnBehalfOf(), or pass { onBehalfOf }.`;
+      return `No handler of this app is decorated for the client "${client}". Decorate the handler with @OnBehalfOf(), or pass { onBehalfOf }.${without}`;
     }
     return (
       `Handlers are decorated for this client (${some(decorated)}), but the call is made outside of their scopes. ` +
@@ -53,7 +63,8 @@ export class AppOutline {
       (this.#bareFields.size === 0
         ? ''
         : `GraphQL calls field resolvers outside of the scope of their query (${some([...this.#bareFields])}): decorate them and set fieldResolverEnhancers, or use @RunOnBehalfOf(). `) +
-      'If it is none of them, decorate it with @OnBehalfOf(). In a job, a timer or an event listener, use @RunOnBehalfOf().'
+      'If it is none of them, decorate it with @OnBehalfOf(). In a job, a timer or an event listener, use @RunOnBehalfOf().' +
+      without
     );
   }
 }

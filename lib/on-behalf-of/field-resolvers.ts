@@ -16,9 +16,10 @@ interface GraphqlOptions {
  */
 export function areFieldsBare(module: Module, modules: Iterable<Module>): boolean {
   for (const { providers } of modules) {
-    const options = providers.get(GRAPHQL_OPTIONS)?.instance as GraphqlOptions | null | undefined;
-    const { include = [], fieldResolverEnhancers = [] } = options ?? {};
-    if (options && (include.length === 0 || include.includes(module.metatype))) {
+    const provider = providers.get(GRAPHQL_OPTIONS);
+    // The options of an app that was not started may not be known. Then the default counts.
+    const { include = [], fieldResolverEnhancers = [] } = (provider?.instance as GraphqlOptions | null) ?? {};
+    if (provider && (include.length === 0 || include.includes(module.metatype))) {
       if (!['guards', 'interceptors'].every((name) => fieldResolverEnhancers.includes(name))) {
         return true;
       }

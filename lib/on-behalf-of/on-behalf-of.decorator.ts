@@ -1,6 +1,6 @@
 import { applyDecorators, UseGuards, UseInterceptors } from '@nestjs/common';
-import { MedplumConfigError } from '../errors/medplum-config.error';
 import { type Acting, defineClassActing, defineMethodActing } from './acting-metadata';
+import { handlerDecorator } from './handler-decorator';
 import { OnBehalfOfGuard } from './on-behalf-of.guard';
 import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
 import { DEFAULT_CLIENT } from './on-behalf-of.registry';
@@ -22,17 +22,11 @@ export interface AsClientApplicationOptions extends OnBehalfOfDecoratorOptions {
 function act(decorator: string, clientName: string | undefined, acting: Acting): ClassDecorator & MethodDecorator {
   const client = clientName ?? DEFAULT_CLIENT;
   return applyDecorators(
-    (target: object, name?: string | symbol, descriptor?: TypedPropertyDescriptor<unknown>) => {
-      if (name === undefined) {
-        defineClassActing(target as Function, client, acting);
-      } else if (typeof target === 'function' || typeof descriptor?.value !== 'function') {
-        throw new MedplumConfigError(
-          `@${decorator}() is on ${String(name)}, which is not a method of an instance. Put it on a class, or on a method that is not static.`,
-        );
-      } else {
-        defineMethodActing(target, name, descriptor.value, client, acting);
-      }
-    },
+    handlerDecorator(
+      decorator,
+      (type) => defineClassActing(type, client, acting),
+      (prototype, name, method) => defineMethodActing(prototype, name, method, client, acting),
+    ),
     UseGuards(OnBehalfOfGuard),
     UseInterceptors(OnBehalfOfInterceptor),
   );

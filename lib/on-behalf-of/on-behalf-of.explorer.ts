@@ -1,41 +1,29 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
-import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/core';
-import type { Module } from '@nestjs/core/injector/module';
+import { ApplicationConfig, LazyModuleLoader, ModulesContainer } from '@nestjs/core';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
 import { severalCopies } from '../shared/loaded-copies';
-import { type Acting, actingOf, actingOfMethod, carriesActing } from './acting-metadata';
-import { areFieldsBare } from './field-resolvers';
-import { type HandlerKind, handlerKind } from './handler-kind';
+import { type Acting, type ActingByClient, actingOf, carriesActing, isWithoutMedplum } from './acting-metadata';
+import { isCachedByUrl } from './cached-by-url';
+import { BARE_FIELDS, CACHED, CONTRADICTION, DECIDE, LOST, NO_HANDLER, OVERRIDDEN } from './handler-problems';
+import { type Host, type HostMethod, hostsIn, methodsOf } from './handlers';
+import { type MedplumRoute, MedplumRouteReport } from './medplum-route-report';
 import { OnBehalfOfGuard } from './on-behalf-of.guard';
 import { OnBehalfOfInterceptor } from './on-behalf-of.interceptor';
 import { isOnBehalfOfReference } from './on-behalf-of.reference';
 import { OnBehalfOfRegistry, type RegisteredClient } from './on-behalf-of.registry';
+import { RouteRules } from './routes.options';
 
 /** Where `@UseGuards()` and `@UseInterceptors()` keep their lists. */
 const GUARDS = '__guards__';
 const INTERCEPTORS = '__interceptors__';
 
-/** The fields that are read of Nest's entry for a provider or controller. */
-interface Wrapper {
-  readonly metatype: unknown;
-  readonly instance: unknown;
-  readonly isNotMetatype: boolean;
-  readonly isFactory: boolean;
-}
-
-/** One class that Nest runs methods of. */
-interface Host {
-  readonly module: Module;
-  readonly type: Function;
-  readonly prototype: Record<string, unknown>;
-  /** The instance whose methods Nest runs, if it has methods of its own. Nest reads other handlers off the prototype. */
-  readonly controller: object | undefined;
-}
-
-/** What a check of one class found. */
+/** What a check found. */
 interface Findings {
+  /** Decorators that would do something else than they say. */
   readonly problems: string[];
+  /** Handlers whose responses a cache would give to other users. */
+  readonly cached: string[];
   /** Methods that another library may run, with or without guards and interceptors. */
   readonly unknown: string[];
   /** Field resolvers that run without guards and interceptors, although their class is decorated. */
@@ -44,23 +32,32 @@ interface Findings {
   readonly shadowed: Set<string>;
 }
 
-/** Checks all decorators at start-up, so that a wrong one stops the app instead of failing a request. */
+/** Checks all handlers at start-up, so that a wrong decorator stops the app instead of failing a request. */
 @Injectable()
 export class OnBehalfOfExplorer implements OnModuleInit, OnApplicationBootstrap {
   readonly #logger = new Logger('OnBehalfOf');
-  readonly #scanner = new MetadataScanner();
   readonly #modules: ModulesContainer;
   readonly #registry: OnBehalfOfRegistry;
   readonly #loader: LazyModuleLoader;
+  readonly #config: ApplicationConfig;
+  readonly #report: MedplumRouteReport;
   readonly #checked = new WeakSet<object>();
 
-  constructor(modules: ModulesContainer, registry: OnBehalfOfRegistry, loader: LazyModuleLoader) {
+  constructor(
+    modules: ModulesContainer,
+    registry: OnBehalfOfRegistry,
+    loader: LazyModuleLoader,
+    config: ApplicationConfig,
+    report: MedplumRouteReport,
+  ) {
     this.#modules = modules;
     this.#registry = registry;
     this.#loader = loader;
+    this.#config = config;
+    this.#report = report;
   }
 
-  /** @throws MedplumConfigError that lists every wrong decorator. */
+  /** @throws MedplumConfigError that lists every wrong decorator, and every handler that has to say how it acts. */
   onModuleInit(): void {
     this.#check();
     this.#checkLazyModules();
@@ -83,19 +80,27 @@ export class OnBehalfOfExplorer implements OnModuleInit, OnApplicationBootstrap 
 
   /** Checks the classes that have not been checked yet. */
   #check(): void {
-    const findings: Findings = { problems: [], unknown: [], fields: [], shadowed: new Set() };
-    for (const host of this.#hosts()) {
-      const before = findings.problems.length;
-      this.#checkHost(host, findings);
-      if (findings.problems.length === before) {
+    const findings: Findings = { problems: [], cached: [], unknown: [], fields: [], shadowed: new Set() };
+    const { problems, cached } = findings;
+    for (const host of hostsIn(this.#modules.values())) {
+      const before = problems.length + cached.length;
+      if (!this.#checked.has(host.prototype)) {
+        this.#checkHost(host, findings);
+      }
+      if (problems.length + cached.length === before) {
         this.#checked.add(host.prototype);
       }
     }
-    if (findings.problems.length > 0) {
-      const copies = severalCopies();
-      throw new MedplumConfigError(
-        `Some decorators of nestjs-medplum are wrong:\n- ${findings.problems.join('\n- ')}${copies === undefined ? '' : `\n${copies}`}`,
-      );
+    const isEnforced = new RouteRules(this.#modules.values()).isEnforced;
+    const undecided = isEnforced ? this.#report.undecided.map(shownRoute) : [];
+    const messages = [
+      list('Some decorators of nestjs-medplum are wrong:', problems),
+      list('A cache would give the responses of one user to others:', cached),
+      list("These handlers do not say how they act, and routes: 'enforce' asks every handler to:", undecided, DECIDE),
+      problems.length > 0 ? (severalCopies() ?? '') : '',
+    ].filter((message) => message !== '');
+    if (messages.length > 0) {
+      throw new MedplumConfigError(messages.join('\n'));
     }
     this.#warn(findings);
   }
@@ -118,77 +123,66 @@ export class OnBehalfOfExplorer implements OnModuleInit, OnApplicationBootstrap 
     }
   }
 
-  *#hosts(): Iterable<Host> {
-    const seen = new Set<object>();
-    for (const module of this.#modules.values()) {
-      for (const [wrappers, areControllers] of [
-        [module.controllers, true],
-        [module.providers, false],
-      ] as const) {
-        for (const wrapper of wrappers.values()) {
-          const host = hostOf(module, wrapper, areControllers);
-          if (host && !seen.has(host.prototype) && !this.#checked.has(host.prototype)) {
-            seen.add(host.prototype);
-            yield host;
-          }
-        }
+  #checkHost(host: Host, findings: Findings): void {
+    const { type, prototype } = host;
+    const { problems } = findings;
+    const onClass = actingOf(prototype, undefined);
+    this.#checkEntries(type.name, onClass, findings);
+    const methods = methodsOf(host, this.#modules.values());
+    if (isDecorated(onClass)) {
+      if (!isEnhanced([type])) {
+        problems.push(`${type.name}: ${LOST}`);
+      } else if (!host.controller && !isHandlerClass(type) && methods.every(({ kind }) => kind === 'plain')) {
+        problems.push(`${type.name}: ${NO_HANDLER}`);
       }
+    }
+    for (const method of methods) {
+      this.#checkEntries(method.place, method.own, findings);
+      this.#outline(method);
+      this.#checkMethod(host, method, findings);
     }
   }
 
-  #checkHost(host: Host, findings: Findings): void {
-    const { type, prototype } = host;
-    const onClass = actingOf(prototype, undefined);
-    this.#checkEntries(type.name, onClass, findings);
-    const methods = this.#scanner
-      .getAllMethodNames(prototype)
-      .map((name) => ({ name, method: prototype[name] as Function }))
-      .map(({ name, method }) => ({ name, method, kind: handlerKind(method) }));
-    if (Object.keys(onClass).length > 0) {
-      if (!isEnhanced([type])) {
-        findings.problems.push(`${type.name}: ${LOST}`);
-      } else if (!host.controller && !isHandlerClass(type) && methods.every(({ kind }) => kind === 'plain')) {
-        findings.problems.push(`${type.name}: ${NO_HANDLER}`);
+  #checkMethod(host: Host, one: HostMethod, { problems, cached, unknown, fields }: Findings): void {
+    const { name, place, method, kind, own, acting } = one;
+    if (one.isBare) {
+      if (isDecorated(own)) {
+        problems.push(`${place}: ${BARE_FIELDS}`);
+      } else if (isDecorated(acting)) {
+        fields.push(place);
       }
-    }
-    const areBare = methods.some(({ kind }) => kind === 'field') && areFieldsBare(host.module, this.#modules.values());
-    for (const { name, method, kind } of methods) {
-      const place = `${type.name}.${name}`;
-      const own = actingOfMethod(prototype, name);
-      this.#checkEntries(place, own, findings);
-      const isDecorated = Object.keys(own).length > 0;
-      this.#outline(place, kind, areBare, Object.keys(actingOf(prototype, name)));
-      if (kind === 'field' && areBare) {
-        if (isDecorated) {
-          findings.problems.push(`${place}: ${BARE_FIELDS}`);
-        } else if (Object.keys(onClass).length > 0) {
-          findings.fields.push(place);
-        }
-      } else if (kind === 'handler' || kind === 'field') {
-        const running = runningMethod(host, name) ?? method;
-        const acts = isDecorated || Object.keys(actingOf(prototype, name)).length > 0;
-        if (acts && !(carriesActing(prototype, name, running) && isEnhanced([type, running]))) {
-          findings.problems.push(`${place}: ${isDecorated ? LOST : OVERRIDDEN}`);
-        }
-      } else if (isDecorated && kind === 'plain') {
-        findings.problems.push(`${place}: ${NO_HANDLER}`);
-      } else if (isDecorated) {
-        findings.unknown.push(place);
+    } else if (kind === 'handler' || kind === 'field') {
+      const running = runningMethod(host, name) ?? method;
+      if (isDecorated(acting) && !(carriesActing(host.prototype, name, running) && isEnhanced([host.type, running]))) {
+        problems.push(`${place}: ${isDecorated(own) ? LOST : OVERRIDDEN}`);
       }
+      if (this.#registry.actsForUser(acting) && isCachedByUrl(host, one, this.#config)) {
+        cached.push(`${place}: ${CACHED}`);
+      }
+    } else if (isDecorated(own) && kind === 'plain') {
+      problems.push(`${place}: ${NO_HANDLER}`);
+    } else if (isDecorated(own)) {
+      unknown.push(place);
     }
   }
 
   /** Keeps what a call without an identity is told. */
-  #outline(place: string, kind: HandlerKind, areBare: boolean, clients: readonly string[]): void {
+  #outline({ place, kind, isBare, acting }: HostMethod): void {
     const { outline } = this.#registry;
-    if (kind === 'field' && (areBare || clients.length === 0)) {
+    const clients = Object.keys(acting);
+    if (isWithoutMedplum(acting) && kind !== 'plain') {
+      outline.addWithoutMedplum(place);
+    } else if (kind === 'field' && (isBare || clients.length === 0)) {
       outline.addBareField(place);
     } else if (kind === 'handler' || kind === 'field') {
       clients.forEach((client) => outline.addHandler(client, place));
     }
   }
 
-  #checkEntries(place: string, acting: Readonly<Record<string, Acting>>, findings: Findings): void {
+  #checkEntries(place: string, acting: ActingByClient, findings: Findings): void {
+    if (isWithoutMedplum(acting) && isDecorated(acting)) {
+      findings.problems.push(`${place}: ${CONTRADICTION}`);
+    }
     for (const [name, entry] of Object.entries(acting)) {
       try {
         const client = this.#registry.get(name);
@@ -203,35 +197,16 @@ export class OnBehalfOfExplorer implements OnModuleInit, OnApplicationBootstrap 
   }
 }
 
-const LOST =
-  'another decorator replaced it and lost its metadata, so neither the guard nor the interceptor of the library would run. Put that decorator below @OnBehalfOf() and @AsClientApplication(), or make it copy the metadata.';
-const OVERRIDDEN =
-  'it overrides a method with @OnBehalfOf(), but Nest does not inherit guards and interceptors of methods. Decorate it as well.';
-const BARE_FIELDS =
-  "GraphQL runs field resolvers without guards and interceptors. Set fieldResolverEnhancers: ['guards', 'interceptors'] in the options of GraphQLModule, or decorate the method with @RunOnBehalfOf().";
-const NO_HANDLER =
-  'Nest runs guards and interceptors only for HTTP, GraphQL, WebSocket and microservice handlers, and this is none, so @OnBehalfOf() and @AsClientApplication() would do nothing. Use @RunOnBehalfOf() or @RunAsClientApplication() on the method. If it is a handler, another decorator replaced it and lost its metadata: put that one below.';
+function list(title: string, lines: readonly string[], after?: string): string {
+  return lines.length === 0 ? '' : [title, ...lines.map((line) => `- ${line}`), ...(after ? [after] : [])].join('\n');
+}
 
-function hostOf(module: Module, wrapper: Wrapper, isController: boolean): Host | undefined {
-  const instance: unknown = wrapper.instance;
-  const isClass = typeof wrapper.metatype === 'function' && !wrapper.isNotMetatype && !wrapper.isFactory;
-  const prototype: unknown = isClass
-    ? wrapper.metatype.prototype
-    : typeof instance === 'object' && instance !== null
-      ? Object.getPrototypeOf(instance)
-      : undefined;
-  if (typeof prototype !== 'object' || prototype === null || prototype === Object.prototype) {
-    return undefined;
-  }
-  const type: unknown = isClass ? wrapper.metatype : (prototype as { readonly constructor?: unknown }).constructor;
-  return typeof type === 'function'
-    ? {
-        module,
-        type,
-        prototype: prototype as Record<string, unknown>,
-        controller: isController ? ((instance as object | null) ?? prototype) : undefined,
-      }
-    : undefined;
+function shownRoute({ address, className, handler }: MedplumRoute): string {
+  return `${className}.${handler} (${address})`;
+}
+
+function isDecorated(acting: ActingByClient): boolean {
+  return Object.keys(acting).length > 0;
 }
 
 /** The function that Nest takes off an instance, when that hides the method of the class. */

@@ -1,5 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { MedplumConfigError } from '../errors/medplum-config.error';
+import type { ActingByClient } from './acting-metadata';
 import { AppOutline } from './app-outline';
 import type { Identity } from './identity';
 import type { IdentityResolver } from './identity-resolver';
@@ -34,6 +35,15 @@ export class OnBehalfOfRegistry {
     return this.outline.explain(
       name,
       around.map((client) => client.name),
+    );
+  }
+
+  /** Whether a handler acts for whoever sends the request. One fixed reference and the client itself are nobody of those. */
+  actsForUser(acting: ActingByClient): boolean {
+    return Object.entries(acting).some(
+      ([name, entry]) =>
+        entry.as === 'on-behalf-of' &&
+        typeof (entry.source ?? this.#clients.get(name)?.resolveOnBehalfOf) === 'function',
     );
   }
 

@@ -35,6 +35,18 @@ declare module '@nestjs/cache-manager' {
   }
 }
 
+declare module '@nestjs/swagger' {
+  export class DocumentBuilder {
+    setTitle(title: string): this;
+    addBearerAuth(): this;
+    build(): object;
+  }
+  export class SwaggerModule {
+    static createDocument(app: import('@nestjs/common').INestApplication, config: object): { paths: object };
+    static setup(path: string, app: import('@nestjs/common').INestApplication, document: () => object): void;
+  }
+}
+
 declare module 'dataloader' {
   export default class DataLoader<K, V, C = K> {
     constructor(

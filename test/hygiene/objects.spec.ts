@@ -17,6 +17,7 @@ import {
   MedplumError,
   MedplumExceptionFilter,
   MedplumModule,
+  MedplumRouteReport,
   OnBehalfOfGuard,
   OnBehalfOfInterceptor,
   RunOnBehalfOf,
@@ -117,6 +118,7 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   'the registry of clients': () => app.module.get(OnBehalfOfRegistry),
   'the resolver of identities': () => app.module.get(OnBehalfOfInvocations),
   'the reader of decorators': () => app.module.get(OnBehalfOfExplorer),
+  MedplumRouteReport: () => app.module.get(MedplumRouteReport),
 };
 
 /** Classes whose objects are values of the caller. Like a text or a resource, they may be shown. */

@@ -18,7 +18,7 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { InjectMedplum, MedplumModule, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import { InjectMedplum, MedplumModule, MedplumService, OnBehalfOf, WithoutMedplum } from 'nestjs-medplum';
 import { closeAll } from '../support/close-all';
 import { listen } from '../support/platforms';
 import { resourceAsked, WireServer } from '../support/wire-server';
@@ -137,6 +137,17 @@ class PatientResolver {
   }
 }
 
+@Controller('about')
+@WithoutMedplum()
+class About {
+  constructor(private readonly medplum: MedplumService) {}
+
+  @Get()
+  read() {
+    return call(this.medplum);
+  }
+}
+
 const NOTHING_SENT =
   'This call to Medplum has no identity, so it would run with the rights of the client, a project admin. Nothing was sent. ';
 
@@ -144,13 +155,13 @@ describe('A call without an identity', () => {
   let wire: WireServer;
   let app: Awaited<ReturnType<typeof listen>>;
 
-  const start = async (providers: Type[]) => {
+  const start = async (providers: Type[], controllers: Type[] = [Charts]) => {
     const module = await Test.createTestingModule({
       imports: [
         MedplumModule.forRoot(wire.options()),
         MedplumModule.forRoot({ ...wire.options(), name: 'lab', clientId: 'lab' }),
       ],
-      controllers: [Charts],
+      controllers,
       providers,
     }).compile();
     app = await listen(module, 'fastify');
@@ -220,6 +231,13 @@ describe('A call without an identity', () => {
       );
       expect(message).toContain('use actingAs() or @RunOnBehalfOf()');
     }
+  });
+
+  it.each([[[About, Charts]], [[About]]])('is told of @WithoutMedplum(), if a handler has it', async (controllers) => {
+    await start([], controllers);
+    expect(await ask('about')).toContain(
+      'Handlers with @WithoutMedplum() have no identity (About.read): if the call belongs to one, put @OnBehalfOf() in its place.',
+    );
   });
 
   it('is told of field resolvers, if the app has undecorated ones', async () => {
