@@ -20,8 +20,11 @@ export type WebhookInput = {
 
 /** A request to a webhook, to be passed to `fetch`. */
 export interface SignedWebhook {
+  /** Medplum sends POST requests. */
   readonly method: 'POST';
+  /** The headers that Medplum sets, with the signature. */
   readonly headers: Record<string, string>;
+  /** The resource as JSON; `{}` for a delete. */
   readonly body: string;
 }
 

@@ -72,7 +72,7 @@ export class MedplumWebhookGuard implements CanActivate, OnModuleInit {
       );
       throw new BadRequestException();
     }
-    webhookRequestOf(context).delivery = delivery;
+    webhookRequestOf(context).setDelivery(delivery);
     return true;
   }
 

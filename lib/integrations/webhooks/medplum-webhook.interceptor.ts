@@ -57,7 +57,7 @@ export class MedplumWebhookInterceptor implements NestInterceptor {
     const request = webhookRequestOf(context);
     const { settings } = webhookOf(context.getClass(), context.getHandler());
     const place = `${context.getClass().name}.${context.getHandler().name}`;
-    const { delivery } = request;
+    const delivery = request.getDelivery();
     if (!delivery || !this.#hasIdentity(settings)) {
       throw new MedplumConfigError(
         `${place} is a webhook, but its guard or the scope of its identity is missing, so it did not run. Do not override the guards and interceptors of the library.`,
@@ -70,8 +70,9 @@ export class MedplumWebhookInterceptor implements NestInterceptor {
     }
     let isHandled = false;
     try {
-      request.event = await this.#read(running);
-      if (request.event) {
+      const event = await this.#read(running);
+      if (event) {
+        request.setEvent(event);
         await lastValueFrom(next.handle(), { defaultValue: undefined });
         isHandled = true;
       }
@@ -80,10 +81,10 @@ export class MedplumWebhookInterceptor implements NestInterceptor {
     }
   }
 
-  /** A call without an identity would be refused, unless the options of the client allow it. */
+  /** Whether the scope of the identity is around. Without it, a call could run as the default of the client. */
   #hasIdentity({ client }: WebhookSettings): boolean {
     const registered = findProvider(this.#moduleRef, OnBehalfOfRegistry).get(client ?? DEFAULT_CLIENT);
-    return registered.identity.ambient?.onBehalfOf !== undefined;
+    return registered.identity.scope.current?.identity.onBehalfOf !== undefined;
   }
 
   /** `undefined`: the delivery has been handled before. */

@@ -10,7 +10,7 @@ import { webhookRequestOf } from './webhook-request';
  */
 export const WebhookEvent: () => ParameterDecorator = createParamDecorator(
   (_data: unknown, context: ExecutionContext): MedplumWebhookEvent => {
-    const event = webhookRequestOf(context).event;
+    const event = webhookRequestOf(context).getEvent();
     if (!event) {
       throw new MedplumConfigError(
         '@WebhookEvent() is on a parameter of a handler that is no webhook, so there is no event. Decorate the handler with @MedplumWebhook().',

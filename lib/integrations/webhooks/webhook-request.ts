@@ -25,21 +25,21 @@ export class WebhookRequest {
   #delivery: WebhookDelivery | undefined;
   #event: MedplumWebhookEvent | undefined;
 
-  /** What the delivery says, once its signature was verified. */
-  get delivery(): WebhookDelivery | undefined {
+  /** What the delivery says, once its signature was verified. A method, because tools that print objects call getters. */
+  getDelivery(): WebhookDelivery | undefined {
     return this.#delivery;
   }
 
-  set delivery(delivery: WebhookDelivery | undefined) {
+  setDelivery(delivery: WebhookDelivery): void {
     this.#delivery = delivery;
   }
 
   /** What the handler gets, once the resource was read. */
-  get event(): MedplumWebhookEvent | undefined {
+  getEvent(): MedplumWebhookEvent | undefined {
     return this.#event;
   }
 
-  set event(event: MedplumWebhookEvent | undefined) {
+  setEvent(event: MedplumWebhookEvent): void {
     this.#event = event;
   }
 }
