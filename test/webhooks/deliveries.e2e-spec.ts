@@ -104,6 +104,13 @@ describe.each(PLATFORMS)('A webhook on %s', (platform) => {
     expect(hooks.emulator.requests).toEqual([]);
   });
 
+  it('handles a version once for each route', async () => {
+    const resource = await patient();
+    expect(await hooks.post('patients', signedWebhook({ secret, resource }))).toBe(204);
+    expect(await hooks.post('others', signedWebhook({ secret: SECRETS.others, resource }))).toBe(204);
+    expect(hooks.handlers.handled.map(({ route }) => route)).toEqual(['patients', 'others']);
+  });
+
   it('handles each version, and may show a newer one than was delivered', async () => {
     const first = await patient('First');
     const second = await asClient((medplum) => medplum.updateResource({ ...first, name: [{ family: 'Second' }] }));
