@@ -7,6 +7,9 @@ import { SECRETS, startWebhookApp, type WebhookApp } from './webhook-app';
 
 const secret = SECRETS.patients;
 
+/** The text of a store may show where it is, and what it was asked. */
+const broken = () => Promise.reject(new Error('redis://user:password@store/medplum-webhook:key'));
+
 describe.each(PLATFORMS)('A webhook on %s', (platform) => {
   let hooks: WebhookApp;
   let log: CapturedLog;
@@ -255,8 +258,6 @@ describe.each(PLATFORMS)('A webhook on %s', (platform) => {
   });
 
   describe('with a store that fails', () => {
-    const broken = () => Promise.reject(new Error('redis://user:password@store/medplum-webhook:key'));
-
     it.each(['add', 'get'] as const)('refuses the delivery when %s() fails, and sends nothing', async (method) => {
       const delivery = signedWebhook({ secret, resource: await patient() });
       if (method === 'get') {

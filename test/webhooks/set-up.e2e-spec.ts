@@ -27,15 +27,15 @@ let log: CapturedLog;
 beforeEach(() => (log = captureLog()));
 afterEach(() => log.restore());
 
-describe('@MedplumWebhook()', () => {
-  const apply = (options: object) => MedplumWebhook(options as MedplumWebhookOptions);
-  const decorate = (options: object): void => {
-    class Hooks {
-      handle(): void {}
-    }
-    apply(options)(Hooks.prototype, 'handle', { value: Hooks.prototype.handle });
-  };
+const decorate = (options: object): void => {
+  class Hooks {
+    handle(): void {}
+  }
+  const descriptor = Object.getOwnPropertyDescriptor(Hooks.prototype, 'handle') as PropertyDescriptor;
+  MedplumWebhook(options as MedplumWebhookOptions)(Hooks.prototype, 'handle', descriptor);
+};
 
+describe('@MedplumWebhook()', () => {
   it.each<[string, object, string]>([
     ['a short secret', { secret: 'short' }, 'at least 16 characters'],
     ['an empty secret', { secret: '' }, 'at least 16 characters'],
@@ -92,13 +92,13 @@ async function start(controller: Type, client: object = CLIENT): Promise<INestAp
   });
 }
 
-describe('At start-up', () => {
-  const refused = async (controller: Type): Promise<string> => {
-    const error = await failureOf(start(controller).then((app) => app.close()));
-    expect(error).toBeInstanceOf(MedplumConfigError);
-    return error.message;
-  };
+const refused = async (controller: Type): Promise<string> => {
+  const error = await failureOf(start(controller).then((app) => app.close()));
+  expect(error).toBeInstanceOf(MedplumConfigError);
+  return error.message;
+};
 
+describe('At start-up', () => {
   it('refuses a second identity above it', async () => {
     for (const other of [OnBehalfOf('ProjectMembership/somebody-else'), AsClientApplication()]) {
       @Controller()
@@ -197,7 +197,7 @@ class NamedHooks {
     resourceType: 'Patient',
     client: 'named',
     onBehalfOf: Resolver,
-    secret: (moduleRef) => (moduleRef.get('SECRETS', { strict: false }) as () => string)(),
+    secret: (moduleRef) => moduleRef.get<() => string>('SECRETS', { strict: false })(),
   })
   named() {
     return this.medplum.searchResources('Patient');
