@@ -8,13 +8,24 @@ interface ExpressApplication {
   useBodyParser(type: 'json', options: { readonly type: string[]; readonly limit?: number }): unknown;
 }
 
+type BodyParser<B> = (
+  request: { rawBody?: Buffer },
+  body: B,
+  done: (error: Error | null, body?: unknown) => void,
+) => void;
+
 interface FastifyInstance {
-  getDefaultJsonParser(onProtoPoisoning: 'error', onConstructorPoisoning: 'error'): unknown;
+  getDefaultJsonParser(onProtoPoisoning: 'error', onConstructorPoisoning: 'error'): BodyParser<string>;
   addContentTypeParser(
     type: string,
-    options: { readonly parseAs: 'string'; readonly bodyLimit?: number },
-    parser: unknown,
+    options: { readonly parseAs: 'buffer'; readonly bodyLimit?: number },
+    parser: BodyParser<Buffer>,
   ): void;
+}
+
+/** What `NestFactory.create()` was given. Nest's own `useBodyParser()` reads it in the same way. */
+interface ApplicationOptions {
+  readonly appOptions?: { readonly rawBody?: boolean };
 }
 
 /** Options of {@link enableFhirJson}. */
@@ -25,7 +36,7 @@ export interface FhirJsonOptions {
 
 /**
  * Makes the app parse request bodies of type `application/fhir+json`, on Express and Fastify. Call it before
- * `app.listen()` or `app.init()`.
+ * `app.listen()` or `app.init()`. With `rawBody: true` in `NestFactory.create()`, `request.rawBody` has their bytes.
  *
  * @param app a Nest application on Express or Fastify.
  * @throws MedplumConfigError on another platform.
@@ -39,8 +50,18 @@ export function enableFhirJson<T extends INestApplication>(app: T, options: Fhir
     // Not useBodyParser(): in Nest 11 it switches Nest's own parsers off, for JSON and for forms.
     const fastify = adapter.getInstance() as FastifyInstance;
     const bodyLimit = options.limit === undefined ? {} : { bodyLimit: options.limit };
-    const parser = fastify.getDefaultJsonParser('error', 'error');
-    fastify.addContentTypeParser('application/fhir+json', { parseAs: 'string', ...bodyLimit }, parser);
+    const parse = fastify.getDefaultJsonParser('error', 'error');
+    const keepsRawBody = (app as ApplicationOptions).appOptions?.rawBody === true;
+    fastify.addContentTypeParser(
+      'application/fhir+json',
+      { parseAs: 'buffer', ...bodyLimit },
+      (request, body, done) => {
+        if (keepsRawBody) {
+          request.rawBody = body;
+        }
+        parse(request, body.toString(), done);
+      },
+    );
   } else {
     throw new MedplumConfigError(
       'enableFhirJson() supports only Express and Fastify, and this app runs on another platform. Register a parser for application/fhir+json yourself.',

@@ -31,3 +31,5 @@ export type {
   SeededMember,
   SeededProject,
 } from './seeding.types';
+export { signedWebhook } from './signed-webhook';
+export type { SignedWebhook, WebhookInput } from './signed-webhook';

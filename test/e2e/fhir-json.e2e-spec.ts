@@ -1,4 +1,4 @@
-import { Body, Controller, type INestApplication, Post } from '@nestjs/common';
+import { Body, Controller, type INestApplication, Post, type RawBodyRequest, Req } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { enableFhirJson } from 'nestjs-medplum';
 import { listen, PLATFORMS } from '../support/platforms';
@@ -8,6 +8,11 @@ class EchoController {
   @Post()
   echo(@Body() body: unknown) {
     return { body: body ?? null };
+  }
+
+  @Post('raw')
+  raw(@Req() request: RawBodyRequest<object>) {
+    return { raw: request.rawBody?.toString() ?? null };
   }
 }
 
@@ -50,5 +55,36 @@ describe.each(PLATFORMS)('enableFhirJson() on %s', (platform) => {
 
   it('still parses forms', async () => {
     expect(await post('application/x-www-form-urlencoded', 'a=1')).toEqual({ status: 201, body: { body: { a: '1' } } });
+  });
+});
+
+describe.each(PLATFORMS)('enableFhirJson() and rawBody on %s', (platform) => {
+  const rawBodyOf = async (options: { rawBody?: boolean }, contentType: string): Promise<unknown> => {
+    const module = await Test.createTestingModule({ controllers: [EchoController] }).compile();
+    const { app, url } = await listen(module, platform, enableFhirJson, options);
+    try {
+      const body = '{ "resourceType": "Patient", "gender":"\u00e4" }';
+      const response = await fetch(`${url}/echo/raw`, {
+        method: 'POST',
+        headers: { 'content-type': contentType },
+        body,
+      });
+      return await response.json();
+    } finally {
+      await app.close();
+    }
+  };
+
+  it.each(['application/fhir+json', 'application/json'])(
+    'keeps the bytes of %s when the app asks for them',
+    async (type) => {
+      expect(await rawBodyOf({ rawBody: true }, type)).toEqual({
+        raw: '{ "resourceType": "Patient", "gender":"\u00e4" }',
+      });
+    },
+  );
+
+  it('keeps no bytes when the app does not ask for them', async () => {
+    expect(await rawBodyOf({}, 'application/fhir+json')).toEqual({ raw: null });
   });
 });

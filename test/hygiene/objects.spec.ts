@@ -26,6 +26,10 @@ import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import { MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
 import { MedplumHealthIndicator, MedplumHealthModule } from 'nestjs-medplum/terminus';
+import * as webhooks from 'nestjs-medplum/webhooks';
+import { MedplumWebhookGuard } from '../../lib/integrations/webhooks/medplum-webhook.guard';
+import { MedplumWebhookInterceptor } from '../../lib/integrations/webhooks/medplum-webhook.interceptor';
+import { WebhookRequest } from '../../lib/integrations/webhooks/webhook-request';
 import { getConnectionToken } from '../../lib/medplum.tokens';
 import { CurrentOnBehalfOfPipe } from '../../lib/on-behalf-of/current-on-behalf-of.decorator';
 import { OnBehalfOfExplorer } from '../../lib/on-behalf-of/on-behalf-of.explorer';
@@ -117,9 +121,20 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   'the connection of a client': () => app.module.get(getConnectionToken()),
   'the registry of clients': () => app.module.get(OnBehalfOfRegistry),
   'the resolver of identities': () => app.module.get(OnBehalfOfInvocations),
+  'the guard of webhooks': () => app.module.get(ModuleRef).create(MedplumWebhookGuard),
+  'the interceptor of webhooks': () => app.module.get(ModuleRef).create(MedplumWebhookInterceptor),
+  'what a webhook keeps on its request': () => webhookRequest(),
   'the reader of decorators': () => app.module.get(OnBehalfOfExplorer),
   MedplumRouteReport: () => app.module.get(MedplumRouteReport),
 };
+
+function webhookRequest(): WebhookRequest {
+  const request = new WebhookRequest();
+  request.setDelivery({ interaction: 'create', type: 'Patient', id: PLANTED.record, version: PLANTED.version });
+  const resource = { resourceType: 'Patient', id: PLANTED.record } as const;
+  request.setEvent({ interaction: 'create', resourceType: 'Patient', id: PLANTED.record, resource });
+  return request;
+}
 
 /** Classes whose objects are values of the caller. Like a text or a resource, they may be shown. */
 const VALUES: Readonly<Record<string, () => unknown>> = {
@@ -164,7 +179,7 @@ const isError = (type: { prototype: unknown }) =>
   type === MedplumError || Object.prototype.isPrototypeOf.call(MedplumError.prototype, type.prototype as object);
 
 describe('these tests', () => {
-  const exported: object = { ...library, ...opentelemetry, ...terminus };
+  const exported: object = { ...library, ...opentelemetry, ...terminus, ...webhooks };
   const classes = Object.entries(exported).filter(([, value]) => /^class\b/.test(String(value)));
 
   it('cover every class that the package exports; add a new one to OBJECTS or VALUES', () => {

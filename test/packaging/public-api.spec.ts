@@ -4,6 +4,7 @@ import * as fhirtypes from 'nestjs-medplum/fhirtypes';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
 import * as testing from 'nestjs-medplum/testing';
+import * as webhooks from 'nestjs-medplum/webhooks';
 import { type PublicApi, readPublicApis } from './public-api';
 
 const LIB = resolve(__dirname, '../../lib');
@@ -13,6 +14,7 @@ const ENTRIES = [
   'testing/index.ts',
   'integrations/terminus/index.ts',
   'integrations/opentelemetry/index.ts',
+  'integrations/webhooks/index.ts',
 ];
 
 let apis: ReadonlyMap<string, PublicApi>;
@@ -266,6 +268,7 @@ describe('nestjs-medplum/testing', () => {
       'expectAllRequestsOnBehalfOf',
       'expectNoRequestAsClientApplication',
       'expectNoRequests',
+      'signedWebhook',
     ]);
   });
 
@@ -298,6 +301,8 @@ describe('nestjs-medplum/testing', () => {
       'SeededMember',
       'SeededProject',
       'SeededVariables',
+      'SignedWebhook',
+      'WebhookInput',
     ]);
   });
 
@@ -337,6 +342,25 @@ describe('nestjs-medplum/opentelemetry', () => {
 
   it('exports these types', () => {
     expect(api.types).toEqual(['MedplumOpenTelemetryModuleOptions']);
+  });
+
+  it('documents every export and its members', () => {
+    expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/webhooks', () => {
+  let api: PublicApi;
+
+  beforeAll(() => (api = apis.get('integrations/webhooks/index.ts') as PublicApi));
+
+  it('exports these values', () => {
+    expect(Object.keys(webhooks).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual(['MedplumWebhook', 'WebhookEvent']);
+  });
+
+  it('exports these types', () => {
+    expect(api.types).toEqual(['MedplumWebhookEvent', 'MedplumWebhookOptions', 'MedplumWebhookSecret']);
   });
 
   it('documents every export and its members', () => {

@@ -3,6 +3,7 @@
  * compiles it against the packed tarball, as a CommonJS and as an ES module, and runs it with plain node.
  */
 import 'reflect-metadata';
+import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -13,10 +14,12 @@ import {
   Injectable,
   Module,
   Param,
+  Post,
   UseGuards,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
+  enableFhirJson,
   fromUser,
   isMedplumError,
   MedplumAudit,
@@ -28,6 +31,7 @@ import {
   type RequestEvent,
 } from 'nestjs-medplum';
 import type { Patient } from 'nestjs-medplum/fhirtypes';
+import { MedplumWebhook, type MedplumWebhookEvent, WebhookEvent } from 'nestjs-medplum/webhooks';
 
 /** Stands in for Medplum: responds to every read and records its identity. */
 const actedFor: unknown[] = [];
@@ -36,6 +40,9 @@ const medplum = createServer((request, response) => {
   response.setHeader('content-type', 'application/fhir+json');
   response.end(JSON.stringify({ resourceType: 'Patient', id: 'p1', name: [{ family: 'Simpson' }] }));
 });
+
+const SECRET = 'the secret of the Subscription';
+const delivered: unknown[] = [];
 
 @Injectable()
 class LoginGuard implements CanActivate {
@@ -76,6 +83,16 @@ class ChartController {
   async read(@Param('id') id: string): Promise<{ family: string }> {
     return { family: await this.charts.family(id) };
   }
+
+  @Post('changed')
+  @MedplumWebhook({ resourceType: 'Patient', secret: SECRET, onBehalfOf: 'ProjectMembership/m2' })
+  changed(@WebhookEvent() event: MedplumWebhookEvent<Patient>): void {
+    if (event.interaction !== 'delete') {
+      delivered.push(event.resource.name?.[0]?.family);
+    }
+    // @ts-expect-error: a resource that was deleted is not there.
+    void event.resource.name;
+  }
 }
 
 @Module({
@@ -95,12 +112,16 @@ class AppModule {}
 
 async function main(): Promise<void> {
   await new Promise<void>((resolve) => medplum.listen(0, '127.0.0.1', resolve));
-  const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
+  const app = enableFhirJson(await NestFactory.create(AppModule, { logger: ['error', 'warn'], rawBody: true }));
   const events: RequestEvent[] = [];
   app.get(MedplumAudit).events$.subscribe((event) => events.push(event));
   await app.listen(0, '127.0.0.1');
   const answer = await fetch(`${await app.getUrl()}/charts/p1`);
   const body: unknown = await answer.json();
+  const delivery = JSON.stringify({ resourceType: 'Patient', id: 'p1', meta: { versionId: '1' } });
+  const signature = createHmac('sha256', SECRET).update(delivery).digest('hex');
+  const headers = { 'content-type': 'application/fhir+json', 'x-signature': signature };
+  await fetch(`${await app.getUrl()}/charts/changed`, { method: 'POST', headers, body: delivery });
   const refusal: unknown = await app
     .get(MedplumService)
     .readResource('Patient', 'p1')
@@ -112,6 +133,7 @@ async function main(): Promise<void> {
       status: answer.status,
       body,
       actedFor,
+      delivered,
       refused: refusal instanceof OnBehalfOfRequiredError && isMedplumError(refusal),
       events: events.length,
     }),
