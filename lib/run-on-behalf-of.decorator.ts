@@ -63,11 +63,20 @@ function injectModuleRef(target: object): void {
   Inject(ModuleRef)(target, MODULE_REF);
 }
 
-/** Runs a method inside a scope, wherever it is called from. It keeps the metadata of other decorators. */
 function runInScope<A extends readonly unknown[]>(
   decorator: string,
   client: string | undefined,
   run: (scopes: Scopes, method: () => unknown, self: unknown, args: A) => unknown,
+): MethodOf<A> {
+  return wrapMethod<A>(decorator, (moduleRef, ...rest) => run(findScopes(moduleRef, client), ...rest));
+}
+
+/**
+ * @internal Wraps a method so that `run` calls it, wherever it is called from. It keeps the metadata of other decorators.
+ */
+export function wrapMethod<A extends readonly unknown[]>(
+  decorator: string,
+  run: (moduleRef: ModuleRef, method: () => unknown, self: unknown, args: A) => unknown,
 ): MethodOf<A> {
   return (target, key, descriptor) => {
     const method = descriptor.value;
@@ -85,7 +94,7 @@ function runInScope<A extends readonly unknown[]>(
           `@${decorator}() on ${name} cannot run, because Nest did not create the instance. List the class in the providers of a module and inject it instead of calling new.`,
         );
       }
-      return run(findScopes(moduleRef, client), () => Reflect.apply(method, this, args), this, args);
+      return run(moduleRef, () => Reflect.apply(method, this, args), this, args);
     };
     Object.defineProperty(wrapper, 'name', { value: method.name });
     for (const metadataKey of Reflect.getMetadataKeys(method)) {

@@ -2,6 +2,9 @@ import type { MedplumAuditOptions, MedplumAuditSink } from '../audit/audit-sink'
 import { shownName } from '../errors/shown';
 import { nearMissOf, parseBaseUrl } from '../shared/base-url';
 import { isLogTag } from '../calls/caller-headers';
+import type { MedplumDelegationOptions } from '../delegation/delegation.options';
+import { resolveDelegationKeys } from '../delegation/delegation-keys';
+import { isDelegationName } from '../delegation/delegation-settings';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import type { MedplumStore } from '../shared/medplum-store';
 import { isMilliseconds } from '../shared/milliseconds';
@@ -82,6 +85,18 @@ const AUDIT_CHECKS: Readonly<Record<keyof MedplumAuditOptions, Check>> = {
   flushTimeout: ms,
 };
 
+const aName = is('1 to 256 characters without control characters', isDelegationName);
+
+const DELEGATION_CHECKS: Readonly<Record<keyof MedplumDelegationOptions, Check>> = {
+  keys: (value) => {
+    const keys = resolveDelegationKeys(value);
+    return typeof keys === 'string' ? keys : undefined;
+  },
+  audience: aName,
+  issuer: aName,
+  realm: aName,
+};
+
 const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   baseUrl: is('text', isText),
   publicUrl: isAddress,
@@ -115,6 +130,9 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   audit: (value) => nested(value, AUDIT_CHECKS),
   auditContext: is('a function', isFunction),
   membershipCheck: (value) => (typeof value === 'boolean' ? undefined : nested(value, MEMBERSHIP_CHECKS)),
+  delegation: (value) =>
+    nested(value, DELEGATION_CHECKS) ??
+    ((value as Partial<MedplumDelegationOptions>).keys === undefined ? 'is wrong: keys is missing' : undefined),
   storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
   store: is('a store, which has the methods add, get, set and delete', isStore),
   allowInsecureHttp: aBoolean,

@@ -1,5 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { ClientSettingsWithSecret } from '../calls/client-settings';
+import { resolveDelegation } from '../delegation/delegation-settings';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
 import { MemoryStore } from '../shared/memory-store';
@@ -102,6 +103,8 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     audit: Object.freeze(defined(options.audit)),
     auditContext: options.auditContext,
     store: options.store ?? new MemoryStore(),
+    delegation:
+      options.delegation && resolveDelegation(options.delegation, { ...baseUrl, ...publicUrlOf(options) }, clientId),
   });
 }
 

@@ -57,7 +57,7 @@ export class IdentityResolver {
 
   /** Calls `fn` in a scope whose identity is `who`. */
   onBehalfOf<T>(who: unknown, fn: () => T): T {
-    return this.#run(scopeIdentity(this.parse(who, 'The identity of the scope')), fn);
+    return this.#run(scopeIdentity(this.parse(who, 'The identity of the scope'), who), fn);
   }
 
   /** Calls `fn` in a scope with the rights of the client itself. */

@@ -92,7 +92,7 @@ export class OnBehalfOfInvocations {
       return clientApplicationIdentity(acting.reason);
     }
     const source = acting.source ?? client.resolveOnBehalfOf;
-    const who = source === undefined ? undefined : this.#ask(source, context, moduleRef);
+    const who = source === undefined ? undefined : this.#ask(source, client, context, moduleRef);
     return isThenable(who)
       ? Promise.resolve(who).then((settled: unknown) => this.#identity(settled, client, plan, context))
       : this.#identity(who, client, plan, context);
@@ -102,17 +102,17 @@ export class OnBehalfOfInvocations {
     if (who === undefined || who === null) {
       return this.#refuse(client, plan, context);
     }
-    return scopeIdentity(client.identity.parse(who, `The identity resolved for ${plan.name}`));
+    return scopeIdentity(client.identity.parse(who, `The identity resolved for ${plan.name}`), who);
   }
 
-  #ask(source: OnBehalfOfSource, context: ExecutionContext, moduleRef: ModuleRef): unknown {
+  #ask(source: OnBehalfOfSource, client: RegisteredClient, context: ExecutionContext, moduleRef: ModuleRef): unknown {
     if (typeof source === 'string') {
       return source;
     }
     if (!isResolverClass(source)) {
       return source(context);
     }
-    return this.#resolver(source, context, moduleRef).then((resolver) => resolver.resolve(context));
+    return this.#resolver(source, context, moduleRef).then((resolver) => resolver.resolve(context, client.name));
   }
 
   async #resolver(
