@@ -51,7 +51,7 @@ export type { RequestEvent, RequestEventDelegation, RequestEventError, RequestOu
 export type { DelegationKey, MedplumDelegationOptions } from './delegation/delegation.options';
 export { MedplumBeforeRequestError } from './errors/before-request.error';
 export { DelegationError } from './errors/delegation.error';
-export type { DelegationRefusal } from './errors/delegation.error';
+export type { DelegationErrorDetails, DelegationRefusal } from './errors/delegation.error';
 export { MedplumGraphqlError } from './errors/graphql.error';
 export type { GraphqlErrorEntry } from './errors/graphql.error';
 export { MedplumConfigError } from './errors/medplum-config.error';

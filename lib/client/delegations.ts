@@ -79,7 +79,7 @@ export class Delegations {
       if (exp <= iat) {
         throw new DelegationError(
           'No delegation was made: the one that this scope was opened with has expired, and none that it leads to may live longer.',
-          'expired',
+          { reason: 'expired' },
         );
       }
       const { audience: aud, jobId: job } = options;
@@ -159,14 +159,13 @@ export class Delegations {
     } catch (cause) {
       throw new DelegationError(
         'The delegation was refused: the option store failed, so nobody knows whether the token was used before. Check what the store is connected to.',
-        'store',
-        { retryable: true, cause },
+        { reason: 'store', retryable: true, cause },
       );
     }
-    if (isFirst !== true) {
+    if (!isFirst) {
       throw new DelegationError(
         'The delegation was refused: its token was used before. Make one with delegate() for each request, and bind the token of a job to its jobId.',
-        'replayed',
+        { reason: 'replayed' },
       );
     }
   }
@@ -183,7 +182,7 @@ export class Delegations {
     } catch (cause) {
       const error = isMedplumError(cause)
         ? cause
-        : new DelegationError('The delegation cannot be made or read.', 'malformed', { cause });
+        : new DelegationError('The delegation cannot be made or read.', { cause });
       const facts = this.#facts(error, audited, named(), { startedAt, durationMs: performance.now() - start });
       connection.refusals.note(error);
       if (connection.trail.requires(audited)) {
@@ -292,5 +291,5 @@ function checkName(method: string, option: string, value: unknown): void {
 }
 
 function wrong(method: string, problem: string): never {
-  throw new DelegationError(`The arguments of ${method}() are wrong: ${problem}.`, 'arguments');
+  throw new DelegationError(`The arguments of ${method}() are wrong: ${problem}.`, { reason: 'arguments' });
 }

@@ -55,7 +55,7 @@ export function readClaims(payload: unknown): DelegationClaims {
   if (!isRight) {
     throw new DelegationError(
       'The delegation was refused: its token does not have the claims of this library. Make tokens with delegate().',
-      'malformed',
+      { reason: 'malformed' },
     );
   }
   return claims as unknown as DelegationClaims;
@@ -104,5 +104,5 @@ export function checkUse(claims: DelegationClaims, demand: DelegationDemand, now
 }
 
 function refuse(reason: DelegationError['reason'], why: string): never {
-  throw new DelegationError(`The delegation was refused: ${why}`, reason);
+  throw new DelegationError(`The delegation was refused: ${why}`, { reason });
 }

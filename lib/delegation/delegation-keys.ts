@@ -1,5 +1,4 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, KeyObject } from 'node:crypto';
-import type { DelegationKey } from './delegation.options';
 
 /** @internal Algorithms of RFC 7518 and RFC 8037. */
 export type DelegationAlgorithm = 'HS256' | 'PS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA';

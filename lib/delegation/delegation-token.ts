@@ -74,5 +74,5 @@ function json(bytes: Uint8Array): Record<string, unknown> {
 }
 
 function refuse(reason: DelegationError['reason'], why: string): never {
-  throw new DelegationError(`The delegation was refused: ${why}`, reason);
+  throw new DelegationError(`The delegation was refused: ${why}`, { reason });
 }

@@ -33,6 +33,12 @@ export type DelegationRefusal =
   | 'replayed'
   | 'store';
 
+/** What a {@link DelegationError} is made of, besides its message. */
+export interface DelegationErrorDetails extends MedplumErrorDetails {
+  /** Default `malformed`. */
+  readonly reason?: DelegationRefusal | undefined;
+}
+
 /**
  * Thrown when a delegation is not made, or when a token is not accepted. The function was not called and nothing was
  * sent for the identity, so `effect` is `none`. {@link DelegationError.reason} says why.
@@ -41,13 +47,8 @@ export class DelegationError extends MedplumError {
   /** Why, in one word. */
   readonly reason: DelegationRefusal;
 
-  constructor(message: string, reason: DelegationRefusal = 'malformed', details?: MedplumErrorDetails) {
+  constructor(message: string, { reason = 'malformed', ...details }: DelegationErrorDetails = {}) {
     super('MEDPLUM_DELEGATION', message, details);
     this.reason = reason;
-  }
-
-  /** @inheritDoc */
-  override toJSON(): Record<string, unknown> {
-    return { ...super.toJSON(), reason: this.reason };
   }
 }

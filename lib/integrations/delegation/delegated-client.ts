@@ -9,9 +9,9 @@ export const DELEGATION_FIELD = 'medplumDelegation';
 /** A `ClientProxy` of `@nestjs/microservices`. */
 export interface MessageClient {
   /** Sends a message, for each subscriber, and returns the answers. */
-  send<R = unknown, I = unknown>(pattern: unknown, data: I): Observable<R>;
+  send<R = unknown>(pattern: unknown, data: unknown): Observable<R>;
   /** Sends an event at once. */
-  emit<R = unknown, I = unknown>(pattern: unknown, data: I): Observable<R>;
+  emit<R = unknown>(pattern: unknown, data: unknown): Observable<R>;
 }
 
 /** A {@link MessageClient} that adds a token to each message. */
@@ -63,7 +63,7 @@ function checkMessage(data: unknown): void {
   if (prototype !== null && prototype !== Object.prototype) {
     throw new DelegationError(
       'The message cannot carry a delegation, because it is not a plain object. Send an object, or put delegationHeaders() into the headers of a record.',
-      'arguments',
+      { reason: 'arguments' },
     );
   }
 }

@@ -21,7 +21,9 @@ export interface BoundJobOptions {
   readonly jobId: string;
 }
 
-type JobOptions<Q extends JobQueue> = NonNullable<Parameters<Q['add']>[2]> & BoundJobOptions;
+type JobOptions<Q> = Q extends { add(name: never, data: never, options?: infer O): unknown }
+  ? NonNullable<O> & BoundJobOptions
+  : never;
 
 /** The methods of a queue that add jobs, each with a token of the identity that adds it. */
 export interface DelegatedQueue<Q extends JobQueue> {
@@ -81,13 +83,13 @@ function checkOptions(given: unknown): BoundJobOptions {
   if (typeof jobId !== 'string' || jobId === '') {
     throw new DelegationError(
       'The job was not added, because it has no jobId that a delegation could be bound to. Give one, such as a random UUID.',
-      'arguments',
+      { reason: 'arguments' },
     );
   }
   if (repeat !== undefined) {
     throw new DelegationError(
       'The job was not added, because it is repeated: nobody can delegate for longer than 24 hours. Use @RunOnBehalfOf() for work that the app does on its own.',
-      'arguments',
+      { reason: 'arguments' },
     );
   }
   return { jobId };
