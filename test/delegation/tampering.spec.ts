@@ -39,7 +39,11 @@ const refused = (token: unknown) => refusalOf(app.medplum.runDelegated(token as 
 
 const HEADER = { alg: 'HS256', kid: 'k1', typ: 'medplum-delegation+jwt' };
 /** Claims that are accepted, as a signed token of {@link HEADER} shows below. */
-const claims = async (more: object = {}) => ({ ...partsOf(await mint()).claims, jti: randomUUID(), ...more });
+const claims = async (more: object = {}): Promise<Record<string, unknown>> => ({
+  ...partsOf(await mint()).claims,
+  jti: randomUUID(),
+  ...more,
+});
 
 describe('a token', () => {
   it('is refused when any of its characters is another one', async () => {
