@@ -13,6 +13,8 @@ import { hasRedis, startRedis, type TestRedis } from '../support/redis';
 interface Reminder {
   readonly patient: string;
   readonly fails?: number;
+  /** Prints the job, which takes long: it leads to its queue and its connection. */
+  readonly prints?: true;
 }
 
 const seen: { readonly patient: string; readonly as: string | undefined; readonly job: string }[] = [];
@@ -23,9 +25,13 @@ class ReminderProcessor {
 
   @RunDelegated()
   async process(job: Job<Reminder>): Promise<string | undefined> {
-    const { patient, fails = 0 } = job.data;
+    const { patient, fails = 0, prints } = job.data;
     await this.medplum.readResource('Patient', patient);
-    seen.push({ patient, as: this.medplum.currentOnBehalfOf, job: inspect(job, { depth: 9 }) + JSON.stringify(job) });
+    seen.push({
+      patient,
+      as: this.medplum.currentOnBehalfOf,
+      job: prints ? inspect(job, { depth: 9 }) + JSON.stringify(job) : '',
+    });
     if (job.attemptsStarted <= fails) {
       throw new Error('not yet');
     }
@@ -113,13 +119,13 @@ const tokenOf = (job: Job) => (job.opts as unknown as { readonly medplumDelegati
 
   it('do not show their tokens to whatever prints them while they run, nor in the log', async () => {
     work();
-    const job = await add('m1', 'j1', { patient: '1' });
+    const job = await add('m1', 'j1', { patient: '1', prints: true });
     await job.waitUntilFinished(events);
     const [, claims = 'none'] = tokenOf(job).split('.');
     expect(seen[0]?.job).toContain('remind');
     expect(seen[0]?.job).not.toContain(claims);
     expect(inspect([log.given, app.events], { depth: 9 })).not.toContain(claims);
-    expect(JSON.stringify(job.data)).toBe('{"patient":"1"}');
+    expect(JSON.stringify(job.data)).toBe('{"patient":"1","prints":true}');
   });
 
   it('are added in bulk', async () => {

@@ -21,6 +21,7 @@ import {
   OnBehalfOfInterceptor,
   RunOnBehalfOf,
 } from 'nestjs-medplum';
+import * as delegation from 'nestjs-medplum/delegation';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import { MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
@@ -162,7 +163,7 @@ const isError = (type: { prototype: unknown }) =>
   type === MedplumError || Object.prototype.isPrototypeOf.call(MedplumError.prototype, type.prototype as object);
 
 describe('these tests', () => {
-  const exported: object = { ...library, ...opentelemetry, ...terminus };
+  const exported: object = { ...library, ...delegation, ...opentelemetry, ...terminus };
   const classes = Object.entries(exported).filter(([, value]) => /^class\b/.test(String(value)));
 
   it('cover every class that the package exports; add a new one to OBJECTS or VALUES', () => {

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import * as root from 'nestjs-medplum';
+import * as delegation from 'nestjs-medplum/delegation';
 import * as fhirtypes from 'nestjs-medplum/fhirtypes';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
@@ -11,6 +12,7 @@ const ENTRIES = [
   'index.ts',
   'fhir/fhirtypes.ts',
   'testing/index.ts',
+  'integrations/delegation/index.ts',
   'integrations/terminus/index.ts',
   'integrations/opentelemetry/index.ts',
 ];
@@ -36,6 +38,7 @@ describe('nestjs-medplum', () => {
       'AuditSinkError',
       'ClientProxyAuditSink',
       'CurrentOnBehalfOf',
+      'DelegationError',
       'FileAuditSink',
       'InjectMedplum',
       'LoggerAuditSink',
@@ -116,6 +119,10 @@ describe('nestjs-medplum', () => {
       'CoreClientOptions',
       'CustomSearchParameterNames',
       'DateBounds',
+      'DelegateOptions',
+      'DelegationErrorDetails',
+      'DelegationKey',
+      'DelegationRefusal',
       'EntryResult',
       'EverythingInput',
       'ExpandInput',
@@ -152,6 +159,7 @@ describe('nestjs-medplum', () => {
       'MedplumBots',
       'MedplumBulk',
       'MedplumCallRetryOptions',
+      'MedplumDelegationOptions',
       'MedplumDispatcher',
       'MedplumDispatcherRequest',
       'MedplumDispatcherResponse',
@@ -201,12 +209,14 @@ describe('nestjs-medplum', () => {
       'RequestAttempt',
       'RequestEntry',
       'RequestEvent',
+      'RequestEventDelegation',
       'RequestEventEntries',
       'RequestEventError',
       'RequestEventReturned',
       'RequestOutcome',
       'ResourceArray',
       'ResourceOf',
+      'RunDelegatedOptions',
       'SearchFields',
       'SearchInput',
       'SearchParameterNames',
@@ -285,6 +295,44 @@ describe('nestjs-medplum/testing', () => {
       'SeededMember',
       'SeededProject',
       'SeededVariables',
+    ]);
+  });
+
+  it('documents every export and its members', () => {
+    expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/delegation', () => {
+  let api: PublicApi;
+
+  beforeAll(() => (api = apis.get('integrations/delegation/index.ts') as PublicApi));
+
+  it('exports these values', () => {
+    expect(Object.keys(delegation).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual([
+      'DELEGATION_HEADER',
+      'RunDelegated',
+      'delegatedClient',
+      'delegatedQueue',
+      'delegationHeaders',
+      'fromDelegation',
+      'runDelegatedJob',
+    ]);
+  });
+
+  it('exports these types', () => {
+    expect(api.types).toEqual([
+      'BoundJobOptions',
+      'DelegatedClient',
+      'DelegatedJob',
+      'DelegatedQueue',
+      'DelegatedWork',
+      'DelegationHeaderOptions',
+      'DelegationHeaders',
+      'FromDelegationOptions',
+      'JobQueue',
+      'MessageClient',
     ]);
   });
 
