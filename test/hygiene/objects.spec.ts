@@ -17,6 +17,7 @@ import {
   MedplumError,
   MedplumExceptionFilter,
   MedplumModule,
+  MemoryStore,
   OnBehalfOfGuard,
   OnBehalfOfInterceptor,
   RunOnBehalfOf,
@@ -107,6 +108,11 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   FileAuditSink: () => new FileAuditSink({ path, form: 'phi', chain: { key: PLANTED.clientSecret.repeat(2) } }),
   ClientProxyAuditSink: () => new ClientProxyAuditSink({ emit: () => EMPTY }, { pattern: PLANTED.query, form: 'phi' }),
   MedplumAuditEventSink: () => new MedplumAuditEventSink(app.medplum),
+  MemoryStore: async () => {
+    const store = new MemoryStore();
+    await store.set(PLANTED.token, PLANTED.record, 60_000);
+    return store;
+  },
   MedplumExceptionFilter: () => app.module.get(ModuleRef).create(MedplumExceptionFilter),
   OnBehalfOfGuard: () => app.module.get(ModuleRef).create(OnBehalfOfGuard),
   OnBehalfOfInterceptor: () => app.module.get(ModuleRef).create(OnBehalfOfInterceptor),
