@@ -34,6 +34,8 @@ export const CLOCK_TOLERANCE = 30;
 const TEXTS = ['iss', 'aud', 'sub', 'realm'] as const;
 const TIMES = ['iat', 'nbf', 'exp'] as const;
 const KEYS: ReadonlySet<string> = new Set([...TEXTS, ...TIMES, 'jti', 'job']);
+/** `delegate()` writes no bare ids. */
+const FULL_REFERENCE = /^[A-Za-z]+\/[^/]+$/;
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /**
@@ -48,6 +50,7 @@ export function readClaims(payload: unknown): DelegationClaims {
     !Array.isArray(payload) &&
     Object.keys(claims).every((key) => KEYS.has(key)) &&
     TEXTS.every((key) => isDelegationName(claims[key])) &&
+    FULL_REFERENCE.test(claims['sub'] as string) &&
     TIMES.every((key) => Number.isSafeInteger(claims[key])) &&
     typeof claims['jti'] === 'string' &&
     UUID.test(claims['jti']) &&

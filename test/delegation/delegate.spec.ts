@@ -36,6 +36,12 @@ const tokenFor = (who: string, more: object = {}) =>
 const read = () => app.medplum.readResource('Patient', '1');
 /** The identities of calls about patients. */
 const identities = () => app.wire.requests.filter(({ path }) => path.includes('Patient')).map((one) => one.onBehalfOf);
+/** A promise, and the function that settles it. */
+function held(): { readonly later: Promise<void>; readonly settle: () => void } {
+  const resolvers: (() => void)[] = [];
+  const later = new Promise<void>((resolve) => resolvers.push(resolve));
+  return { later, settle: () => resolvers.forEach((resolve) => resolve()) };
+}
 const at = (ms: number) => jest.spyOn(Date, 'now').mockReturnValue(ms);
 
 describe('medplum.delegate() and medplum.runDelegated()', () => {
@@ -81,8 +87,7 @@ describe('medplum.delegate() and medplum.runDelegated()', () => {
   it('end the scope when the function has settled', async () => {
     await start();
     const token = await tokenFor('m1');
-    let settle = (): void => undefined;
-    const later = new Promise<void>((resolve) => (settle = resolve));
+    const { later, settle } = held();
     let late: Promise<unknown> = later;
     await app.medplum.runDelegated(token, () => {
       late = later.then(read);
@@ -161,8 +166,7 @@ describe('a delegation is not made', () => {
 
   it.each(['refuse', 'warn', 'allow'] as const)('under a scope that has ended (lateCalls: %s)', async (lateCalls) => {
     await start({ lateCalls });
-    let settle = (): void => undefined;
-    const later = new Promise<void>((resolve) => (settle = resolve));
+    const { later, settle } = held();
     let late = Promise.resolve('');
     app.medplum.onBehalfOf('m1', () => {
       late = later.then(() => app.medplum.delegate(FOR));
@@ -232,28 +236,25 @@ describe('the identity that is delegated', () => {
   });
 });
 
+/** What becomes of a token that another service of the same project uses. */
+const use = async (
+  minted: object,
+  options: Partial<MedplumDelegationOptions>,
+  run: Parameters<MedplumApp['medplum']['runDelegated']>[2] = {},
+) => {
+  const other = await startMedplumApp({ delegation: delegation(options), baseUrl: app.wire.baseUrl });
+  try {
+    const fn = jest.fn();
+    const refusal = await refusalOf(other.medplum.runDelegated(await tokenFor('m1', minted), fn, run));
+    const calls = fn.mock.calls.length;
+    const event = other.events.at(-1);
+    return { refusal, calls, event };
+  } finally {
+    await other.close();
+  }
+};
+
 describe('a token is refused', () => {
-  const use = async (
-    minted: object,
-    options: Partial<MedplumDelegationOptions>,
-    run: Parameters<MedplumApp['medplum']['runDelegated']>[2] = {},
-  ) => {
-    const other = await startMedplumApp({ delegation: delegation(options), baseUrl: app.wire.baseUrl });
-    try {
-      const fn = jest.fn();
-      const refusal = await refusalOf(other.medplum.runDelegated(await tokenFor('m1', minted), fn, run));
-      expect(fn).not.toHaveBeenCalled();
-      const { onBehalfOf, ...event } = { ...other.events.at(-1)?.toPhiAudit() };
-      expect(event).toMatchObject({
-        action: 'delegation',
-        outcome: 'refused',
-        error: { code: 'MEDPLUM_DELEGATION', reason: refusal },
-      });
-      return [refusal, onBehalfOf];
-    } finally {
-      await other.close();
-    }
-  };
   beforeEach(() => start());
 
   it.each<readonly [string, object, Partial<MedplumDelegationOptions>, object, unknown]>([
@@ -268,7 +269,14 @@ describe('a token is refused', () => {
     ['unknown-key', {}, { keys: [{ ...KEY, kid: 'k2' }] }, {}, undefined],
     ['signature', {}, { keys: [{ kid: 'k1', secret: 'x'.repeat(32) }] }, {}, undefined],
   ])('for its %s', async (reason, minted, options, run, named) => {
-    expect(await use(minted, options, run)).toEqual([reason, named]);
+    const { refusal, calls, event } = await use(minted, options, run);
+    expect([refusal, calls]).toEqual([reason, 0]);
+    expect(event).toMatchObject({
+      action: 'delegation',
+      outcome: 'refused',
+      error: { code: 'MEDPLUM_DELEGATION', reason },
+    });
+    expect(event?.onBehalfOf).toBe(named);
   });
 
   it('in a client of another project or server', async () => {

@@ -1,3 +1,4 @@
+// oxlint-disable unicorn/require-post-message-target-origin -- a thread has no origin
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

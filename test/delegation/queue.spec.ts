@@ -56,6 +56,16 @@ const add = (who: string, jobId: string, data: Reminder, more: object = {}) =>
   app.medplum.onBehalfOf(who, () => reminders().add('remind', data, { jobId, ...more }));
 const tokenOf = (job: Job) => (job.opts as unknown as { readonly medplumDelegation: string }).medplumDelegation;
 
+/** The options with which somebody adds a job that has the token of another one. */
+const stolen = async (): Promise<object> => {
+  const job = await add('m1', 'j1', { patient: '1' });
+  return { medplumDelegation: tokenOf(job) };
+};
+const outcome = async (job: Job<Reminder>): Promise<unknown> => {
+  await job.waitUntilFinished(events).catch(() => undefined);
+  return app.events.at(-1)?.error?.reason;
+};
+
 (hasRedis() ? describe : describe.skip)('jobs of BullMQ', () => {
   beforeAll(async () => {
     redis = await startRedis();
@@ -157,15 +167,6 @@ const tokenOf = (job: Job) => (job.opts as unknown as { readonly medplumDelegati
   });
 
   describe('of somebody who can write to Redis', () => {
-    const stolen = async (): Promise<object> => {
-      const job = await add('m1', 'j1', { patient: '1' });
-      return { medplumDelegation: tokenOf(job) };
-    };
-    const outcome = async (job: Job<Reminder>): Promise<unknown> => {
-      await job.waitUntilFinished(events).catch(() => undefined);
-      return app.events.at(-1)?.error?.reason;
-    };
-
     it('do not run with the token of another job', async () => {
       const token = await stolen();
       await queue.obliterate({ force: true });
@@ -212,8 +213,9 @@ const tokenOf = (job: Job) => (job.opts as unknown as { readonly medplumDelegati
   });
 });
 
+const runDelegated = (token: string): Promise<never> => Promise.reject(new DelegationError(`${token.length}`));
+
 it('a job that carries no options a token could stand in is refused as well', async () => {
-  const runDelegated = (token: string): Promise<never> => Promise.reject(new DelegationError(`${token.length}`));
   const job = { queueName: 'q', attemptsStarted: 1, opts: {} };
   await expect(runDelegatedJob({ runDelegated }, job, () => undefined)).rejects.toThrow('0');
 });

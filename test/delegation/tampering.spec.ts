@@ -25,8 +25,9 @@ beforeAll(async () => {
 });
 // Whatever is tried here: nothing runs, and nothing is sent.
 afterEach(() => {
-  expect(fn).not.toHaveBeenCalled();
-  expect(app.wire.requests).toEqual([]);
+  if (fn.mock.calls.length + app.wire.requests.length > 0) {
+    throw new Error('A token was accepted.');
+  }
 });
 afterAll(async () => {
   await app.close();
@@ -51,7 +52,7 @@ describe('a token', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat({ max: token.length - 1 }),
-        fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n\0é'),
+        fc.constantFrom(...Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n\0é')),
         async (index, character) => {
           fc.pre(token[index] !== character);
           expect(await refused(token.slice(0, index) + character + token.slice(index + 1))).not.toBe('missing');
@@ -72,12 +73,13 @@ describe('a token', () => {
       { numRuns: 60 },
     );
     const [a, b] = [token.split('.'), other.split('.')];
-    for (const pick of [0b001, 0b010, 0b011, 0b100, 0b101, 0b110]) {
-      const mixed = [0, 1, 2].map((part) => (pick & (1 << part) ? a : b)[part]).join('.');
+    const mixed = [0b001, 0b010, 0b011, 0b100, 0b101, 0b110]
+      .map((pick) => [0, 1, 2].map((part) => (pick & (1 << part) ? a : b)[part]).join('.'))
       // The headers of both are the same.
-      if (mixed !== token && mixed !== other) {
-        expect(await refused(mixed)).toBe('signature');
-      }
+      .filter((one) => one !== token && one !== other);
+    expect(mixed.length).toBeGreaterThan(0);
+    for (const one of mixed) {
+      expect(await refused(one)).toBe('signature');
     }
     expect(await refused(`${token}, ${other}`)).toBe('malformed');
   });
@@ -131,6 +133,7 @@ describe('a token', () => {
       ),
       { numRuns: 100 },
     );
+    expect(await refused(signed(HEADER, { ...good, sub: 'm1' }))).toBe('malformed');
     expect(await refused(signed(HEADER, { ...good, scope: 'admin' }))).toBe('malformed');
     expect(await refused(signed(HEADER, [good]))).toBe('malformed');
     expect(await refused(signed(HEADER, 'null'))).toBe('malformed');
@@ -147,7 +150,7 @@ describe('a token', () => {
     ['malformed', 'a.b'],
     ['malformed', 'a.b.c.d.e'],
     ['malformed', `${'a'.repeat(8_192)}.b.c`],
-  ])('is %s when it is %j', async (reason, token) => {
+  ])('is %s when it is no token (%#)', async (reason, token) => {
     expect(await refused(token)).toBe(reason);
   });
 });

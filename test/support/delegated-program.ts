@@ -11,6 +11,10 @@ interface Work {
 
 const [baseUrl = '', secret = ''] = process.argv.slice(-2);
 
+function answer(message: object): void {
+  (parentPort ? parentPort.postMessage.bind(parentPort) : process.send?.bind(process))?.(message);
+}
+
 /** Reads patients for others, in a thread or a process of its own, until it is told to stop. */
 async function main(): Promise<void> {
   const module = MedplumModule.forRoot({
@@ -21,9 +25,6 @@ async function main(): Promise<void> {
   });
   const app = await NestFactory.createApplicationContext(module, { logger: false });
   const medplum = app.get(MedplumService);
-  const answer = (message: object): void => {
-    (parentPort ? parentPort.postMessage.bind(parentPort) : process.send?.bind(process))?.(message);
-  };
   const work = async (message: Work | 'stop'): Promise<void> => {
     if (message === 'stop') {
       await app.close();

@@ -17,6 +17,8 @@ export function delegation(more: Partial<MedplumDelegationOptions> = {}): Medplu
 export const encoded = (value: unknown): string =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value), 'utf8').toString('base64url');
 
+const read = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString('utf8')) as Record<string, unknown>;
+
 /** The parts of a token, read without any check. */
 export function partsOf(token: string): {
   readonly header: Record<string, unknown>;
@@ -24,7 +26,6 @@ export function partsOf(token: string): {
   readonly signature: string;
 } {
   const [header = '', claims = '', signature = ''] = token.split('.');
-  const read = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString('utf8')) as Record<string, unknown>;
   return { header: read(header), claims: read(claims), signature };
 }
 
