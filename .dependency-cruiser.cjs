@@ -50,6 +50,13 @@ module.exports = {
       to: outside('fhir', ...BOTTOM),
     },
     {
+      name: 'delegation-imports-down',
+      severity: 'error',
+      comment: 'What a token says and whether it is genuine depends neither on scopes nor on the server.',
+      from: { path: '^lib/delegation/' },
+      to: outside('delegation', ...BOTTOM),
+    },
+    {
       name: 'on-behalf-of-imports-down',
       severity: 'error',
       comment: 'Who a call acts as depends neither on what it asks for nor on how it is sent.',
@@ -60,13 +67,13 @@ module.exports = {
       name: 'calls-import-down',
       severity: 'error',
       from: { path: '^lib/calls/' },
-      to: outside('calls', 'on-behalf-of', 'fhir', 'audit', 'http', ...BOTTOM),
+      to: outside('calls', 'on-behalf-of', 'delegation', 'fhir', 'audit', 'http', ...BOTTOM),
     },
     {
       name: 'client-imports-down',
       severity: 'error',
       from: { path: '^lib/client/' },
-      to: outside('client', 'calls', 'on-behalf-of', 'fhir', 'audit', 'http', ...BOTTOM),
+      to: outside('client', 'calls', 'on-behalf-of', 'delegation', 'fhir', 'audit', 'http', ...BOTTOM),
     },
     {
       name: 'subpaths-are-leaves',
@@ -114,7 +121,7 @@ module.exports = {
     {
       name: 'no-nest-below-the-service',
       severity: 'error',
-      from: { path: '^lib/(http|fhir|errors|shared)/' },
+      from: { path: '^lib/(http|fhir|delegation|errors|shared)/' },
       to: { path: 'node_modules/(@nestjs/|nestjs-cls|reflect-metadata)' },
     },
     {
@@ -130,8 +137,17 @@ module.exports = {
       from: { path: '^lib/', pathNot: SUBPATHS },
       to: {
         dependencyTypes: PACKAGES,
-        pathNot: 'node_modules/(@nestjs/(common|core)|nestjs-cls|rxjs|reflect-metadata|undici|@medplum/fhirtypes)/',
+        pathNot:
+          'node_modules/(@nestjs/(common|core)|nestjs-cls|rxjs|reflect-metadata|undici|jose|@medplum/fhirtypes)/',
       },
+    },
+    {
+      name: 'jose-is-loaded-late',
+      severity: 'error',
+      comment:
+        'It takes long to load, and most apps delegate nothing. client/delegations.ts loads it with the first token.',
+      from: { path: '^lib/', pathNot: '^lib/(delegation/delegation-token|client/delegations)\\.ts$' },
+      to: { path: ['node_modules/jose/', '^lib/delegation/delegation-token\\.ts$'] },
     },
     {
       name: 'fhirtypes-are-types',

@@ -1,5 +1,6 @@
 export type { MedplumBinaries, MedplumDownload } from './client/binaries';
 export type { MedplumBulk } from './client/bulk';
+export type { DelegateOptions, RunDelegatedOptions } from './client/delegations';
 export type { MedplumBots } from './client/bots';
 export type { MedplumBreakGlassRequest } from './client/break-glass';
 export type {
@@ -49,8 +50,11 @@ export type { AuditSinkErrorDetails } from './errors/audit-sink.error';
 export { AUDIT_EVENT_TAG_SYSTEM, toFhirAuditEvent } from './audit/fhir-audit-event/fhir-audit-event';
 export type { FhirAuditEventOptions } from './audit/fhir-audit-event/fhir-audit-event';
 export { MedplumAudit } from './audit/medplum-audit';
-export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/request-event';
+export type { RequestEvent, RequestEventDelegation, RequestEventError, RequestOutcome } from './audit/request-event';
+export type { DelegationKey, MedplumDelegationOptions } from './delegation/delegation.options';
 export { MedplumBeforeRequestError } from './errors/before-request.error';
+export { DelegationError } from './errors/delegation.error';
+export type { DelegationErrorDetails, DelegationRefusal } from './errors/delegation.error';
 export { MedplumGraphqlError } from './errors/graphql.error';
 export type { GraphqlErrorEntry } from './errors/graphql.error';
 export { MedplumConfigError } from './errors/medplum-config.error';

@@ -10,6 +10,7 @@ import type { MedplumPoolOptions } from './http/pool';
 import type { MedplumRetryOptions } from './http/retry.options';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
 import type { OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
+import type { MedplumDelegationOptions } from './delegation/delegation.options';
 import type { MedplumStore } from './shared/medplum-store';
 
 /** Options of one client. If any are wrong, start-up fails with one error that lists all problems. */
@@ -156,6 +157,11 @@ export interface MedplumModuleOptions {
    * all share as soon as the app runs as more than one process. Default: a {@link MemoryStore} of this client.
    */
   readonly store?: MedplumStore | undefined;
+  /**
+   * How this service makes tokens with which queues, brokers and other processes carry an identity, and how it accepts
+   * them. Default: none, and then `delegate()` and `runDelegated()` throw.
+   */
+  readonly delegation?: MedplumDelegationOptions | undefined;
   /** Accepts a `baseUrl` with `http:` outside loopback. The client secret then travels in clear text. Default `false`. */
   readonly allowInsecureHttp?: boolean | undefined;
 }
@@ -172,7 +178,7 @@ export interface MedplumOptionsFactory {
  */
 export type KnownOptions<O extends MedplumModuleOptions> = {
   readonly [P in keyof O]: P extends keyof MedplumModuleOptions
-    ? P extends 'audit' | 'breakGlass' | 'membershipCheck' | 'pool' | 'retry'
+    ? P extends 'audit' | 'breakGlass' | 'delegation' | 'membershipCheck' | 'pool' | 'retry'
       ? KnownKeys<NonNullable<O[P]>, Extract<NonNullable<MedplumModuleOptions[P]>, object>> | undefined
       : unknown
     : `MedplumModuleOptions has no option ${P & string}`;

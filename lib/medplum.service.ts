@@ -20,6 +20,7 @@ import type {
   MedplumTransactionOptions,
 } from './client/client.options';
 import { type CoreClientOptions, MemoryStorage } from './client/core-client-options';
+import { type DelegateOptions, Delegations, type RunDelegatedOptions } from './client/delegations';
 import { fetchErrorResponse, fetchResponse } from './client/fetch-response';
 import { MedplumMemberships } from './client/memberships';
 import { MedplumOperations } from './client/operations';
@@ -76,10 +77,12 @@ export class MedplumService {
 
   // `#private`, so that logging the service does not print its connection.
   readonly #calls: ClientCalls;
+  readonly #delegations: Delegations;
 
   /** @internal MedplumModule creates it; inject it. */
   constructor(connection: MedplumConnection, identity: IdentityResolver) {
     this.#calls = new ClientCalls(connection, identity);
+    this.#delegations = new Delegations(this.#calls);
     this.binaries = new MedplumBinaries(this.#calls);
     this.bots = new MedplumBots(this.#calls);
     this.bulk = new MedplumBulk(this.#calls);
@@ -146,6 +149,46 @@ export class MedplumService {
    */
   bind<A extends readonly unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
     return this.#calls.identity.bind(fn);
+  }
+
+  /**
+   * Makes a token that hands the identity of this place over to another process: a job in a queue, a message, another
+   * service of yours. Whoever carries the token can neither change nor prolong it, nor use it for another audience, but
+   * holds the right to act once, or for one job, until it expires. Treat it as a credential, and never log it.
+   *
+   * The identity is the one that a call made here would use, also that of `defaultOnBehalfOf` and `actingAs()`. A token
+   * made in a scope that a token opened expires no later than that one.
+   *
+   * @throws OnBehalfOfRequiredError without an identity, as the client itself, and under a scope that has ended;
+   * DelegationError for wrong options; MedplumConfigError without the option `delegation` or a key that signs.
+   * @example
+   * ```ts
+   * const token = await medplum.delegate({ audience: 'reports', expiresIn: 60_000 });
+   * ```
+   */
+  delegate(options: DelegateOptions): Promise<string> {
+    return this.#delegations.make(options);
+  }
+
+  /**
+   * Verifies a token of {@link MedplumService.delegate}, asks the server whether its membership is still active, and
+   * calls `fn` with its identity as the ambient one. The result of `fn` is treated as by
+   * {@link MedplumService.onBehalfOf}. A refusal is logged and published as an event.
+   *
+   * A token without a job can be used once, by all services that share the option `store`. A token of a job serves every
+   * attempt at that job.
+   *
+   * @throws DelegationError when the token is not accepted; OnBehalfOfRejectedError when its membership is not active any
+   * more or fails the `membershipCheck`; MedplumConfigError without the option `delegation` or an audience. `fn` is not
+   * called then.
+   */
+  runDelegated<T>(token: string, fn: () => T, options: RunDelegatedOptions = {}): Promise<Awaited<T>> {
+    return this.#delegations.run(token, fn, options);
+  }
+
+  /** @internal The identity of a token, for a scope that is opened later. This use consumes the token. */
+  acceptDelegation(token: unknown, options: RunDelegatedOptions): Promise<OnBehalfOfInput> {
+    return this.#delegations.accept(token, options);
   }
 
   /** Creates a resource. The server assigns the id and ignores one in the resource. */

@@ -65,12 +65,23 @@ function injectModuleRef(target: object): void {
   Inject(ModuleRef)(target, MODULE_REF);
 }
 
-/** Runs a method inside a scope, wherever it is called from. It keeps the metadata of other decorators. */
 function runInScope<A extends readonly unknown[]>(
   decorator: RunActing['decorator'],
   { client, reason }: AsClientApplicationOptions,
   run: (scopes: Scopes, method: () => unknown, self: unknown, args: A) => unknown,
 ): MethodOf<A> {
+  const acting = { decorator, client: client ?? DEFAULT_CLIENT, reason };
+  return wrapMethod<A>(acting, (moduleRef, ...rest) => run(findScopes(moduleRef, client), ...rest));
+}
+
+/**
+ * @internal Wraps a method so that `run` calls it, wherever it is called from. It keeps the metadata of other decorators.
+ */
+export function wrapMethod<A extends readonly unknown[]>(
+  acting: RunActing,
+  run: (moduleRef: ModuleRef, method: () => unknown, self: unknown, args: A) => unknown,
+): MethodOf<A> {
+  const { decorator } = acting;
   return (target, key, descriptor) => {
     const method = descriptor.value;
     if (typeof target === 'function' || !method) {
@@ -87,13 +98,13 @@ function runInScope<A extends readonly unknown[]>(
           `@${decorator}() on ${name} cannot run, because Nest did not create the instance. List the class in the providers of a module and inject it instead of calling new.`,
         );
       }
-      return run(findScopes(moduleRef, client), () => Reflect.apply(method, this, args), this, args);
+      return run(moduleRef, () => Reflect.apply(method, this, args), this, args);
     };
     Object.defineProperty(wrapper, 'name', { value: method.name });
     for (const metadataKey of Reflect.getMetadataKeys(method)) {
       Reflect.defineMetadata(metadataKey, Reflect.getMetadata(metadataKey, method), wrapper);
     }
-    defineRunActing(wrapper, { client: client ?? DEFAULT_CLIENT, decorator, reason });
+    defineRunActing(wrapper, acting);
     descriptor.value = wrapper as unknown as typeof method;
   };
 }

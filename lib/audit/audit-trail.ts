@@ -179,7 +179,7 @@ function refusal(why: string, facts: RequestFacts, details: AuditSinkErrorDetail
     ? 'the intent was not recorded, so nothing was sent'
     : 'the outcome of the call was not recorded';
   const text =
-    method === ''
+    facts.action === 'break-glass'
       ? `The emergency access did not begin, because it was not recorded`
       : `${method} ${pathTemplate}: ${what}`;
   const error = new AuditSinkError(`${text}. ${why}`, details);

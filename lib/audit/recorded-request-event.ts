@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
+import { DelegationError } from '../errors/delegation.error';
 import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
 import { type ResourceKey, resourceKey } from '../shared/fhir-id';
 import type { RequestAttempt } from '../shared/request-attempt';
@@ -12,7 +13,7 @@ import {
   type RequestEventReturned,
   returnedResources,
 } from './bundle-summary';
-import type { RequestEvent, RequestEventError, RequestOutcome } from './request-event';
+import type { RequestEvent, RequestEventDelegation, RequestEventError, RequestOutcome } from './request-event';
 
 /** The facts of a request, made once when it ends. The event reads them. */
 export interface RequestFacts {
@@ -37,6 +38,8 @@ export interface RequestFacts {
   readonly identitySource: RequestEvent['identitySource'] | undefined;
   readonly reason?: string | undefined;
   readonly afterScope?: boolean | undefined;
+  readonly delegated?: boolean | undefined;
+  readonly delegation?: RequestEventDelegation | undefined;
   /** `Date.now()` when the call began. */
   readonly startedAt: number;
   readonly durationMs: number;
@@ -74,6 +77,7 @@ export class RecordedRequestEvent implements RequestEvent {
   readonly effect: MedplumEffect;
   readonly identitySource?: RequestEvent['identitySource'];
   readonly afterScope?: boolean;
+  readonly delegated?: boolean;
   readonly durationMs: number;
   readonly attempts: readonly RequestAttempt[];
   readonly status?: number;
@@ -104,10 +108,11 @@ export class RecordedRequestEvent implements RequestEvent {
     this.effect = facts.effect;
     this.identitySource = facts.identitySource;
     this.afterScope = facts.afterScope;
+    this.delegated = facts.delegated;
     this.durationMs = facts.durationMs;
     this.attempts = Object.freeze(facts.attempts);
     this.status = facts.status;
-    this.error = facts.error && Object.freeze({ name: facts.error.name, code: facts.error.code });
+    this.error = facts.error && shownError(facts.error);
     this.requestId = facts.requestId;
     this.inboundRequestId = facts.inboundRequestId;
     this.traceId = facts.traceId ?? facts.context?.traceId;
@@ -162,6 +167,10 @@ export class RecordedRequestEvent implements RequestEvent {
     return this.#facts.onBehalfOf;
   }
 
+  get delegation(): RequestEventDelegation | undefined {
+    return this.#facts.delegation;
+  }
+
   get reason(): string | undefined {
     return this.#facts.reason;
   }
@@ -189,6 +198,7 @@ export class RecordedRequestEvent implements RequestEvent {
   toPhiAudit(options: { readonly includeQuery?: boolean } = {}): Record<string, unknown> {
     const { path, resourceId, resourceVersion, references, onBehalfOf, reason, context, query, clientId, baseUrl } =
       this;
+    const { delegation } = this;
     return {
       ...this.toJSON(),
       clientId,
@@ -198,6 +208,7 @@ export class RecordedRequestEvent implements RequestEvent {
       resourceVersion,
       references,
       onBehalfOf,
+      ...(delegation ? { delegation } : {}),
       reason,
       context,
       ...(options.includeQuery ? { query } : {}),
@@ -208,6 +219,11 @@ export class RecordedRequestEvent implements RequestEvent {
   [inspect.custom](): string {
     return `RequestEvent ${inspect(this.toJSON())}`;
   }
+}
+
+function shownError(error: MedplumError): RequestEventError {
+  const { name, code } = error;
+  return Object.freeze(error instanceof DelegationError ? { name, code, reason: error.reason } : { name, code });
 }
 
 function outcomeOf({ pending, error, attempts }: RequestFacts): RequestOutcome {

@@ -1,3 +1,4 @@
+import type { DelegationRefusal } from '../errors/delegation.error';
 import type { MedplumEffect } from '../errors/medplum.error';
 import type { RequestAttempt } from '../shared/request-attempt';
 import type { MedplumAuditContext } from './audit-context';
@@ -15,6 +16,16 @@ export interface RequestEventError {
   readonly name: string;
   /** `MEDPLUM_…`. */
   readonly code: string;
+  /** Of a `DelegationError`: why, in one word. */
+  readonly reason?: DelegationRefusal;
+}
+
+/** The delegation token behind a call. */
+export interface RequestEventDelegation {
+  /** The id of the token (`jti`, a UUID). */
+  readonly id: string;
+  /** The job that the token is bound to, if it is. */
+  readonly jobId?: string | undefined;
 }
 
 /**
@@ -44,8 +55,9 @@ export interface RequestEvent {
   readonly baseUrl: string;
   /**
    * What the call does: `read`, `vread`, `history`, `search`, `create`, `update`, `patch`, `delete`, `batch`,
-   * `transaction` or `operation`. `raw` for a path that the caller wrote. `break-glass` and `break-glass-end` when
-   * emergency access begins and ends: these two stand for no request, so method and paths are empty.
+   * `transaction` or `operation`. `raw` for a path that the caller wrote. Without a request, where `method` is `NONE` and
+   * the path `/`: `delegation` for a token that was not made or not accepted, and `break-glass` and `break-glass-end` when
+   * emergency access begins and ends.
    */
   readonly action: string;
   /** HTTP method. */
@@ -74,6 +86,10 @@ export interface RequestEvent {
   readonly identitySource?: 'call' | 'scope' | 'default' | 'cleared' | 'client-application' | 'lenient' | 'break-glass';
   /** `true` when the identity came from a scope that had already ended (option `lateCalls`); absent otherwise. */
   readonly afterScope?: boolean;
+  /** `true` when a delegation token opened the scope of the call, or was refused; absent otherwise. */
+  readonly delegated?: boolean;
+  /** That token, if `delegated`. `undefined` when it was not even signed by a known key. Its job may be PHI. */
+  readonly delegation: RequestEventDelegation | undefined;
   /** Why the call ran as the client itself or with emergency access, in the words of the code. Keep it out of logs. */
   readonly reason: string | undefined;
   /** When the call began, by the wall clock. */

@@ -276,6 +276,8 @@ export class CallRequest {
       identitySource,
       reason: identity?.reason,
       afterScope: this.#context.afterScope || undefined,
+      delegated: identity?.delegation ? true : undefined,
+      delegation: identity?.delegation?.token,
       startedAt: this.#startedAt,
       durationMs: performance.now() - this.#start,
       attempts: this.#attempts,

@@ -9,6 +9,7 @@ import type { MedplumRetryOptions } from '../http/retry.options';
 import type { LateCalls } from '../on-behalf-of/identity-resolver';
 import type { OnBehalfOfReference } from '../on-behalf-of/on-behalf-of.reference';
 import type { OnBehalfOfSource } from '../on-behalf-of/on-behalf-of.source';
+import type { DelegationSettings } from '../delegation/delegation-settings';
 import type { MedplumStore } from '../shared/medplum-store';
 import type { MedplumBeforeRequest } from './before-request';
 import type { MedplumBreakGlassOptions } from './break-glass.options';
@@ -47,6 +48,7 @@ export interface ClientSettings {
   readonly auditContext: MedplumAuditContextResolver | undefined;
   readonly breakGlass: (MedplumBreakGlassOptions & { readonly maxDuration: number }) | undefined;
   readonly store: MedplumStore;
+  readonly delegation: DelegationSettings | undefined;
 }
 
 /** @internal The settings with the secret, as the module hands them over once. Only the credentials keep the secret. */

@@ -31,6 +31,9 @@ const SETTLE_TIMEOUT = 1_000;
 /** How long the log is silent about late calls after it has warned, in ms. */
 const LATE_WARNING_INTERVAL = 60_000;
 
+/** What is checked of a delegated identity without the option `membershipCheck`: that it is one active membership. */
+const LEAST_CHECK = { allowAdminIdentity: true, requirePolicy: false, ttl: 1, maxEntries: 1 };
+
 /** @internal What one configured client holds open: pool, credentials, audit trail and the calls under way. */
 export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   /** Vets identities before they are used, if the client is configured to. */
@@ -48,6 +51,7 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   readonly #transport: MedplumTransport;
   readonly #signed: SignedTransport;
   readonly #ownPool: Pool | undefined;
+  readonly #recheck: MembershipCheck;
   #hasWarnedOfLenience = false;
   #nextLateWarning = 0;
 
@@ -93,9 +97,9 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
       own: this.#ownPool !== undefined,
       tracing,
     });
-    this.membershipCheck =
-      settings.membershipCheck &&
-      new MembershipCheck(settings.membershipCheck, clientId, (reference) => lookUp(this, reference));
+    const find: MembershipLookup = (reference) => lookUp(this, reference);
+    this.membershipCheck = settings.membershipCheck && new MembershipCheck(settings.membershipCheck, clientId, find);
+    this.#recheck = this.membershipCheck ?? new MembershipCheck(LEAST_CHECK, clientId, find);
   }
 
   /** The options of the client, without the secret. */
@@ -151,6 +155,15 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
         throw isMedplumError(error) ? copyOf(error) : error;
       },
     );
+  }
+
+  /**
+   * Asks the server for the membership of an identity that was named some time ago, whether or not `membershipCheck` is on.
+   *
+   * @throws OnBehalfOfRejectedError when it is not active any more, or fails the membership check.
+   */
+  async recheck(onBehalfOf: string): Promise<void> {
+    await this.#recheck.resolveAfresh(onBehalfOf);
   }
 
   /** Sends a request to the server, or to the signed address that it names. */

@@ -80,6 +80,12 @@ export class MembershipCheck {
     return answer;
   }
 
+  /** The membership that a reference means now. The result is kept for the calls that follow. */
+  resolveAfresh(reference: string): Promise<MembershipReference> {
+    this.#entries.delete(reference);
+    return this.resolve(reference);
+  }
+
   /** Forgets the results for a membership or profile, and all look-ups under way, because they may be about it. */
   invalidate(reference: string): void {
     const bare = isFhirId(reference) ? `ProjectMembership/${reference}` : reference;

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { DelegationError } from '../errors/delegation.error';
 import type { MedplumError } from '../errors/medplum.error';
 import { isResponseError } from '../http/response-error';
 import { safeTemplate } from '../shared/known-types';
@@ -53,6 +54,10 @@ export class RefusalLog {
    * 404, 410, 412) are logged at the level `debug`, all others at `warn`. Of one kind, one line is written per minute.
    */
   note(error: MedplumError): void {
+    if (error instanceof DelegationError) {
+      this.#noteDelegation(error);
+      return;
+    }
     if (!isRefusal(error)) {
       return;
     }
@@ -72,6 +77,13 @@ export class RefusalLog {
     }
   }
 
+  #noteDelegation({ message, reason }: DelegationError): void {
+    const suppressed = this.#suppressed(`delegation ${reason}`);
+    if (suppressed !== undefined) {
+      this.#logger.warn(`${message} Client: ${this.#client}.${more(suppressed)}`);
+    }
+  }
+
   #line(error: MedplumError, what: string, { cause, fix }: LikelyCause, suppressed: number): string {
     const { status, outcome, request } = error;
     const code = objects(outcome?.issue)[0]?.code;
@@ -79,8 +91,7 @@ export class RefusalLog {
     const source = SOURCES.get(request?.identitySource) ?? 'none, as the client itself';
     const why = status === undefined ? error.message : `Likely cause: ${cause}. ${fix}`;
     return [
-      `${what} ${fateOf(error)}${status === undefined ? '' : ` (${shown})`}. Client: ${this.#client}. Identity: ${source}. ${why}`,
-      ...(suppressed > 0 ? [`(${suppressed} more like it since the last such line.)`] : []),
+      `${what} ${fateOf(error)}${status === undefined ? '' : ` (${shown})`}. Client: ${this.#client}. Identity: ${source}. ${why}${more(suppressed)}`,
       ...(this.#showsTexts ? textsOf(error) : []),
     ].join(' ');
   }
@@ -103,6 +114,10 @@ export class RefusalLog {
     }
     return last?.suppressed ?? 0;
   }
+}
+
+function more(suppressed: number): string {
+  return suppressed > 0 ? ` (${suppressed} more like it since the last such line.)` : '';
 }
 
 /** What became of the request. The status of an error about the credentials may be that of the token endpoint. */

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { AuditSinkError } from '../errors/audit-sink.error';
 import { MedplumBeforeRequestError } from '../errors/before-request.error';
+import { DelegationError } from '../errors/delegation.error';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { MedplumGraphqlError } from '../errors/graphql.error';
 import type { MedplumError } from '../errors/medplum.error';
@@ -49,6 +50,7 @@ export interface MedplumExceptionAnswer {
 const ANSWERS = {
   304: ['The resource has not changed.', 'informational'],
   400: ['The request is invalid.', 'invalid'],
+  401: ['Unauthorized', 'login'],
   403: ['You may not do this.', 'forbidden'],
   404: ['There is no such resource.', 'not-found'],
   409: ['The resource was changed or created by somebody else at the same time.', 'conflict'],
@@ -75,6 +77,9 @@ const OURS = [
   UnknownEffectError,
 ] as const;
 
+/** Reasons that do not lie in the token which somebody sent. */
+const OURS_OF_DELEGATION: ReadonlySet<DelegationError['reason']> = new Set(['arguments', 'store']);
+
 const UPSTREAM = [
   [MedplumRateLimitError, 503],
   [MedplumTimeoutError, 504],
@@ -100,6 +105,9 @@ const FAILED_ENTRY = [400, 403, 404, 409, 410, 412, 422] as const;
 function statusFor(error: MedplumError): Status {
   if (OURS.some((type) => error instanceof type)) {
     return 500;
+  }
+  if (error instanceof DelegationError) {
+    return OURS_OF_DELEGATION.has(error.reason) ? 500 : 401;
   }
   const upstream = UPSTREAM.find(([type]) => error instanceof type)?.[1];
   if (upstream) {

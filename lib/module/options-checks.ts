@@ -2,6 +2,9 @@ import type { MedplumAuditOptions, MedplumAuditSink } from '../audit/audit-sink'
 import { shownName } from '../errors/shown';
 import { nearMissOf, parseBaseUrl } from '../shared/base-url';
 import { isLogTag } from '../calls/caller-headers';
+import type { MedplumDelegationOptions } from '../delegation/delegation.options';
+import { resolveDelegationKeys } from '../delegation/delegation-keys';
+import { isDelegationName } from '../delegation/delegation-settings';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import type { MedplumStore } from '../shared/medplum-store';
 import { isMilliseconds } from '../shared/milliseconds';
@@ -89,6 +92,18 @@ const AUDIT_CHECKS: Readonly<Record<keyof MedplumAuditOptions, Check>> = {
   flushTimeout: ms,
 };
 
+const aName = is('1 to 256 characters without control characters', isDelegationName);
+
+const DELEGATION_CHECKS: Readonly<Record<keyof MedplumDelegationOptions, Check>> = {
+  keys: (value) => {
+    const keys = resolveDelegationKeys(value);
+    return typeof keys === 'string' ? keys : undefined;
+  },
+  audience: aName,
+  issuer: aName,
+  realm: aName,
+};
+
 const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   baseUrl: is('text', isText),
   publicUrl: isAddress,
@@ -123,6 +138,9 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   audit: (value) => nested(value, AUDIT_CHECKS),
   auditContext: is('a function', isFunction),
   membershipCheck: (value) => (typeof value === 'boolean' ? undefined : nested(value, MEMBERSHIP_CHECKS)),
+  delegation: (value) =>
+    nested(value, DELEGATION_CHECKS) ??
+    ((value as Partial<MedplumDelegationOptions>).keys === undefined ? 'is wrong: keys is missing' : undefined),
   storageOrigins: is('a list of origins such as https://storage.example.com', areOrigins),
   breakGlass: (value) =>
     nested(value, BREAK_GLASS_CHECKS) ?? ('alert' in (value as object) ? undefined : 'lacks the function alert'),

@@ -1,5 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { ClientSettingsWithSecret } from '../calls/client-settings';
+import { resolveDelegation } from '../delegation/delegation-settings';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
 import { MemoryStore } from '../shared/memory-store';
@@ -108,6 +109,8 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     auditContext: options.auditContext,
     breakGlass: options.breakGlass && Object.freeze({ maxDuration: 3_600_000, ...defined(options.breakGlass) }),
     store: options.store ?? new MemoryStore(),
+    delegation:
+      options.delegation && resolveDelegation(options.delegation, { ...baseUrl, ...publicUrlOf(options) }, clientId),
   });
 }
 

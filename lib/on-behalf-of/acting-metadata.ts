@@ -20,7 +20,7 @@ const KEY = Symbol.for('nestjs-medplum:acting');
 /** What a decorator that opens a scope itself, wherever the method is called from, says about a method. */
 export interface RunActing {
   readonly client: string;
-  readonly decorator: 'RunOnBehalfOf' | 'RunAsClientApplication';
+  readonly decorator: 'RunOnBehalfOf' | 'RunDelegated' | 'RunAsClientApplication';
   readonly reason: string | undefined;
 }
 

@@ -59,7 +59,7 @@ export class IdentityResolver {
   /** Calls `fn` in a scope whose identity is `who`. The purpose of use is that of the scope around it, unless given. */
   onBehalfOf<T>(who: unknown, fn: () => T, options: ScopeOptions = {}): T {
     const onBehalfOf = this.parse(who, 'The identity of the scope');
-    return this.runAs(scopeIdentity(onBehalfOf, this.#purposeOf(options)), fn);
+    return this.runAs(scopeIdentity(onBehalfOf, who, this.#purposeOf(options)), fn);
   }
 
   /** Calls `fn` in a scope with the rights of the client itself. */

@@ -19,6 +19,38 @@ export interface Identity {
   readonly expires?: number | undefined;
   /** The scope that it comes from had ended when the call was made. */
   readonly afterScope?: true;
+  /** The token that the scope was opened with. */
+  readonly delegation?: DelegationFacts | undefined;
+}
+
+/** What calls keep of the token that their scope was opened with. */
+export interface DelegationFacts {
+  /** What events say of it: the `jti` of the token, and the job that it is bound to. */
+  readonly token: { readonly id: string; readonly jobId?: string | undefined };
+  /** When the token expires, in seconds since 1970. */
+  readonly expires: number;
+}
+
+/**
+ * An identity that a verified token names. It can be given wherever an identity can: `reference` is read like that of a
+ * FHIR Reference.
+ */
+export class DelegatedIdentity {
+  readonly #reference: string;
+  readonly #delegation: DelegationFacts;
+
+  constructor(reference: string, delegation: DelegationFacts) {
+    this.#reference = reference;
+    this.#delegation = Object.freeze(delegation);
+  }
+
+  get reference(): string {
+    return this.#reference;
+  }
+
+  get delegation(): DelegationFacts {
+    return this.#delegation;
+  }
 }
 
 /** The identity of emergency access. */
@@ -36,7 +68,16 @@ export function clientApplicationIdentity(reason?: string, purposeOfUse?: readon
   return Object.freeze({ source: 'client-application', onBehalfOf: undefined, reason, purposeOfUse });
 }
 
-/** The identity of a scope that runs on behalf of someone. */
-export function scopeIdentity(onBehalfOf: OnBehalfOfReference, purposeOfUse?: readonly string[]): Identity {
-  return Object.freeze({ source: 'scope', onBehalfOf, purposeOfUse });
+/**
+ * The identity of a scope that runs on behalf of someone.
+ *
+ * @param who what `onBehalfOf` was parsed from.
+ */
+export function scopeIdentity(
+  onBehalfOf: OnBehalfOfReference,
+  who?: unknown,
+  purposeOfUse?: readonly string[],
+): Identity {
+  const delegation = who instanceof DelegatedIdentity ? who.delegation : undefined;
+  return Object.freeze({ source: 'scope', onBehalfOf, purposeOfUse, delegation });
 }

@@ -10,7 +10,8 @@ export interface MedplumRouteIdentity {
   /** Name of the client. `default` for the unnamed one. */
   readonly client: string;
   /** The decorator that says so. */
-  readonly decorator: 'OnBehalfOf' | 'AsClientApplication' | 'RunOnBehalfOf' | 'RunAsClientApplication';
+  readonly decorator:
+    'OnBehalfOf' | 'AsClientApplication' | 'RunOnBehalfOf' | 'RunDelegated' | 'RunAsClientApplication';
   /**
    * Where the identity comes from: the name of a function or class, `reference` for a fixed one (never the reference
    * itself), `resolveOnBehalfOf` for that option of the client. `undefined` for the rights of the client.

@@ -139,7 +139,7 @@ export class OnBehalfOfInvocations {
       return clientApplicationIdentity(acting.reason, acting.purposeOfUse);
     }
     const source = acting.source ?? client.resolveOnBehalfOf;
-    const who = source === undefined ? undefined : this.#ask(source, context, moduleRef);
+    const who = source === undefined ? undefined : this.#ask(source, client, context, moduleRef);
     const read = (found: unknown): Identity => this.#identity(found, { client, acting }, plan, context);
     return isThenable(who) ? Promise.resolve(who).then(read) : read(who);
   }
@@ -149,17 +149,17 @@ export class OnBehalfOfInvocations {
       return this.#refuse(client, plan, context);
     }
     const onBehalfOf = client.identity.parse(who, `The identity resolved for ${plan.name}`);
-    return scopeIdentity(onBehalfOf, acting.purposeOfUse);
+    return scopeIdentity(onBehalfOf, who, acting.purposeOfUse);
   }
 
-  #ask(source: OnBehalfOfSource, context: ExecutionContext, moduleRef: ModuleRef): unknown {
+  #ask(source: OnBehalfOfSource, client: RegisteredClient, context: ExecutionContext, moduleRef: ModuleRef): unknown {
     if (typeof source === 'string') {
       return source;
     }
     if (!isResolverClass(source)) {
       return source(context);
     }
-    return this.#resolver(source, context, moduleRef).then((resolver) => resolver.resolve(context));
+    return this.#resolver(source, context, moduleRef).then((resolver) => resolver.resolve(context, client.name));
   }
 
   async #resolver(

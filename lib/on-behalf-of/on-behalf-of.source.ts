@@ -6,8 +6,12 @@ export type OnBehalfOfAnswer = OnBehalfOfInput | undefined | Promise<OnBehalfOfI
 
 /** A provider that finds the identity of a request. It may be request-scoped. */
 export interface OnBehalfOfResolver {
-  /** Called once per invocation of a handler, after all guards. */
-  resolve(context: ExecutionContext): OnBehalfOfAnswer;
+  /**
+   * Called once per invocation of a handler, after all guards.
+   *
+   * @param client the name of the client that acts (`default` for the unnamed one).
+   */
+  resolve(context: ExecutionContext, client: string): OnBehalfOfAnswer;
 }
 
 /**

@@ -19,11 +19,21 @@ declare module '@nestjs/bullmq' {
 }
 
 declare module 'bullmq' {
+  interface JobsOptions {
+    jobId?: string;
+    attempts?: number;
+  }
   export class Job<T = any> {
     data: T;
+    id?: string;
+    queueName: string;
+    attemptsStarted: number;
+    opts: JobsOptions;
   }
   export class Queue<T = any> {
-    add(name: string, data: T): Promise<Job<T>>;
+    readonly name: string;
+    add(name: string, data: T, options?: JobsOptions): Promise<Job<T>>;
+    addBulk(jobs: { name: string; data: T; opts?: JobsOptions }[]): Promise<Job<T>[]>;
   }
 }
 

@@ -35,6 +35,7 @@ describe('docs/options.md', () => {
     ['lib/http/retry.options.ts', 'MedplumCallRetryOptions'],
     ['lib/http/retry.options.ts', 'MedplumRetryOptions'],
     ['lib/http/pool.ts', 'MedplumPoolOptions'],
+    ['lib/delegation/delegation.options.ts', 'MedplumDelegationOptions'],
     ['lib/calls/membership-check.ts', 'MembershipCheckOptions'],
     ['lib/audit/audit-sink.ts', 'MedplumAuditSinkOptions'],
     ['lib/audit/audit-sink.ts', 'MedplumAuditOptions'],

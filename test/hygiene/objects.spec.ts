@@ -18,10 +18,12 @@ import {
   MedplumExceptionFilter,
   MedplumModule,
   MedplumRouteReport,
+  MemoryStore,
   OnBehalfOfGuard,
   OnBehalfOfInterceptor,
   RunOnBehalfOf,
 } from 'nestjs-medplum';
+import * as delegation from 'nestjs-medplum/delegation';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import { MedplumOpenTelemetryModule } from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
@@ -111,6 +113,11 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   FileAuditSink: () => new FileAuditSink({ path, form: 'phi', chain: { key: PLANTED.clientSecret.repeat(2) } }),
   ClientProxyAuditSink: () => new ClientProxyAuditSink({ emit: () => EMPTY }, { pattern: PLANTED.query, form: 'phi' }),
   MedplumAuditEventSink: () => new MedplumAuditEventSink(app.medplum),
+  MemoryStore: async () => {
+    const store = new MemoryStore();
+    await store.set(PLANTED.token, PLANTED.record, 60_000);
+    return store;
+  },
   MedplumExceptionFilter: () => app.module.get(ModuleRef).create(MedplumExceptionFilter),
   OnBehalfOfGuard: () => app.module.get(ModuleRef).create(OnBehalfOfGuard),
   OnBehalfOfInterceptor: () => app.module.get(ModuleRef).create(OnBehalfOfInterceptor),
@@ -179,7 +186,7 @@ const isError = (type: { prototype: unknown }) =>
   type === MedplumError || Object.prototype.isPrototypeOf.call(MedplumError.prototype, type.prototype as object);
 
 describe('these tests', () => {
-  const exported: object = { ...library, ...opentelemetry, ...terminus, ...webhooks };
+  const exported: object = { ...library, ...delegation, ...opentelemetry, ...terminus, ...webhooks };
   const classes = Object.entries(exported).filter(([, value]) => /^class\b/.test(String(value)));
 
   it('cover every class that the package exports; add a new one to OBJECTS or VALUES', () => {

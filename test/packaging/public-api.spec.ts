@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import * as root from 'nestjs-medplum';
+import * as delegation from 'nestjs-medplum/delegation';
 import * as fhirtypes from 'nestjs-medplum/fhirtypes';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
 import * as terminus from 'nestjs-medplum/terminus';
@@ -12,6 +13,7 @@ const ENTRIES = [
   'index.ts',
   'fhir/fhirtypes.ts',
   'testing/index.ts',
+  'integrations/delegation/index.ts',
   'integrations/terminus/index.ts',
   'integrations/opentelemetry/index.ts',
   'integrations/webhooks/index.ts',
@@ -38,6 +40,7 @@ describe('nestjs-medplum', () => {
       'AuditSinkError',
       'ClientProxyAuditSink',
       'CurrentOnBehalfOf',
+      'DelegationError',
       'FileAuditSink',
       'InjectMedplum',
       'LoggerAuditSink',
@@ -121,6 +124,10 @@ describe('nestjs-medplum', () => {
       'CoreClientOptions',
       'CustomSearchParameterNames',
       'DateBounds',
+      'DelegateOptions',
+      'DelegationErrorDetails',
+      'DelegationKey',
+      'DelegationRefusal',
       'DocumentOnBehalfOfOptions',
       'EntryResult',
       'EverythingInput',
@@ -161,6 +168,7 @@ describe('nestjs-medplum', () => {
       'MedplumBreakGlassRequest',
       'MedplumBulk',
       'MedplumCallRetryOptions',
+      'MedplumDelegationOptions',
       'MedplumDispatcher',
       'MedplumDispatcherRequest',
       'MedplumDispatcherResponse',
@@ -215,12 +223,14 @@ describe('nestjs-medplum', () => {
       'RequestAttempt',
       'RequestEntry',
       'RequestEvent',
+      'RequestEventDelegation',
       'RequestEventEntries',
       'RequestEventError',
       'RequestEventReturned',
       'RequestOutcome',
       'ResourceArray',
       'ResourceOf',
+      'RunDelegatedOptions',
       'ScopeOptions',
       'SearchFields',
       'SearchInput',
@@ -303,6 +313,44 @@ describe('nestjs-medplum/testing', () => {
       'SeededVariables',
       'SignedWebhook',
       'WebhookInput',
+    ]);
+  });
+
+  it('documents every export and its members', () => {
+    expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/delegation', () => {
+  let api: PublicApi;
+
+  beforeAll(() => (api = apis.get('integrations/delegation/index.ts') as PublicApi));
+
+  it('exports these values', () => {
+    expect(Object.keys(delegation).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual([
+      'DELEGATION_HEADER',
+      'RunDelegated',
+      'delegatedClient',
+      'delegatedQueue',
+      'delegationHeaders',
+      'fromDelegation',
+      'runDelegatedJob',
+    ]);
+  });
+
+  it('exports these types', () => {
+    expect(api.types).toEqual([
+      'BoundJobOptions',
+      'DelegatedClient',
+      'DelegatedJob',
+      'DelegatedQueue',
+      'DelegatedWork',
+      'DelegationHeaderOptions',
+      'DelegationHeaders',
+      'FromDelegationOptions',
+      'JobQueue',
+      'MessageClient',
     ]);
   });
 

@@ -95,7 +95,7 @@ describe('breakGlass()', () => {
       });
       expect(JSON.stringify(event)).not.toMatch(/nurse|emergency|Unconscious/);
     }
-    expect(app.events[0]).toMatchObject({ method: '', path: '', attempts: [], effect: 'none' });
+    expect(app.events[0]).toMatchObject({ method: 'NONE', path: '/', attempts: [], effect: 'none' });
     expect(app.events[2]?.operationId).toBe(app.events[0]?.operationId);
   });
 

@@ -76,6 +76,7 @@ export const DOORS: ReadonlySet<string> = new Set([
   'RecordedRequestEvent.baseUrl',
   'RecordedRequestEvent.clientId',
   'RecordedRequestEvent.context',
+  'RecordedRequestEvent.delegation',
   'RecordedRequestEvent.onBehalfOf',
   'RecordedRequestEvent.path',
   'RecordedRequestEvent.query',

@@ -27,7 +27,10 @@ export const AUDIT_EVENT_TAG_SYSTEM = 'urn:nestjs-medplum:request-event';
  */
 export function toFhirAuditEvent(event: RequestEvent, options: FhirAuditEventOptions = {}): AuditEvent {
   const pattern = codes.patternOf(event.action);
-  const refused = event.outcome === 'refused' && event.identitySource === undefined && isAboutIdentity(event);
+  const refused =
+    event.outcome === 'refused' &&
+    (event.identitySource === undefined || event.action === 'delegation') &&
+    isAboutIdentity(event);
   const alert = codes.SECURITY_ALERTS.get(event.action);
   const outcome = outcomeOf(event);
   const entity = [
@@ -68,7 +71,7 @@ export function tagOf({ id, outcome }: RequestEvent): string {
 }
 
 function isAboutIdentity({ error }: RequestEvent): boolean {
-  return error?.code.startsWith('MEDPLUM_ON_BEHALF_OF') ?? false;
+  return /^MEDPLUM_(?:ON_BEHALF_OF|DELEGATION)/.test(error?.code ?? '');
 }
 
 /** `0` success, `4` minor failure, `8` serious (access was denied), `12` major failure. An intent has none. */

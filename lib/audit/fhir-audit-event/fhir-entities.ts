@@ -52,6 +52,7 @@ export function recordEntity(event: RequestEvent): AuditEventEntity {
     request: `${event.method} ${pathTemplate}`,
     effect,
     identitySource,
+    delegation: event.delegation?.id,
     reason,
     traceId,
     inboundRequestId: event.inboundRequestId,

@@ -1,5 +1,6 @@
 import {
   AuditSinkError,
+  DelegationError,
   MedplumBeforeRequestError,
   MedplumConfigError,
   MedplumConnectionError,
@@ -11,6 +12,7 @@ import {
   OnBehalfOfRequiredError,
   RunOnBehalfOf,
   type MedplumModuleOptions,
+  MemoryStore,
 } from 'nestjs-medplum';
 import { PLANTED, taintedError } from '../../support/planted';
 import { page, refusal, startTaintedApp } from '../../support/tainted-app';
@@ -25,6 +27,8 @@ const tokens = (handler: WireHandler): Pick<Mishap, 'handler' | 'options'> => ({
   options: { auth: 'client-credentials' },
   handler,
 });
+/** Names and keys that are planted. */
+const DELEGATION = { keys: [{ kid: 'k1', secret: clientSecret.repeat(2) }], audience: server, realm: project };
 /** A class with a decorated method, which works only on instances that Nest created. */
 class Unmade {
   @RunOnBehalfOf(() => membership)
@@ -47,6 +51,8 @@ const WRONG_OPTIONS = {
   'the client itself as the default identity': { defaultOnBehalfOf: `ClientApplication/${clientId}` },
   'an invalid storage origin': { storageOrigins: [`https://storage.example/?signature=${signed}`] },
   'an invalid log tag': { logTag: `${record}\n` },
+  'a delegation key that is too short': { delegation: { keys: [{ kid: 'k1', secret: clientSecret }] } },
+  'a delegation key with a secret as its id': { delegation: { keys: [{ kid: `${clientSecret} `, secret: token }] } },
   'an unknown audit option': { audit: { [`${clientSecret}-4711`]: clientSecret } },
 };
 
@@ -104,6 +110,42 @@ export const OWN: Mishaps = {
   },
   'a call without an identity': { error: OnBehalfOfRequiredError, call: (m) => m.readResource('Patient', record) },
   'bind() without an identity': { error: OnBehalfOfRequiredError, call: (m) => m.bind(throwing) },
+  'a delegation that somebody forged': {
+    error: DelegationError,
+    call: (m) => m.runDelegated(`${record}.${token}.${server}`, throwing),
+    options: { delegation: DELEGATION },
+  },
+  'a delegation that is used twice': {
+    error: DelegationError,
+    call: async (m) => {
+      const one = await m.onBehalfOf(membership, () => m.delegate({ audience: server, expiresIn: 60_000 }));
+      await m.runDelegated(one, () => undefined);
+      return m.runDelegated(one, () => undefined);
+    },
+    options: { delegation: DELEGATION },
+  },
+  'a delegation for another job': {
+    error: DelegationError,
+    call: async (m) => {
+      const options = { audience: server, expiresIn: 60_000, jobId: record };
+      return m.runDelegated(await m.onBehalfOf(membership, () => m.delegate(options)), throwing);
+    },
+    options: { delegation: DELEGATION },
+  },
+  'a delegation whose store fails': {
+    error: DelegationError,
+    call: async (m) =>
+      m.runDelegated(
+        await m.onBehalfOf(membership, () => m.delegate({ audience: server, expiresIn: 60_000 })),
+        throwing,
+      ),
+    options: { delegation: DELEGATION, store: Object.assign(new MemoryStore(), { add: throwing }) },
+  },
+  'a delegation of the client itself': {
+    error: OnBehalfOfRequiredError,
+    call: (m) => m.asClientApplication(() => m.delegate({ audience: server, expiresIn: 60_000 })),
+    options: { delegation: DELEGATION },
+  },
   'a scope with an invalid identity': {
     error: OnBehalfOfReferenceError,
     call: (m) => m.onBehalfOf(`Group/${membership}`, () => undefined),

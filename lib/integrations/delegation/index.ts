@@ -1,0 +1,12 @@
+export { delegatedClient } from './delegated-client';
+export type { DelegatedClient, MessageClient } from './delegated-client';
+export { delegatedQueue } from './delegated-queue';
+export type { BoundJobOptions, DelegatedQueue, JobQueue } from './delegated-queue';
+export { DELEGATION_HEADER, delegationHeaders } from './delegation-headers';
+export type { DelegationHeaderOptions, DelegationHeaders } from './delegation-headers';
+export { fromDelegation } from './from-delegation';
+export type { FromDelegationOptions } from './from-delegation';
+export { RunDelegated } from './run-delegated.decorator';
+export type { DelegatedWork } from './run-delegated.decorator';
+export { runDelegatedJob } from './run-delegated-job';
+export type { DelegatedJob } from './run-delegated-job';
