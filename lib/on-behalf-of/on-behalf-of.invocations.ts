@@ -153,6 +153,7 @@ export class OnBehalfOfInvocations {
     if (['rpc', 'ws'].includes(type)) {
       throw new OnBehalfOfRequiredError(
         'The message was refused before its handler ran, because the source of @OnBehalfOf() returned nobody to act for.',
+        { status: authenticated ? 403 : 401 },
       );
     }
     const refusal = authenticated ? new ForbiddenException() : new UnauthorizedException();

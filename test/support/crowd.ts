@@ -159,16 +159,20 @@ export async function sendCrowd(
     }
   };
   await Promise.all(Array.from({ length: USERS }, (_, n) => visitAs(`user${n}`)));
-  const mixUps = wire.requests.filter((request) => !isForItsOwner(request)).map(({ path }) => path);
   const arrived = new Set(wire.requests.map(({ path }) => path));
   const missing = visits.flatMap(({ key }) =>
     ['own', 'deputy', 'after'].filter((part) => !arrived.has(`/fhir/R4/Patient/${key}-${part}`)),
   ).length;
-  return { visits: visits.length, refused, wrongAnswers, mixUps, missing };
+  return { visits: visits.length, refused, wrongAnswers, mixUps: mixUpsOf(wire), missing };
+}
+
+/** The paths of the requests that arrived for another identity than the one they name. */
+export function mixUpsOf(wire: WireServer): string[] {
+  return wire.requests.filter((request) => !isForItsOwner(request)).map(({ path }) => path);
 }
 
 /** Whether a request names whom it is for, exactly once. Those that had to be refused must not arrive at all. */
-export function isForItsOwner({ path, onBehalfOf, rawHeaders }: WireRequest): boolean {
+function isForItsOwner({ path, onBehalfOf, rawHeaders }: WireRequest): boolean {
   const key = path.split('/').pop() ?? '';
   const owner = `ProjectMembership/${ownerOf(key)}${key.endsWith('-deputy') ? 'deputy' : ''}`;
   const headers = rawHeaders.filter((name) => name.toLowerCase() === 'x-medplum-on-behalf-of');
