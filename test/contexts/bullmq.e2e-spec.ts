@@ -4,7 +4,7 @@ import type { TestingModule } from '@nestjs/testing';
 import type { Job, Queue } from 'bullmq';
 import { MedplumService, OnBehalfOf, RunOnBehalfOf } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
-import { Charts, type CrowdApp, mixUpsOf, NO_MIX_UPS, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
+import { Charts, type CrowdApp, mixUpsOf, noMixUps, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
 import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
 
 type VisitJob = Job<Partial<Visit>>;
@@ -49,10 +49,6 @@ class VisitProcessor extends WorkerHost {
 /** `process` itself carries the decorator, as the recipe shows it. */
 @Processor('decorated')
 class DecoratedProcessor extends VisitProcessor {
-  constructor(charts: Charts) {
-    super(charts);
-  }
-
   @RunOnBehalfOf((job: VisitJob) => job.data.membership as string)
   override process(job: VisitJob): Promise<unknown> {
     return super.process(job);
@@ -66,6 +62,15 @@ class WrongProcessor extends WorkerHost {
     return Promise.resolve();
   }
 }
+
+/** Whom a job acted for. Rejects when it failed. */
+const whoOf = async (ended: Promise<Ended>): Promise<unknown> => {
+  const { who, job } = await ended;
+  if (job.failedReason !== undefined) {
+    throw new Error(job.failedReason);
+  }
+  return who;
+};
 
 describeWithRedis('Jobs of BullMQ', () => {
   let redis: TestRedis | undefined;
@@ -113,21 +118,12 @@ describeWithRedis('Jobs of BullMQ', () => {
       .then(() => ended);
   };
 
-  /** Whom a job acted for. Rejects when it failed. */
-  const whoOf = async (ended: Promise<Ended>): Promise<unknown> => {
-    const { who, job } = await ended;
-    if (job.failedReason !== undefined) {
-      throw new Error(job.failedReason);
-    }
-    return who;
-  };
-
   it('never mix up the users of a worker, and leave nothing behind for its next job', async () => {
     const report = await sendCrowd(crowd.wire, {
       serve: (visit) => whoOf(run('visit', visit)),
       refuse: (visit) => whoOf(run('probe', visit)),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
   });
 
   it('act for the same user each time they are tried', async () => {

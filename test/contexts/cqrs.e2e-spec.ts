@@ -26,7 +26,7 @@ import {
   RunOnBehalfOf,
 } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
-import { Charts, type CrowdApp, mixUpsOf, NO_MIX_UPS, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
+import { Charts, type CrowdApp, mixUpsOf, noMixUps, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
 
 class VisitMessage implements Visit {
   constructor(
@@ -103,13 +103,13 @@ class WrongHandler implements ICommandHandler<VisitCommand> {
   }
 }
 
+const start = (...providers: (new (...args: never[]) => unknown)[]) =>
+  startCrowdApp({ imports: [CqrsModule.forRoot()], providers }, (module) => module.init());
+
 describe('Handlers of @nestjs/cqrs', () => {
   let crowd: CrowdApp<TestingModule>;
   let log: CapturedLog;
   let medplum: MedplumService;
-
-  const start = (...providers: (new (...args: never[]) => unknown)[]) =>
-    startCrowdApp({ imports: [CqrsModule.forRoot()], providers }, (module) => module.init());
 
   beforeAll(async () => {
     crowd = await start(VisitHandler, BareHandler, VisitQueryHandler, VisitedHandler, Referrals);
@@ -136,7 +136,7 @@ describe('Handlers of @nestjs/cqrs', () => {
         medplum.onBehalfOf('someone-else', () => execute(new VisitCommand(membership, key))),
       refuse: ({ membership, key }) => execute(new BareCommand(membership, key)),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
   });
 
   it('queries never mix up those whom they name', async () => {
@@ -144,7 +144,7 @@ describe('Handlers of @nestjs/cqrs', () => {
       serve: ({ membership, key }) => crowd.app.get(QueryBus).execute(new VisitQuery(membership, key)),
       refuse: ({ membership, key }) => execute(new BareCommand(membership, key)),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
   });
 
   it('without a decorator, commands act for whoever executes them', async () => {
@@ -152,7 +152,7 @@ describe('Handlers of @nestjs/cqrs', () => {
       serve: ({ membership, key }) => medplum.onBehalfOf(membership, () => execute(new BareCommand('nobody', key))),
       refuse: ({ membership, key }) => execute(new BareCommand(membership, key)),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
   });
 
   it('events act for those whom they name, whoever publishes them', async () => {

@@ -3,7 +3,7 @@ import { EventEmitter2, EventEmitterModule, OnEvent } from '@nestjs/event-emitte
 import type { TestingModule } from '@nestjs/testing';
 import { MedplumService, OnBehalfOf, OnBehalfOfReferenceError, RunOnBehalfOf } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
-import { Charts, type CrowdApp, mixUpsOf, NO_MIX_UPS, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
+import { Charts, type CrowdApp, mixUpsOf, noMixUps, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
 
 const LOUD = { suppressErrors: false };
 const membershipOf = ({ membership }: Visit) => membership;
@@ -43,14 +43,14 @@ class WrongListener {
   wrong(): void {}
 }
 
+const start = (...providers: (new (...args: never[]) => unknown)[]) =>
+  startCrowdApp({ imports: [EventEmitterModule.forRoot()], providers }, (module) => module.init());
+
 describe('Listeners of @nestjs/event-emitter', () => {
   let crowd: CrowdApp<TestingModule>;
   let log: CapturedLog;
   let emitter: EventEmitter2;
   let medplum: MedplumService;
-
-  const start = (...providers: (new (...args: never[]) => unknown)[]) =>
-    startCrowdApp({ imports: [EventEmitterModule.forRoot()], providers }, (module) => module.init());
 
   beforeAll(async () => {
     crowd = await start(VisitListener);
@@ -81,7 +81,7 @@ describe('Listeners of @nestjs/event-emitter', () => {
       serve: (visit) => medplum.onBehalfOf('someone-else', () => emit(event, visit)),
       refuse: (visit) => emit('undecorated', visit),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
   });
 
   it('act for those whom the events name after the scope of the emitter has ended', async () => {

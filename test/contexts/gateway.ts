@@ -1,9 +1,9 @@
-import { type INestApplication, UseFilters, type WebSocketAdapter } from '@nestjs/common';
+import { Injectable, type INestApplication, UseFilters, type WebSocketAdapter } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { defer, from, type Observable } from 'rxjs';
-import { fromUser, MedplumExceptionFilter, OnBehalfOf } from 'nestjs-medplum';
+import { CurrentOnBehalfOf, fromUser, MedplumExceptionFilter, OnBehalfOf } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
-import { Charts, type CrowdApp, mixUpsOf, NO_MIX_UPS, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
+import { Charts, type CrowdApp, mixUpsOf, noMixUps, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
 
 /** What a client of a gateway gets for one message. */
 export interface SocketAnswer {
@@ -27,7 +27,7 @@ export interface GatewayDriver {
   /** Whom the handshake of a client names. */
   userOf(client: object, ...handshake: unknown[]): string | undefined;
   /** Sends a message that asks for an acknowledgement. Resolves with that, or with the event that comes instead. */
-  acknowledged?(client: SocketClient, event: string, data: object): Promise<unknown>;
+  readonly acknowledged?: (client: SocketClient, event: string, data: object) => Promise<unknown>;
   /** What Nest's own filter sends for an error that is none of its own. `undefined`: nothing. */
   readonly unfiltered: object | undefined;
 }
@@ -35,6 +35,7 @@ export interface GatewayDriver {
 /** The tests that both adapters have to pass. */
 export function testGateway(driver: GatewayDriver): void {
   /** Identities come with the session of the socket, with each message, or not at all. */
+  @Injectable()
   class Gateway {
     constructor(readonly charts: Charts) {}
 
@@ -53,8 +54,8 @@ export function testGateway(driver: GatewayDriver): void {
 
     @SubscribeMessage('message')
     @OnBehalfOf((context) => context.switchToWs().getData<Visit>().membership)
-    async message(@MessageBody() { key }: Visit): Promise<SocketAnswer> {
-      return { event: 'message', data: `${key} ${await this.charts.read(key)}` };
+    async message(@MessageBody() { key }: Visit, @CurrentOnBehalfOf() who: string): Promise<SocketAnswer> {
+      return { event: 'message', data: (await this.charts.read(key)) === who ? `${key} ${who}` : 'someone else' };
     }
 
     @SubscribeMessage('observe')
@@ -77,19 +78,11 @@ export function testGateway(driver: GatewayDriver): void {
 
   @WebSocketGateway()
   @UseFilters(MedplumExceptionFilter)
-  class ChartGateway extends Gateway {
-    constructor(charts: Charts) {
-      super(charts);
-    }
-  }
+  class ChartGateway extends Gateway {}
 
   /** The filter that MedplumModule registers for the app is all it has. */
   @WebSocketGateway({ path: '/bare' })
-  class BareGateway extends Gateway {
-    constructor(charts: Charts) {
-      super(charts);
-    }
-  }
+  class BareGateway extends Gateway {}
 
   let crowd: CrowdApp<INestApplication>;
   let log: CapturedLog;
@@ -145,7 +138,7 @@ export function testGateway(driver: GatewayDriver): void {
       serve: (visit) => send('visit', visit),
       refuse: (visit) => send('undecorated', visit),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
   });
 
   it.each(['message', 'observe'])('%s: messages of many users on one socket act for their own', async (event) => {
@@ -176,9 +169,10 @@ export function testGateway(driver: GatewayDriver): void {
   const { acknowledged } = driver;
   if (acknowledged) {
     it('never acknowledges a message that failed', async () => {
-      const send = async (user?: string) => acknowledged(await connect(user), 'plain', { key: 'user1.ack' });
-      expect(await send('user1')).toBe('ProjectMembership/user1');
-      expect(await send()).toMatchObject({ event: 'exception', data: { code: 'UNAUTHORIZED' } });
+      const [user, nobody] = [await connect('user1'), await connect()];
+      expect(await acknowledged(user, 'plain', { key: 'user1.ack' })).toBe('ProjectMembership/user1');
+      const failed = await acknowledged(nobody, 'plain', { key: 'user1.ack' });
+      expect(failed).toMatchObject({ event: 'exception', data: { code: 'UNAUTHORIZED' } });
     });
   }
 

@@ -1,4 +1,11 @@
-import { Controller, Logger, type INestApplication, type INestMicroservice, UseFilters } from '@nestjs/common';
+import {
+  Controller,
+  Injectable,
+  Logger,
+  type INestApplication,
+  type INestMicroservice,
+  UseFilters,
+} from '@nestjs/common';
 import type { Type } from '@nestjs/common';
 import {
   type ClientProxy,
@@ -10,9 +17,9 @@ import {
   Payload,
 } from '@nestjs/microservices';
 import { firstValueFrom, from, lastValueFrom, mergeMap, type Observable, Subject, toArray } from 'rxjs';
-import { MedplumExceptionFilter, MedplumService, OnBehalfOf } from 'nestjs-medplum';
+import { CurrentOnBehalfOf, MedplumExceptionFilter, MedplumService, OnBehalfOf } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
-import { Charts, type CrowdApp, mixUpsOf, NO_MIX_UPS, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
+import { Charts, type CrowdApp, mixUpsOf, noMixUps, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
 
 declare const NEST_MAJOR: number;
 
@@ -29,6 +36,7 @@ export function testRpc(driver: RpcDriver): void {
   /** A message of a microservice has no session: its identity comes with its data. */
   const membershipOf = OnBehalfOf((context) => context.switchToRpc().getData<Partial<Visit>>().membership);
 
+  @Injectable()
   class Messages {
     /** Whom each event acted for, or why it failed. */
     readonly seen = new Subject<string | undefined>();
@@ -37,8 +45,8 @@ export function testRpc(driver: RpcDriver): void {
 
     @MessagePattern('visit')
     @membershipOf
-    visit(@Payload() { key }: Visit): Promise<string | undefined> {
-      return this.charts.visit(key);
+    async visit(@Payload() { key }: Visit, @CurrentOnBehalfOf() who: string): Promise<string> {
+      return (await this.charts.visit(key)) === who ? who : 'someone else';
     }
 
     /** Three answers to one message, the last of them long after the handler has returned. */
@@ -61,19 +69,11 @@ export function testRpc(driver: RpcDriver): void {
   }
 
   @Controller()
-  class BareController extends Messages {
-    constructor(charts: Charts) {
-      super(charts);
-    }
-  }
+  class BareController extends Messages {}
 
   @Controller()
   @UseFilters(MedplumExceptionFilter)
-  class FilteredController extends Messages {
-    constructor(charts: Charts) {
-      super(charts);
-    }
-  }
+  class FilteredController extends Messages {}
 
   interface RpcApp extends CrowdApp<INestApplication | INestMicroservice> {
     readonly messages: Messages;
@@ -148,7 +148,7 @@ export function testRpc(driver: RpcDriver): void {
       serve: (visit) => send(app, 'visit', visit),
       refuse: (visit) => send(app, 'undecorated', visit),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
   });
 
   it('keeps the identity of a message through all of its answers', async () => {

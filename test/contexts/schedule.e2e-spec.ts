@@ -3,7 +3,7 @@ import { Cron, Interval, ScheduleModule, SchedulerRegistry, Timeout } from '@nes
 import type { TestingModule } from '@nestjs/testing';
 import { OnBehalfOf, RunAsClientApplication, RunOnBehalfOf } from 'nestjs-medplum';
 import { type CapturedLog, captureLog } from '../support/captured-log';
-import { Charts, type CrowdApp, mixUpsOf, NO_MIX_UPS, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
+import { Charts, type CrowdApp, mixUpsOf, noMixUps, sendCrowd, startCrowdApp, type Visit } from '../support/crowd';
 
 const NEVER = '0 0 1 1 *';
 
@@ -85,13 +85,13 @@ class WrongJobs {
   wrong(): void {}
 }
 
+const start = (...providers: (new (...args: never[]) => unknown)[]) =>
+  startCrowdApp({ imports: [ScheduleModule.forRoot()], providers }, (module) => module.init());
+
 describe('Jobs of @nestjs/schedule', () => {
   let crowd: CrowdApp<TestingModule>;
   let log: CapturedLog;
   let jobs: Jobs;
-
-  const start = (...providers: (new (...args: never[]) => unknown)[]) =>
-    startCrowdApp({ imports: [ScheduleModule.forRoot()], providers }, (module) => module.init());
 
   beforeAll(async () => {
     crowd = await start(Jobs);
@@ -125,7 +125,7 @@ describe('Jobs of @nestjs/schedule', () => {
       serve: (visit) => run(name, visit),
       refuse: (visit) => run('undecorated', visit),
     });
-    expect(report).toEqual(NO_MIX_UPS);
+    expect(report).toEqual(noMixUps());
     expect(log.text('error')).toContain('was answered with 404');
   });
 

@@ -2,49 +2,6 @@
  * What the docs' code uses of packages that this repository does not install, and the names that fragments leave open. The
  * code is compiled against these lines, so they say no more than the packages do.
  */
-declare module '@nestjs/graphql' {
-  export function Resolver(of?: string): ClassDecorator;
-  export function Query(name?: string): MethodDecorator;
-  export function ResolveField(name?: string): MethodDecorator;
-  export function Args(name: string, options?: { type?: () => unknown }): ParameterDecorator;
-  export function Parent(): ParameterDecorator;
-  export const ID: object;
-}
-
-declare module '@nestjs/bullmq' {
-  export function Processor(queue: string): ClassDecorator;
-  export abstract class WorkerHost {
-    abstract process(job: import('bullmq').Job, token?: string): Promise<unknown>;
-  }
-}
-
-declare module 'bullmq' {
-  export class Job<T = any> {
-    data: T;
-  }
-  export class Queue<T = any> {
-    add(name: string, data: T): Promise<Job<T>>;
-  }
-}
-
-declare module '@nestjs/cache-manager' {
-  export class CacheInterceptor {
-    protected trackBy(
-      context: import('@nestjs/common').ExecutionContext,
-    ): Promise<string | undefined | null> | string | undefined | null;
-  }
-}
-
-declare module 'dataloader' {
-  export default class DataLoader<K, V, C = K> {
-    constructor(
-      batch: (keys: readonly K[]) => PromiseLike<ArrayLike<V | Error>>,
-      options?: { cacheKeyFn?: (key: K) => C },
-    );
-    load(key: K): Promise<V>;
-  }
-}
-
 declare module 'unplugin-swc' {
   const swc: { vite(options: object): object };
   export default swc;

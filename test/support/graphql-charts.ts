@@ -11,7 +11,7 @@ export const TYPE_DEFS = `
 
 /** Two root fields that run at the same time, each with fields of three identities. */
 export const DOCUMENT = `query ($id: ID!) {
-  chart(id: $id) { who mine office family }
+  chart(id: $id) { who office family }
   office(id: $id) { who mine }
 }`;
 
