@@ -38,6 +38,7 @@ class VisitCommand extends VisitMessage {}
 class BareCommand extends VisitMessage {}
 class VisitQuery extends VisitMessage {}
 class VisitedEvent extends VisitMessage {}
+class BareEvent extends VisitMessage {}
 class ReferredEvent extends VisitMessage {}
 
 const membershipOf = ({ membership }: Visit) => membership;
@@ -83,6 +84,17 @@ class VisitedHandler implements IEventHandler<VisitedEvent> {
   }
 }
 
+@EventsHandler(BareEvent)
+class BareEventHandler implements IEventHandler<BareEvent> {
+  readonly seen = new Subject<string | undefined>();
+
+  constructor(private readonly charts: Charts) {}
+
+  async handle({ key }: BareEvent): Promise<void> {
+    this.seen.next(await this.charts.read(key));
+  }
+}
+
 @Injectable()
 class Referrals {
   /** The command is executed later, when the scope of whoever published the event has long ended. */
@@ -112,7 +124,7 @@ describe('Handlers of @nestjs/cqrs', () => {
   let medplum: MedplumService;
 
   beforeAll(async () => {
-    crowd = await start(VisitHandler, BareHandler, VisitQueryHandler, VisitedHandler, Referrals);
+    crowd = await start(VisitHandler, BareHandler, VisitQueryHandler, VisitedHandler, BareEventHandler, Referrals);
     medplum = crowd.app.get(MedplumService);
   });
 
@@ -169,6 +181,15 @@ describe('Handlers of @nestjs/cqrs', () => {
     expect(mixUpsOf(crowd.wire)).toEqual([]);
   });
 
+  it('without a decorator, events act for whoever publishes them and waits', async () => {
+    const who = firstValueFrom(crowd.app.get(BareEventHandler).seen);
+    await medplum.onBehalfOf('user1', () => {
+      crowd.app.get(EventBus).publish(new BareEvent('nobody', 'user1.0'));
+      return who;
+    });
+    expect(await who).toBe('ProjectMembership/user1');
+  });
+
   it('commands of a saga act for those whom they name, after the scope of the publisher has ended', async () => {
     const wanted = users.length * 3;
     medplum.onBehalfOf('someone-else', () => {
@@ -182,6 +203,8 @@ describe('Handlers of @nestjs/cqrs', () => {
     const nobody = undefined as unknown as string;
     const unhandled = firstValueFrom(crowd.app.get(UnhandledExceptionBus));
     await expect(execute(new VisitCommand(nobody, 'user1.0'))).rejects.toThrow(OnBehalfOfReferenceError);
+    const ask = async () => crowd.app.get(QueryBus).execute(new VisitQuery(nobody, 'user1.0'));
+    await expect(ask()).rejects.toThrow(OnBehalfOfReferenceError);
     await expect(execute(new BareCommand(nobody, 'user1.0-refused'))).rejects.toThrow(OnBehalfOfRequiredError);
     crowd.app.get(EventBus).publish(new VisitedEvent(nobody, 'user1.0'));
     expect((await unhandled).exception).toBeInstanceOf(OnBehalfOfReferenceError);

@@ -214,4 +214,14 @@ export function testGraphql(driver: GraphqlDriver): void {
       /BareResolver\.bare: .*Set fieldResolverEnhancers: \['guards', 'interceptors'\] in the options of GraphQLModule/,
     );
   });
+
+  it('runs a field resolver with @RunOnBehalfOf() for its parent, without that option', async () => {
+    const bare = await startGraphqlApp(driver, { typeDefs: TYPE_DEFS }, [FamilyResolver]);
+    try {
+      const { body } = await ask(bare.app, '{ child(id: "user1.0") { family } }');
+      expect(body).toEqual({ data: { child: { family: 'ProjectMembership/user1family' } } });
+    } finally {
+      await bare.close();
+    }
+  });
 }

@@ -209,9 +209,19 @@ export function testRpc(driver: RpcDriver): void {
 
     it('the failure of an event, which nobody answers, is logged', async () => {
       const app = await startApp();
-      const warned = new Promise((resolve) => jest.spyOn(Logger.prototype, 'warn').mockImplementation(resolve));
-      await lastValueFrom(app.client.emit('seen', { membership: 'user1', key: 'user1.3' }));
-      expect(await warned).toContain('MedplumNotFoundError in a handler (rpc)');
+      const warned = (message: Partial<Visit>): Promise<string> =>
+        new Promise((resolve) => {
+          jest.spyOn(Logger.prototype, 'warn').mockImplementation((line: string) => {
+            if (line.includes('(rpc)')) {
+              resolve(line);
+            }
+          });
+          app.client.emit('seen', message).subscribe();
+        });
+      expect(await warned({ membership: 'user1', key: 'user1.3' })).toContain(
+        'MedplumNotFoundError in a handler (rpc)',
+      );
+      expect(await warned({ key: 'user1.0' })).toContain('OnBehalfOfRequiredError in a handler (rpc)');
       // The next message is served as if nothing had happened.
       expect(await send(app, 'visit', { membership: 'user1', key: 'user1.0' })).toBe('ProjectMembership/user1');
     });
@@ -226,13 +236,29 @@ export function testRpc(driver: RpcDriver): void {
   });
 
   if (NEST_MAJOR >= 12) {
-    it('can open the scope for guards and undecorated handlers, too, in a pre-request hook', async () => {
-      const app = await microservice(BareController, (server) => {
-        const medplum = server.get(MedplumService);
-        server.registerPreRequestHook((context, next) =>
-          medplum.onBehalfOf(context.switchToRpc().getData<Visit>().membership, next),
-        );
-      });
+    const openScopes = (server: INestMicroservice, medplum: MedplumService): void =>
+      void server.registerPreRequestHook((context, next) =>
+        medplum.onBehalfOf(context.switchToRpc().getData<Visit>().membership, next),
+      );
+
+    it.each([
+      [
+        'a microservice',
+        () => microservice(BareController, (server) => openScopes(server, server.get(MedplumService))),
+      ],
+      [
+        'a hybrid app',
+        () =>
+          start(BareController, async (options, module) => {
+            const app = module.createNestApplication();
+            const server = app.connectMicroservice(options, { inheritAppConfig: true, deferInitialization: true });
+            openScopes(server, app.get(MedplumService));
+            await app.startAllMicroservices();
+            return { app, server };
+          }),
+      ],
+    ])('a pre-request hook of %s opens the scope for undecorated handlers', async (_name, startApp) => {
+      const app = await startApp();
       const users = Array.from({ length: 40 }, (_, n) => `user${n}`);
       const answers = await Promise.all(
         users.map((membership) => send(app, 'undecorated', { membership, key: `${membership}.0` })),

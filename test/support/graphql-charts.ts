@@ -5,7 +5,7 @@ import { Charts, ownerOf } from './crowd';
 
 export const TYPE_DEFS = `
   type Chart { id: ID! who: String mine: String office: String family: String bare: String }
-  type Query { chart(id: ID!): Chart office(id: ID!): Chart undecorated(id: ID!): Chart }
+  type Query { chart(id: ID!): Chart office(id: ID!): Chart child(id: ID!): Chart undecorated(id: ID!): Chart }
   type Subscription { visits(id: ID!): String }
 `;
 
@@ -85,6 +85,11 @@ export class FamilyResolver {
   @RunOnBehalfOf(({ id }: Chart) => `ProjectMembership/${familyOf(id)}`)
   async family(@Parent() { id }: Chart): Promise<string | undefined> {
     return this.charts.read(`${familyOf(id)}.field`);
+  }
+
+  @Query('child')
+  child(@Args('id') id: string): Chart {
+    return { id };
   }
 
   @Query('undecorated')
