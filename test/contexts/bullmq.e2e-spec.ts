@@ -77,21 +77,21 @@ describeWithRedis('Jobs of BullMQ', () => {
   let crowd: CrowdApp<TestingModule>;
   let log: CapturedLog;
 
-  const start = (...providers: (new (...args: never[]) => unknown)[]) =>
+  const start = () =>
     startCrowdApp(
       {
         imports: [
           BullModule.forRoot({ connection: { ...redis?.address }, prefix: randomUUID() }),
           BullModule.registerQueue({ name: 'visits' }, { name: 'decorated' }),
         ],
-        providers,
+        providers: [VisitProcessor, DecoratedProcessor],
       },
       (module) => module.init(),
     );
 
   beforeAll(async () => {
     redis = await startRedis();
-    crowd = await start(VisitProcessor, DecoratedProcessor);
+    crowd = await start();
   });
 
   afterAll(async () => {
@@ -152,6 +152,7 @@ describeWithRedis('Jobs of BullMQ', () => {
   });
 
   it('with @OnBehalfOf(), which does nothing there, do not start', async () => {
-    await expect(start(WrongProcessor)).rejects.toThrow(/WrongProcessor\.process: .*Use @RunOnBehalfOf\(\)/);
+    const app = startCrowdApp({ providers: [WrongProcessor] }, (module) => module.init());
+    await expect(app).rejects.toThrow(/WrongProcessor\.process: .*Use @RunOnBehalfOf\(\)/);
   });
 });

@@ -31,6 +31,12 @@ export interface RpcDriver {
   client(server: INestMicroservice): ClientOptions;
 }
 
+/** Opens the scope of each message before its guards run. */
+const openScopes = (server: INestMicroservice, medplum: MedplumService): void =>
+  void server.registerPreRequestHook((context, next) =>
+    medplum.onBehalfOf(context.switchToRpc().getData<Visit>().membership, next),
+  );
+
 /** The tests that all transports have to pass. */
 export function testRpc(driver: RpcDriver): void {
   /** A message of a microservice has no session: its identity comes with its data. */
@@ -236,11 +242,6 @@ export function testRpc(driver: RpcDriver): void {
   });
 
   if (NEST_MAJOR >= 12) {
-    const openScopes = (server: INestMicroservice, medplum: MedplumService): void =>
-      void server.registerPreRequestHook((context, next) =>
-        medplum.onBehalfOf(context.switchToRpc().getData<Visit>().membership, next),
-      );
-
     it.each([
       [
         'a microservice',
