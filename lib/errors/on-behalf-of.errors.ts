@@ -4,10 +4,13 @@ import { MedplumError, type MedplumErrorDetails } from './medplum.error';
  * Thrown when a call has no identity to act for, neither its own nor one of the scope or the client. Nothing was sent,
  * so `effect` is `none`: Medplum would run the request as the client, which is a project admin. Decorate the handler
  * with `@OnBehalfOf()`, pass `{ onBehalfOf }`, or use `asClientApplication()` if you mean the client itself.
+ *
+ * With a `status`, it refused a message of a WebSocket or a microservice, whose source returned nobody. An HTTP request
+ * gets that status then: 401 when nobody is logged in, else 403.
  */
 export class OnBehalfOfRequiredError extends MedplumError {
-  constructor(message: string) {
-    super('MEDPLUM_ON_BEHALF_OF_REQUIRED', message);
+  constructor(message: string, details?: Pick<MedplumErrorDetails, 'status'>) {
+    super('MEDPLUM_ON_BEHALF_OF_REQUIRED', message, details);
   }
 }
 

@@ -50,7 +50,7 @@ export interface MedplumExceptionAnswer {
 const ANSWERS = {
   304: ['The resource has not changed.', 'informational'],
   400: ['The request is invalid.', 'invalid'],
-  401: ['Unauthorized', 'login'],
+  401: ['You are not logged in.', 'login'],
   403: ['You may not do this.', 'forbidden'],
   404: ['There is no such resource.', 'not-found'],
   409: ['The resource was changed or created by somebody else at the same time.', 'conflict'],
@@ -103,6 +103,9 @@ const ABOUT_THE_RESOURCE = [
 const FAILED_ENTRY = [400, 403, 404, 409, 410, 412, 422] as const;
 
 function statusFor(error: MedplumError): Status {
+  if (error instanceof OnBehalfOfRequiredError && (error.status === 401 || error.status === 403)) {
+    return error.status; // A message that was refused because of its user
+  }
   if (OURS.some((type) => error instanceof type)) {
     return 500;
   }

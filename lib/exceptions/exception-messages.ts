@@ -20,11 +20,22 @@ export function messageAnswer(answer: MedplumExceptionAnswer): MessageAnswer {
   return { status: 'error', code: codeOf(answer), statusCode: answer.status, message: answer.text };
 }
 
+/** Apollo sends them as headers of the response. Mercurius writes them into its body, where a Map would be empty. */
+class HttpHeaders extends Map<string, string> {
+  /** @param retryAfter in ms. */
+  constructor(retryAfter: number) {
+    super([['retry-after', String(Math.ceil(retryAfter / 1000))]]);
+  }
+
+  toJSON(): object {
+    return Object.fromEntries(this);
+  }
+}
+
 /** An error whose `extensions` a GraphQL server takes over (`graphql` copies them from the original error). */
 export function graphqlAnswer(answer: MedplumExceptionAnswer): Error {
   const { status, retryAfter } = answer;
-  const headers =
-    retryAfter === undefined ? undefined : new Map([['retry-after', String(Math.ceil(retryAfter / 1000))]]);
+  const headers = retryAfter === undefined ? undefined : new HttpHeaders(retryAfter);
   // 304 has no body, so it would lose the rest of the data.
   const http = status < 400 ? {} : { http: { status, ...(headers && { headers }) } };
   const error = Object.assign(new Error(answer.text), { extensions: { code: codeOf(answer), ...http } });

@@ -36,7 +36,8 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
   catch(error: MedplumError, host: ArgumentsHost): unknown {
     const type = host.getType<string>();
     const answer = this.answer(error, host);
-    if (answer.status >= 500) {
+    // An event of a microservice has no client that could be told.
+    if (answer.status >= 500 || type === 'rpc') {
       this.log(error, answer, placeIn(type, error, host));
     }
     if (type === 'http') {
@@ -64,8 +65,9 @@ export class MedplumExceptionFilter implements ExceptionFilter<MedplumError> {
   }
 
   /**
-   * Called for a status of 500 and above. Logs 500 as an error, because your app has to be mended, and the others as
-   * warnings. Override it for a log line of your own.
+   * Called for a status of 500 and above, and for every error of a microservice, whose events have nobody to answer to.
+   * Logs 500 as an error, because your app has to be mended, and the others as warnings. Override it for a log line of
+   * your own.
    *
    * @param place the route, and the method of your app that made the call if the stack shows it:
    * `GET /patients/:id, called by Charts.read`.

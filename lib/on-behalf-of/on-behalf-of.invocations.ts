@@ -1,4 +1,11 @@
-import { type ExecutionContext, ForbiddenException, Logger, type Type, UnauthorizedException } from '@nestjs/common';
+import {
+  type ExecutionContext,
+  ForbiddenException,
+  type HttpException,
+  Logger,
+  type Type,
+  UnauthorizedException,
+} from '@nestjs/common';
 import type { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
 import { actingOfHandler } from './acting-metadata';
@@ -189,12 +196,15 @@ export class OnBehalfOfInvocations {
           ? 'The user is logged in: check that their account names a membership.'
           : 'Nobody is logged in: check that the authentication guard runs and sets request.user.'),
     );
-    if (['rpc', 'ws'].includes(context.getType<string>())) {
+    const type = context.getType<string>();
+    if (['rpc', 'ws'].includes(type)) {
       throw new OnBehalfOfRequiredError(
         'The message was refused before its handler ran, because the source of @OnBehalfOf() returned nobody to act for.',
+        { status: authenticated ? 403 : 401 },
       );
     }
-    throw authenticated ? new ForbiddenException() : new UnauthorizedException();
+    const refusal = authenticated ? new ForbiddenException() : new UnauthorizedException();
+    throw type === 'graphql' ? withExtensions(refusal) : refusal;
   }
 }
 
@@ -212,6 +222,13 @@ function goesOnForLong(context: ExecutionContext): boolean {
     return info?.operation?.operation === 'subscription';
   }
   return true;
+}
+
+/** GraphQL copies them into its errors. Of Nest's drivers, only that of Apollo makes codes of statuses itself. */
+function withExtensions(refusal: HttpException): HttpException {
+  const status = refusal.getStatus();
+  const code = status === 401 ? 'UNAUTHENTICATED' : 'FORBIDDEN';
+  return Object.assign(refusal, { extensions: { code, http: { status } } });
 }
 
 function isProvided(type: Type, moduleRef: ModuleRef): boolean {

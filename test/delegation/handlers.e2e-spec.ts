@@ -23,7 +23,7 @@ import { type CapturedLog, captureLog } from '../support/captured-log';
 import { closeAll } from '../support/close-all';
 import { delegation, refusalOf } from '../support/delegations';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { freePort } from '../support/redis';
+import { freePort } from '../support/free-port';
 import { listen, PLATFORMS } from '../support/platforms';
 import { resourceAsked } from '../support/wire-server';
 

@@ -8,7 +8,7 @@ import { closeAll } from '../support/close-all';
 import { delegation, partsOf } from '../support/delegations';
 import { failureOf } from '../support/failure-of';
 import { type MedplumApp, startMedplumApp } from '../support/medplum-app';
-import { hasRedis, startRedis, type TestRedis } from '../support/redis';
+import { describeWithRedis, startRedis, type TestRedis } from '../support/redis';
 
 interface Reminder {
   readonly patient: string;
@@ -49,7 +49,7 @@ let count = 0;
 
 const process$ = (job: Job<Reminder>) => app.module.get(ReminderProcessor).process(job);
 const work = (on = queue.name, processor: (job: Job<Reminder>) => Promise<unknown> = process$): void => {
-  worker = new Worker<Reminder>(on, processor, { connection: redis, concurrency: 10 });
+  worker = new Worker<Reminder>(on, processor, { connection: redis.address, concurrency: 10 });
 };
 const reminders = () => delegatedQueue(queue, app.medplum, { expiresIn: 60_000 });
 const add = (who: string, jobId: string, data: Reminder, more: object = {}) =>
@@ -66,7 +66,7 @@ const outcome = async (job: Job<Reminder>): Promise<unknown> => {
   return app.events.at(-1)?.error?.reason;
 };
 
-(hasRedis() ? describe : describe.skip)('jobs of BullMQ', () => {
+describeWithRedis('jobs of BullMQ', () => {
   beforeAll(async () => {
     redis = await startRedis();
   });
@@ -76,8 +76,8 @@ const outcome = async (job: Job<Reminder>): Promise<unknown> => {
     log = captureLog();
     seen.length = 0;
     app = await startMedplumApp({ delegation: delegation() }, { providers: [ReminderProcessor] });
-    queue = new Queue<Reminder>(`reminders-${++count}`, { connection: redis });
-    events = new QueueEvents(queue.name, { connection: redis });
+    queue = new Queue<Reminder>(`reminders-${++count}`, { connection: redis.address });
+    events = new QueueEvents(queue.name, { connection: redis.address });
     await events.waitUntilReady();
   });
   afterEach(async () => {
@@ -119,7 +119,7 @@ const outcome = async (job: Job<Reminder>): Promise<unknown> => {
   });
 
   it('leave nothing behind for a job without a token, which is refused', async () => {
-    worker = new Worker<Reminder>(queue.name, process$, { connection: redis, concurrency: 1 });
+    worker = new Worker<Reminder>(queue.name, process$, { connection: redis.address, concurrency: 1 });
     await (await add('m1', 'j1', { patient: '1' })).waitUntilFinished(events);
     const job = await queue.add('remind', { patient: '2' }, { jobId: 'j2' });
     await expect(job.waitUntilFinished(events)).rejects.toThrow('there is no token');
@@ -188,8 +188,8 @@ const outcome = async (job: Job<Reminder>): Promise<unknown> => {
 
     it('do not run in another queue', async () => {
       const token = await stolen();
-      const other = new Queue<Reminder>(`${queue.name}-other`, { connection: redis });
-      const otherEvents = new QueueEvents(other.name, { connection: redis });
+      const other = new Queue<Reminder>(`${queue.name}-other`, { connection: redis.address });
+      const otherEvents = new QueueEvents(other.name, { connection: redis.address });
       await otherEvents.waitUntilReady();
       try {
         work(other.name);

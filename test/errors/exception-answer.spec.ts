@@ -43,6 +43,8 @@ const transaction = (status: string, effect: 'none' | 'happened') =>
 /** Errors, with the status for the user of the call, and the status when the call ran as the client. */
 const CASES: readonly Case[] = [
   ['not found', () => new MedplumNotFoundError(TEXT, { status: 404 }), 404, 500],
+  ['message of nobody', () => new OnBehalfOfRequiredError(TEXT, { status: 401 }), 401, 401],
+  ['message of a user without membership', () => new OnBehalfOfRequiredError(TEXT, { status: 403 }), 403, 403],
   ['forbidden', () => new MedplumForbiddenError(TEXT, { status: 403 }), 403, 500],
   ['identity refused as 400', () => new OnBehalfOfRejectedError(TEXT, { status: 400 }), 403, 500],
   ['identity refused as 404', () => new OnBehalfOfRejectedError(TEXT, { status: 404 }), 403, 500],

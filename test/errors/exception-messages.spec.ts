@@ -60,11 +60,18 @@ describe.each(CASES)('%s', (error, statusCode, code, message) => {
     await answerTo('graphql', error);
     expect(log.text('error').includes('taint')).toBe(statusCode === 500);
   });
+
+  it('is logged for a microservice, because an event has nobody to answer to', async () => {
+    await answerTo('rpc', error);
+    expect(log.text(statusCode === 500 ? 'error' : 'warn')).toContain('taint');
+  });
 });
 
 it('says when to try again, and has no HTTP status without a body', async () => {
   const limited = await answerTo('graphql', new MedplumRateLimitError(TEXT, { retryAfter: 1500 }));
-  expect(limited).toMatchObject({ extensions: { http: { status: 503, headers: new Map([['retry-after', '2']]) } } });
+  const { http } = (limited as { extensions: { http: { status: number; headers: Map<string, string> } } }).extensions;
+  expect([...http.headers]).toEqual([['retry-after', '2']]);
+  expect(JSON.stringify(http)).toBe('{"status":503,"headers":{"retry-after":"2"}}');
   const unchanged = await answerTo('graphql', new MedplumNotModifiedError(TEXT));
   expect(unchanged).toMatchObject({ extensions: { code: 'NOT_MODIFIED' } });
   expect(unchanged).not.toHaveProperty('extensions.http');

@@ -11,7 +11,8 @@ const ROOMS = {
   ],
   'on-behalf-of': [
     'on-behalf-of/*.spec.ts',
-    'e2e/{app-context,disconnect,durable-resolvers,graphql,guards,lazy-answers,other-contexts,sources,websockets}.e2e-spec.ts',
+    'e2e/{app-context,disconnect,durable-resolvers,graphql,guards,lazy-answers,sources}.e2e-spec.ts',
+    'contexts/{gateway-ws,rpc-tcp}.e2e-spec.ts',
   ],
 };
 

@@ -1,68 +1,101 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
-/** A Redis server of a test, on loopback. Close it. */
+/** How clients of ioredis connect. */
+export type RedisAddress =
+  | { readonly path: string }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly username?: string;
+      readonly password?: string;
+      readonly db?: number;
+    };
+
+/** A Redis server for the tests of one file. */
 export interface TestRedis {
-  readonly host: '127.0.0.1';
-  readonly port: number;
+  readonly address: RedisAddress;
   close(): Promise<void>;
 }
 
-/** Whether this machine has Redis. CI must have it: a missing `redis-server` fails the tests there. */
-export function hasRedis(): boolean {
-  const found = spawnSync('redis-server', ['--version']).status === 0;
-  if (!found && process.env['CI']) {
-    throw new Error('The tests of queues need redis-server on the PATH.');
+const HOW =
+  'Install it (Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis), so that the tests can start a server of their own, or set REDIS_URL to a server that is running, such as redis://127.0.0.1:6379.';
+
+const isInstalled = spawnSync('redis-server', ['--version']).status === 0;
+
+/**
+ * Describes tests that need Redis. Without it, they fail in CI, where nobody would miss them, and are skipped elsewhere.
+ */
+export function describeWithRedis(name: string, tests: () => void): void {
+  if (isInstalled || process.env['REDIS_URL'] || process.env['CI']) {
+    describe(name, tests);
+    return;
   }
-  if (!found) {
-    process.stderr.write(
-      'Skipped: the tests of queues. Install redis-server, so that it is on the PATH, to run them.\n',
-    );
-  }
-  return found;
+  process.stderr.write(`Skipped, because there is no redis-server: ${name}. ${HOW}\n`);
+  describe.skip(name, tests);
 }
 
-/** Starts a Redis that keeps nothing, on a port that is free. */
+/**
+ * Starts a Redis server that listens on a socket in a folder of its own and stores nothing. With `REDIS_URL`, it names
+ * that server instead.
+ *
+ * @throws when Redis is not installed.
+ */
 export async function startRedis(): Promise<TestRedis> {
-  const directory = mkdtempSync(join(tmpdir(), 'redis-'));
-  const port = await freePort();
-  const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory];
-  const server = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await ready(server);
-  return {
-    host: '127.0.0.1',
-    port,
-    close: async () => {
-      const ended = new Promise((resolve) => server.once('exit', resolve));
-      server.kill('SIGKILL');
+  const { REDIS_URL } = process.env;
+  if (REDIS_URL) {
+    return { address: addressOf(new URL(REDIS_URL)), close: async () => undefined };
+  }
+  if (!isInstalled) {
+    throw new Error(`There is no redis-server, and this test needs it. ${HOW}`);
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'redis-'));
+  const path = join(folder, 'redis.sock');
+  const args = ['--port', '0', '--unixsocket', path, '--save', '', '--appendonly', 'no', '--dir', folder];
+  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const kill = (): void => void server.kill('SIGKILL');
+  process.once('exit', kill);
+  const close = async (): Promise<void> => {
+    process.removeListener('exit', kill);
+    if (server.exitCode === null && server.signalCode === null) {
+      const ended = once(server, 'exit');
+      kill();
       await ended;
-      rmSync(directory, { recursive: true, force: true });
-    },
+    }
+    rmSync(folder, { recursive: true, force: true });
   };
+  try {
+    await ready(server);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { address: { path }, close };
 }
 
-function ready(server: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    server.stdout?.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-      if (text.includes('Ready to accept connections')) {
-        resolve();
-      }
-    });
-    server.once('exit', () => reject(new Error(`Redis did not start: ${text}`)));
-    server.once('error', reject);
-  });
+async function ready(server: ChildProcess): Promise<void> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: server.stdout ?? ([] as never) })) {
+    lines.push(line);
+    if (/ready to accept connections/i.test(line)) {
+      server.stdout?.resume();
+      return;
+    }
+  }
+  throw new Error(`redis-server ended before it was ready:\n${lines.join('\n')}`);
 }
 
-/** A port of loopback that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+function addressOf({ hostname, port, username, password, pathname }: URL): RedisAddress {
+  const db = Number(pathname.slice(1));
+  return {
+    host: hostname,
+    port: Number(port) || 6379,
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    ...(db > 0 && { db }),
+  };
 }
