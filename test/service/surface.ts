@@ -26,8 +26,10 @@ export const WITHOUT_REQUEST = [
   'breakGlass',
   'coreClientOptions',
   'currentOnBehalfOf',
+  'delegate',
   'memberships.invalidate',
   'onBehalfOf',
+  'runDelegated',
 ];
 
 /** Methods that manage memberships. They always run as the client itself. */
