@@ -20,6 +20,7 @@ const ACTIVE = [{ op: 'replace', path: '/active', value: true }] as const;
 
 /** Members of the service that make no request themselves. */
 export const WITHOUT_REQUEST = [
+  'acceptDelegation',
   'actingAs',
   'asClientApplication',
   'bind',
