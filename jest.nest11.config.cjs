@@ -11,10 +11,9 @@ module.exports = {
     '^(@nestjs/[^/]+)(/.*)?$': `${at}/$1$2`,
     '^(nestjs-cls|rxjs|reflect-metadata)(/.*)?$': `${at}/$1$2`,
   },
-  // The first tests only read sources and lock files; they do not run Nest. The others need packages that are not in compat/nest11.
+  // These tests only read sources and lock files. They do not run Nest.
   testPathIgnorePatterns: [
     '/node_modules/',
-    '/test/on-behalf-of/(cached-by-url|documented-handlers|real-packages)\\.spec\\.ts$',
     '/test/docs/',
     '/test/packaging/(lock-files|public-api|rooms)\\.spec\\.ts$',
   ],
