@@ -103,7 +103,7 @@ class EmergencyAccess {
 }
 
 /**
- * Calls `fn` with emergency access.
+ * @internal Calls `fn` with emergency access.
  *
  * @throws MedplumConfigError, MedplumBadRequestError, OnBehalfOfRequiredError, AuditSinkError: see `MedplumService`.
  */

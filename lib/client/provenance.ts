@@ -3,7 +3,7 @@ import type { ProvenanceFacts } from '../fhir/provenance';
 import type { Identity } from '../on-behalf-of/identity';
 import type { MedplumTransactionOptions } from './client.options';
 
-/** Who a transaction acts as here, and why. `undefined` when nobody asks for it, or when the call will be refused. */
+/** @internal Who a transaction acts as here, and why. `undefined` when nobody asks for it, or when the call will be refused. */
 export function provenanceOf(
   { connection, identity }: ClientCalls,
   options: MedplumTransactionOptions,

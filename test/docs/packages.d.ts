@@ -20,3 +20,4 @@ declare const tenant: string;
 declare const client: import('@medplum/core').MedplumClient;
 declare const id: string;
 declare const membership: string;
+declare const pager: { notify(text: string): void };
