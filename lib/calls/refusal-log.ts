@@ -62,7 +62,9 @@ export class RefusalLog {
       return;
     }
     const found = likelyCause(error);
-    const what = `${error.request?.method ?? ''} ${safeTemplate(error.request?.pathTemplate ?? '')}`;
+    const { method = '', pathTemplate = '' } = error.request ?? {};
+    // A delegation that is refused is no request.
+    const what = method === 'NONE' ? 'A delegation' : `${method} ${safeTemplate(pathTemplate)}`;
     // The membership check words its refusals itself.
     const own = error.status === undefined ? error.message : '';
     const suppressed = this.#suppressed(found.isGeneral ? found.id : `${found.id} ${what} ${own}`);
