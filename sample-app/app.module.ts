@@ -16,6 +16,8 @@ import { UndecoratedModule } from './undecorated/undecorated.module';
   imports: [
     ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, load: [clinicConfig] }),
     MedplumModule.forRootAsync({
+      // The one handler without a word is there to show what becomes of its call. Terminus asks as the client itself.
+      routes: { mode: 'enforce', exclude: ['UndecoratedController', 'HealthController'] },
       imports: [BackendModule],
       inject: [ClinicBackend],
       useFactory: (backend: ClinicBackend) => backend.medplum,

@@ -12,6 +12,7 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Response } from 'express';
+import { WithoutMedplum } from 'nestjs-medplum';
 import { AuthService } from './auth.service';
 import type { ClinicUser } from './clinic-account';
 import type { ClinicRequest } from './clinic-request';
@@ -25,6 +26,7 @@ import { closeSession, openSession } from './session.cookie';
 export type LoggedIn = Pick<ClinicUser, 'name'>;
 
 @Controller('auth')
+@WithoutMedplum()
 export class AuthController {
   constructor(
     private readonly auth: AuthService,
