@@ -1,0 +1,307 @@
+import { randomUUID } from 'node:crypto';
+import { type EntryResult, entryResults } from '../fhir/bundles';
+import type { FhirRequest } from '../fhir/fhir-request';
+import { ACCEPT, ACCEPT_AND_CONTENT_TYPE, ROOT } from '../fhir/interactions';
+import { type Cancelled, Deadline, type DeadlineWatcher } from '../http/deadline';
+import { codeOf } from '../http/pool-wire';
+import {
+  BATCH_REFUSED,
+  type BatchWire,
+  TOO_LARGE,
+  type Wire,
+  WireFailure,
+  type WireRequest,
+  type WireResponse,
+} from '../http/wire';
+import { MAX_MILLISECONDS } from '../shared/milliseconds';
+
+/**
+ * Most reads in one batch. Medplum works through a batch one entry after the other, so a longer one would keep its first
+ * reader waiting.
+ */
+const MOST_ENTRIES = 20;
+
+/** Longest URL of an entry, in characters. A full batch stays far below 1 MB, the most that Medplum accepts. */
+const LONGEST_URL = 8_000;
+
+/** Headers that say something about one response. Medplum ignores them for the entries of a batch. */
+const ABOUT_ONE_RESPONSE = /^(?:if-.*|prefer|range|cache-control|pragma)$/;
+
+/** The headers of the response to a batch that also hold for each of its entries. */
+const OF_EVERY_ENTRY = new Set(['content-type', 'x-request-id', 'ratelimit', 'retry-after']);
+
+type Result = WireResponse | WireFailure;
+
+/** @internal Whether Medplum answers the entry of a batch as it answers this request by itself. */
+export function isBatchable(request: FhirRequest): boolean {
+  const { action, method, path, query, body, expects, resourceType, headers } = request;
+  return (
+    (action === 'read' || action === 'search') &&
+    method === 'GET' &&
+    body === undefined &&
+    (expects === 'instance' || expects === 'bundle') &&
+    request.signedUrl === undefined &&
+    request.responseKind === undefined &&
+    request.notModified === undefined &&
+    path.startsWith(`${ROOT}/`) &&
+    path.length + query.length < LONGEST_URL &&
+    // Reading a Binary by itself takes another way through the server.
+    resourceType !== 'Binary' &&
+    headers['accept'] === ACCEPT.accept &&
+    !Object.keys(headers).some((name) => ABOUT_ONE_RESPONSE.test(name))
+  );
+}
+
+/**
+ * @internal Lets the reads of one tick travel as FHIR batches (option `batchReads`). Each read remains an attempt of its own
+ * call, with its own time limit, signal and retries. Reads share a batch only if they have the same group and headers.
+ */
+export class ReadBatches implements BatchWire {
+  readonly #wire: Wire;
+  readonly #root: string;
+  readonly #outside: <T>(fn: () => T) => T;
+  /** Those of this tick that still have room. */
+  readonly #open = new Map<string, ReadBatch>();
+  #ofThisTick: ReadBatch[] = [];
+
+  /**
+   * @param basePath of the base URL, with slashes around it.
+   * @param outside calls a function outside every scope: a batch belongs to none of its callers.
+   */
+  constructor(wire: Wire, basePath: string, outside: <T>(fn: () => T) => T) {
+    this.#wire = wire;
+    this.#root = basePath + ROOT;
+    this.#outside = outside;
+  }
+
+  exchange(request: WireRequest, deadline: Deadline, group: string): Promise<Result> {
+    return new Promise((resolve) => {
+      const key = keyOf(request, group);
+      let batch = this.#open.get(key);
+      if (!batch?.hasRoomFor(request)) {
+        batch = new ReadBatch();
+        this.#open.set(key, batch);
+        if (this.#ofThisTick.push(batch) === 1) {
+          this.#outside(() => this.#schedule());
+        }
+      }
+      batch.add(new BatchedRead(request, deadline, resolve, batch));
+    });
+  }
+
+  /** Sends once all promise jobs that are due have run, and those that they lead to. */
+  #schedule(): void {
+    queueMicrotask(() =>
+      process.nextTick(() => {
+        const batches = this.#ofThisTick;
+        this.#ofThisTick = [];
+        this.#open.clear();
+        batches.forEach((batch) => void batch.send(this.#wire, this.#root));
+      }),
+    );
+  }
+}
+
+/** One read, from its call to its result. */
+class BatchedRead implements DeadlineWatcher {
+  isSent = false;
+
+  constructor(
+    readonly request: WireRequest,
+    readonly deadline: Deadline,
+    readonly resolve: (result: Result | Promise<Result>) => void,
+    readonly batch: ReadBatch,
+  ) {
+    deadline.watch(this);
+  }
+
+  /** Called by the deadline when the call is cancelled. The others of the batch go on. */
+  cancel(reason: Cancelled): void {
+    this.resolve(new WireFailure(codeOf(reason), this.isSent, undefined, reason, this.batch.id));
+    this.batch.leave(this);
+  }
+
+  settle(result: Result): void {
+    this.deadline.unwatch();
+    this.resolve(result);
+  }
+}
+
+/** Reads that travel together. */
+class ReadBatch {
+  /** Set when the reads share a request. */
+  id: string | undefined;
+  /** The reads that wait, by path: equal ones share an entry. */
+  readonly #reads = new Map<string, Set<BatchedRead>>();
+  #deadline: Deadline | undefined;
+
+  hasRoomFor({ path }: WireRequest): boolean {
+    return this.#reads.size < MOST_ENTRIES || this.#reads.has(path);
+  }
+
+  add(read: BatchedRead): void {
+    const { path } = read.request;
+    const same = this.#reads.get(path);
+    if (same) {
+      same.add(read);
+    } else {
+      this.#reads.set(path, new Set([read]));
+    }
+  }
+
+  /** Forgets a read that was cancelled. The shared request ends when nobody waits for it any more. */
+  leave(read: BatchedRead): void {
+    const { path } = read.request;
+    const same = this.#reads.get(path);
+    same?.delete(read);
+    if (same?.size === 0) {
+      this.#reads.delete(path);
+    }
+    if (this.#reads.size === 0) {
+      this.#deadline?.abandon();
+    }
+  }
+
+  async send(wire: Wire, root: string): Promise<void> {
+    const paths = [...this.#reads.keys()];
+    const reads = [...this.#reads.values()].flatMap((same) => [...same]);
+    const [first] = reads;
+    if (!first) {
+      return;
+    }
+    if (reads.length === 1) {
+      first.deadline.unwatch();
+      first.resolve(wire.exchange(first.request, first.deadline));
+      return;
+    }
+    this.id = randomUUID();
+    reads.forEach((read) => (read.isSent = true));
+    // The limits of the callers stay their own. Without any caller left, `leave()` ends the request.
+    const deadline = (this.#deadline = new Deadline(MAX_MILLISECONDS, undefined));
+    const request = paths.length === 1 ? first.request : batchOf(first.request, paths, root);
+    const result = await wire.exchange(request, deadline);
+    deadline.dispose();
+    const results = paths.length === 1 ? [result] : entriesOf(result, paths.length);
+    paths.forEach((path, index) => this.#settle(path, results[index] ?? result));
+  }
+
+  #settle(path: string, result: Result): void {
+    const reads = [...(this.#reads.get(path) ?? [])];
+    // Taken before the first reader gets the parsed object, which it may change.
+    const text = reads.length > 1 && !(result instanceof WireFailure) ? result.text : '';
+    reads.forEach((read, index) =>
+      read.settle(
+        result instanceof WireFailure
+          ? new WireFailure(result.code, result.sent, result.status, result.cause, this.id)
+          : new SharedResponse(result, this.id, index === 0 ? undefined : text),
+      ),
+    );
+  }
+}
+
+/** What reads have to have in common. The span of a call is its own, but its trace is not (W3C Trace Context, section 3.2.2). */
+function keyOf({ headers }: WireRequest, group: string): string {
+  let key = group;
+  for (let i = 0; i < headers.length; i += 2) {
+    const [name, value = ''] = [headers[i], headers[i + 1]];
+    key += `\n${name}: ${name === 'traceparent' ? value.slice(0, 36) + value.slice(52) : value}`;
+  }
+  return key;
+}
+
+function batchOf({ headers }: WireRequest, paths: readonly string[], root: string): WireRequest {
+  const entry = paths.map((path) => ({ request: { method: 'GET', url: path.slice(root.length + 1) } }));
+  return {
+    method: 'POST',
+    path: root,
+    headers: ['content-type', ACCEPT_AND_CONTENT_TYPE['content-type'], ...headers],
+    body: JSON.stringify({ resourceType: 'Bundle', type: 'batch', entry }),
+    stream: false,
+  };
+}
+
+/** The result of each entry. A result that is not that of a batch counts for all of them. */
+function entriesOf(result: Result, count: number): readonly Result[] {
+  const all = (same: Result) => Array.from({ length: count }, () => same);
+  if (result instanceof WireFailure) {
+    // Each response by itself may be small enough.
+    return all(result.code === TOO_LARGE ? refusal(result.status, result.cause) : result);
+  }
+  const { status, text } = result;
+  if (status < 200 || status >= 300) {
+    const isOfBatch = status >= 400 && status < 500 && status !== 401 && status !== 429;
+    return all(isOfBatch ? refusal(status, undefined) : result);
+  }
+  let bundle: unknown;
+  try {
+    bundle = JSON.parse(text);
+  } catch {
+    return all(result);
+  }
+  const { resourceType, type } = Object(bundle) as Record<string, unknown>;
+  const entries = entryResults(bundle as never);
+  const isAnswer = resourceType === 'Bundle' && type === 'batch-response' && entries.length === count;
+  // Without a status for each entry, nothing says which read a resource belongs to.
+  return isAnswer ? entries.map((entry) => new EntryResponse(entry, result)) : all(new EntryResponse(NO_ENTRY, result));
+}
+
+const NO_ENTRY: EntryResult = { index: 0, status: 0, ok: false };
+
+/** What was refused is the batch, so its reads go by themselves. */
+function refusal(status: number | undefined, cause: unknown): WireFailure {
+  return new WireFailure(BATCH_REFUSED, true, status, cause);
+}
+
+/** The response to one read, as it would have been without the batch. */
+class EntryResponse implements WireResponse {
+  readonly status: number;
+  readonly json: object | undefined;
+  readonly #batch: WireResponse;
+
+  constructor({ status, ok, resource, outcome }: EntryResult, batch: WireResponse) {
+    // An entry that does not say how it ended is like a response that was cut off.
+    this.status = status === 0 ? batch.status : status;
+    this.json = ok ? resource : outcome;
+    this.#batch = batch;
+  }
+
+  get text(): string {
+    return this.json === undefined ? '' : JSON.stringify(this.json);
+  }
+
+  header(name: string): string | undefined {
+    const value = OF_EVERY_ENTRY.has(name) ? this.#batch.header(name) : undefined;
+    // Entries come from behind the check of the identity. A `RateLimit` header is what shows that, even if a proxy drops it.
+    return name === 'ratelimit' ? (value ?? '') : value;
+  }
+}
+
+/** What one of several readers gets: never the same object as another one. */
+class SharedResponse implements WireResponse {
+  readonly #copy: string | undefined;
+
+  /** @param copy the text to read. Without it, the reader gets the parsed object. */
+  constructor(
+    readonly shared: WireResponse,
+    readonly batchId: string | undefined,
+    copy: string | undefined,
+  ) {
+    this.#copy = copy;
+  }
+
+  get status(): number {
+    return this.shared.status;
+  }
+
+  get json(): object | undefined {
+    return this.#copy === undefined ? this.shared.json : undefined;
+  }
+
+  get text(): string {
+    return this.#copy ?? this.shared.text;
+  }
+
+  header(name: string): string | undefined {
+    return this.shared.header(name);
+  }
+}
