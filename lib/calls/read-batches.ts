@@ -60,8 +60,8 @@ export class ReadBatches implements BatchWire {
   readonly #wire: Wire;
   readonly #root: string;
   readonly #outside: <T>(fn: () => T) => T;
-  /** Those of this tick that still have room. */
-  readonly #open = new Map<string, ReadBatch>();
+  /** Those of this tick that still have room, by group. */
+  readonly #open = new Map<string, ReadBatch[]>();
   #ofThisTick: ReadBatch[] = [];
 
   /**
@@ -76,31 +76,44 @@ export class ReadBatches implements BatchWire {
 
   exchange(request: WireRequest, deadline: Deadline, group: string): Promise<Result> {
     return new Promise((resolve) => {
-      const key = keyOf(request, group);
-      let batch = this.#open.get(key);
-      if (!batch?.hasRoomFor(request)) {
-        batch = new ReadBatch();
-        this.#open.set(key, batch);
-        if (this.#ofThisTick.push(batch) === 1) {
-          this.#outside(() => this.#schedule());
-        }
-      }
+      const batch = this.#batchFor(request, group);
       batch.add(new BatchedRead(request, deadline, resolve, batch));
     });
   }
 
-  /** Sends once all promise jobs that are due have run, and those that they lead to. */
-  #schedule(): void {
-    queueMicrotask(() =>
-      process.nextTick(() => {
-        const batches = this.#ofThisTick;
-        this.#ofThisTick = [];
-        this.#open.clear();
-        batches.forEach((batch) => void batch.send(this.#wire, this.#root));
-      }),
-    );
+  #batchFor(request: WireRequest, group: string): ReadBatch {
+    const open = this.#open.get(group) ?? [];
+    const found = open.findIndex((batch) => batch.hasHeadersOf(request));
+    const batch = open[found];
+    if (batch?.hasRoomFor(request)) {
+      return batch;
+    }
+    const added = new ReadBatch(request);
+    open.splice(found < 0 ? 0 : found, batch ? 1 : 0, added);
+    this.#open.set(group, open);
+    if (this.#ofThisTick.push(added) === 1) {
+      // Sends once all promise jobs that are due have run, and those that they lead to.
+      void DUE.then(() => process.nextTick(() => this.#send()));
+    }
+    return added;
+  }
+
+  #send(): void {
+    const batches = this.#ofThisTick;
+    this.#ofThisTick = [];
+    this.#open.clear();
+    const send = (): void => batches.forEach((batch) => batch.send(this.#wire, this.#root));
+    // The only read of its tick is still in the scope of its caller, as it is without batches.
+    if (batches.length === 1 && batches[0]?.isOne) {
+      send();
+    } else {
+      this.#outside(send);
+    }
   }
 }
+
+/** Has run its jobs when those that were due before have run. */
+const DUE = Promise.resolve();
 
 /** One read, from its call to its result. */
 class BatchedRead implements DeadlineWatcher {
@@ -133,7 +146,26 @@ class ReadBatch {
   id: string | undefined;
   /** The reads that wait, by path: equal ones share an entry. */
   readonly #reads = new Map<string, Set<BatchedRead>>();
+  readonly #headers: readonly string[];
   #deadline: Deadline | undefined;
+
+  constructor({ headers }: WireRequest) {
+    this.#headers = headers;
+  }
+
+  /** Whether one read is all that it holds. */
+  get isOne(): boolean {
+    const [first, ...others] = this.#reads.values();
+    return first?.size === 1 && others.length === 0;
+  }
+
+  hasHeadersOf({ headers }: WireRequest): boolean {
+    const own = this.#headers;
+    return (
+      headers.length === own.length &&
+      headers.every((text, i) => text === own[i] || (own[i - 1] === 'traceparent' && traceOf(text) === traceOf(own[i])))
+    );
+  }
 
   hasRoomFor({ path }: WireRequest): boolean {
     return this.#reads.size < MOST_ENTRIES || this.#reads.has(path);
@@ -162,24 +194,24 @@ class ReadBatch {
     }
   }
 
-  async send(wire: Wire, root: string): Promise<void> {
-    const paths = [...this.#reads.keys()];
+  send(wire: Wire, root: string): void {
     const reads = [...this.#reads.values()].flatMap((same) => [...same]);
     const [first] = reads;
-    if (!first) {
-      return;
-    }
-    if (reads.length === 1) {
+    if (first && reads.length === 1) {
       first.deadline.unwatch();
       first.resolve(wire.exchange(first.request, first.deadline));
-      return;
+    } else if (first) {
+      void this.#share(first, reads, wire, root);
     }
+  }
+
+  async #share({ request }: BatchedRead, reads: readonly BatchedRead[], wire: Wire, root: string): Promise<void> {
+    const paths = [...this.#reads.keys()];
     this.id = randomUUID();
     reads.forEach((read) => (read.isSent = true));
     // The limits of the callers stay their own. Without any caller left, `leave()` ends the request.
     const deadline = (this.#deadline = new Deadline(MAX_MILLISECONDS, undefined));
-    const request = paths.length === 1 ? first.request : batchOf(first.request, paths, root);
-    const result = await wire.exchange(request, deadline);
+    const result = await wire.exchange(paths.length === 1 ? request : batchOf(request, paths, root), deadline);
     deadline.dispose();
     const results = paths.length === 1 ? [result] : entriesOf(result, paths.length);
     paths.forEach((path, index) => this.#settle(path, results[index] ?? result));
@@ -199,14 +231,9 @@ class ReadBatch {
   }
 }
 
-/** What reads have to have in common. The span of a call is its own, but its trace is not (W3C Trace Context, section 3.2.2). */
-function keyOf({ headers }: WireRequest, group: string): string {
-  let key = group;
-  for (let i = 0; i < headers.length; i += 2) {
-    const [name, value = ''] = [headers[i], headers[i + 1]];
-    key += `\n${name}: ${name === 'traceparent' ? value.slice(0, 36) + value.slice(52) : value}`;
-  }
-  return key;
+/** A `traceparent` without the span, which is that of one call (W3C Trace Context, section 3.2.2). */
+function traceOf(traceparent: string | undefined): string {
+  return `${traceparent?.slice(0, 36)}${traceparent?.slice(52)}`;
 }
 
 function batchOf({ headers }: WireRequest, paths: readonly string[], root: string): WireRequest {
