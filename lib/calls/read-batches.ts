@@ -145,7 +145,8 @@ class ReadBatch {
   /** Set when the reads share a request. */
   id: string | undefined;
   /** The reads that wait, by path: equal ones share an entry. */
-  readonly #reads = new Map<string, Set<BatchedRead>>();
+  readonly #reads = new Map<string, BatchedRead[]>();
+  #count = 0;
   readonly #headers: readonly string[];
   #deadline: Deadline | undefined;
 
@@ -155,8 +156,7 @@ class ReadBatch {
 
   /** Whether one read is all that it holds. */
   get isOne(): boolean {
-    const [first, ...others] = this.#reads.values();
-    return first?.size === 1 && others.length === 0;
+    return this.#count === 1;
   }
 
   hasHeadersOf({ headers }: WireRequest): boolean {
@@ -174,41 +174,47 @@ class ReadBatch {
   add(read: BatchedRead): void {
     const { path } = read.request;
     const same = this.#reads.get(path);
+    this.#count++;
     if (same) {
-      same.add(read);
+      same.push(read);
     } else {
-      this.#reads.set(path, new Set([read]));
+      this.#reads.set(path, [read]);
     }
   }
 
   /** Forgets a read that was cancelled. The shared request ends when nobody waits for it any more. */
   leave(read: BatchedRead): void {
     const { path } = read.request;
-    const same = this.#reads.get(path);
-    same?.delete(read);
-    if (same?.size === 0) {
+    const others = this.#reads.get(path)?.filter((one) => one !== read) ?? [];
+    this.#count--;
+    if (others.length > 0) {
+      this.#reads.set(path, others);
+    } else {
       this.#reads.delete(path);
     }
-    if (this.#reads.size === 0) {
+    if (this.#count === 0) {
       this.#deadline?.abandon();
     }
   }
 
   send(wire: Wire, root: string): void {
-    const reads = [...this.#reads.values()].flatMap((same) => [...same]);
-    const [first] = reads;
-    if (first && reads.length === 1) {
+    for (const [first] of this.#reads.values()) {
+      if (!first) {
+        continue;
+      }
+      if (this.#count > 1) {
+        void this.#share(first, wire, root);
+        return;
+      }
       first.deadline.unwatch();
       first.resolve(wire.exchange(first.request, first.deadline));
-    } else if (first) {
-      void this.#share(first, reads, wire, root);
     }
   }
 
-  async #share({ request }: BatchedRead, reads: readonly BatchedRead[], wire: Wire, root: string): Promise<void> {
+  async #share({ request }: BatchedRead, wire: Wire, root: string): Promise<void> {
     const paths = [...this.#reads.keys()];
     this.id = randomUUID();
-    reads.forEach((read) => (read.isSent = true));
+    this.#reads.forEach((same) => same.forEach((read) => (read.isSent = true)));
     // The limits of the callers stay their own. Without any caller left, `leave()` ends the request.
     const deadline = (this.#deadline = new Deadline(MAX_MILLISECONDS, undefined));
     const result = await wire.exchange(paths.length === 1 ? request : batchOf(request, paths, root), deadline);
@@ -218,7 +224,7 @@ class ReadBatch {
   }
 
   #settle(path: string, result: Result): void {
-    const reads = [...(this.#reads.get(path) ?? [])];
+    const reads = this.#reads.get(path) ?? [];
     // Taken before the first reader gets the parsed object, which it may change.
     const text = reads.length > 1 && !(result instanceof WireFailure) ? result.text : '';
     reads.forEach((read, index) =>
