@@ -367,7 +367,7 @@ describe('The trail of a batch', () => {
     expect(app.events).toHaveLength(3);
     const ids = new Set(app.events.map(({ attempts }) => attempts[0]?.batchId));
     expect([...ids]).toEqual([expect.stringMatching(/^[\da-f-]{36}$/)]);
-    const facts = app.events.map(({ action, path, outcome: how, status, onBehalfOf, attempts, entries }) => ({
+    const shown = app.events.map(({ action, path, outcome: how, status, onBehalfOf, attempts, entries }) => ({
       action,
       path,
       how,
@@ -378,7 +378,7 @@ describe('The trail of a batch', () => {
     }));
     const event = { action: 'read', path: '/fhir/R4/Patient/1', how: 'success', status: 200, onBehalfOf: ANN };
     const expected = { ...event, entries: undefined, sentAs: [ANN] };
-    expect(facts).toEqual(
+    expect(shown).toEqual(
       expect.arrayContaining([expected, { ...expected, path: '/fhir/R4/Patient/2', how: 'error', status: 404 }]),
     );
     expect(JSON.stringify(app.events[0])).toContain(`"batchId":"${[...ids][0]}"`);
