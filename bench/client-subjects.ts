@@ -5,7 +5,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import { Agent, Pool, request, WebSocket } from 'undici';
 import type { MedplumModuleOptions, MedplumPreparedRequest, MedplumService } from 'nestjs-medplum';
 import type { Size } from './bench.types';
-import { PATIENT_ID } from './patient-id';
+import { PATIENT_ID, PATIENT_IDS } from './patient-id';
 
 /** One call with a response of the given size. */
 export type Operation = (size: Size) => Promise<unknown>;
@@ -69,6 +69,24 @@ const acting =
   (more?: Partial<MedplumModuleOptions>, options?: CallOptions): Client =>
   async (target) =>
     reading((await service(target, more)).medplum.actingAs(MEMBERSHIP), options);
+
+/** The reads of a handler that needs 20 resources. */
+const twentyReads =
+  (batchReads: boolean): Client =>
+  async (target) => {
+    const medplum = (await service(target, { batchReads })).medplum.actingAs(MEMBERSHIP);
+    return () => Promise.all(PATIENT_IDS.map((id) => medplum.readResource('Patient', id)));
+  };
+
+/** The same, written as a batch by hand. */
+const batchByHand: Client = async (target) => {
+  const { bundleEntry, entryResults } = library(target);
+  const medplum = (await service(target)).medplum.actingAs(MEMBERSHIP);
+  return async () => {
+    const entry = PATIENT_IDS.map((id) => bundleEntry.read('Patient', id));
+    return entryResults(await medplum.executeBatch({ resourceType: 'Bundle', type: 'batch', entry }));
+  };
+};
 
 function undiciRequest({ baseUrl }: Target): Operation {
   const dispatcher = new Agent({ connections: CONNECTIONS });
@@ -167,6 +185,19 @@ export const LIBRARY_CALLS: Readonly<Record<string, Client>> = {
   'nestjs-medplum, compression': acting({ compression: true }),
   'nestjs-medplum, in a handler': (target) => inHandler(target, {}),
   'nestjs-medplum, in a handler, abortOnDisconnect': (target) => inHandler(target, { abortOnDisconnect: true }),
+};
+
+/** A read that is alone in its tick. */
+export const LONE_READ: Readonly<Record<string, Client>> = {
+  'a lone read': acting(),
+  'a lone read, batchReads': acting({ batchReads: true }),
+};
+
+/** 20 reads of 1 KB each, at the same time. */
+export const TWENTY_READS: Readonly<Record<string, Client>> = {
+  '20 reads, as a batch by hand': batchByHand,
+  '20 reads, batchReads': twentyReads(true),
+  '20 reads, one by one': twentyReads(false),
 };
 
 /** Every subject by name. The ratios in the tables are to the first one. */

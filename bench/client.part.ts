@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { BuildRatio, Size, Subject } from './bench.types';
-import { CLIENTS, LIBRARY_CALLS } from './client-subjects';
+import { CLIENTS, LIBRARY_CALLS, LONE_READ, TWENTY_READS } from './client-subjects';
 import { buildRatio } from './compare';
 import type { MeasuredProcess } from './measured-process';
 import { ratioTable } from './report';
@@ -75,6 +75,22 @@ export async function compareBuilds(session: Session, baseUrl: string, otherChec
   for (const [title, ratios] of results) {
     session.buildRatios.push({ title, ratios });
     console.log(ratioTable(`This build and ${otherCheckout}: ${title}`, ratios));
+  }
+}
+
+/** Measures what the option `batchReads` saves and costs. */
+export async function measureBatches(session: Session, baseUrl: string): Promise<void> {
+  for (const [title, clients] of [
+    ['20 reads of one handler', TWENTY_READS],
+    ['A read that is alone in its tick', LONE_READ],
+  ] as const) {
+    const subjects: Subject[] = [];
+    for (const name of Object.keys(clients)) {
+      const copies = await session.startCopies(SCRIPT, name, baseUrl, THIS_CHECKOUT);
+      subjects.push({ name, run: inTurn(copies, calls('1 KB')) });
+    }
+    await session.compare(title, subjects, 1, session.effortOfCopies);
+    await session.closeAll();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Command, Reply } from './bench.types';
-import { CLIENTS, type Operation, service } from './client-subjects';
+import { CLIENTS, LONE_READ, type Operation, service, TWENTY_READS } from './client-subjects';
 import { repeat, serve, usageOf } from './measured-process';
 import { PATIENT_ID } from './patient-id';
 
@@ -46,7 +46,9 @@ async function readForMany(identities: number): Promise<Operation> {
 
 async function operationOf(subject: string): Promise<Operation | undefined> {
   const identities = /^(\d+) identities$/.exec(subject)?.[1];
-  return identities === undefined ? CLIENTS[subject]?.(target) : readForMany(Number(identities));
+  return identities === undefined
+    ? { ...CLIENTS, ...TWENTY_READS, ...LONE_READ }[subject]?.(target)
+    : readForMany(Number(identities));
 }
 
 async function main(): Promise<void> {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { compareBuilds, compareClients, measureMemory, measureScaling } from './client.part';
+import { compareBuilds, compareClients, measureBatches, measureMemory, measureScaling } from './client.part';
 import { MeasuredProcess } from './measured-process';
 import { measureHandlers } from './nest.part';
 import { type BenchOptions, type Part, readOptions, usage } from './options';
@@ -21,6 +21,7 @@ const PARTS: Readonly<Record<Part, (session: Session, baseUrl: string) => Promis
     return against === undefined ? compareClients(session, baseUrl) : compareBuilds(session, baseUrl, against);
   },
   nest: measureHandlers,
+  batches: measureBatches,
   memory: measureMemory,
   scaling: measureScaling,
   emulator: measureEmulator,

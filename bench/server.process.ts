@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import type { Size } from './bench.types';
 import { serve } from './measured-process';
-import { PATIENT_ID } from './patient-id';
+import { PATIENT_ID, PATIENT_IDS } from './patient-id';
 
 /** What this stand-in for Medplum responds with. It responds at once, because the benchmark measures the clients. */
 const PATIENT = {
@@ -55,12 +55,30 @@ function sizeOf(path: string): Size {
   return path.includes('_count=100') ? '100 KB' : '1 KB';
 }
 
+/** Reads of the patients of a batch, by the end of their path. */
+const BATCHED = new Map(
+  PATIENT_IDS.map((id) => [id, Buffer.from(BODIES['1 KB'].toString().replace(PATIENT_ID, id))] as const),
+);
+
+/** The response to the batch that reads all of them, in their order. */
+const BATCH = Buffer.from(
+  JSON.stringify({
+    resourceType: 'Bundle',
+    type: 'batch-response',
+    entry: [...BATCHED.values()].map((body) => ({
+      response: { status: '200', outcome: { resourceType: 'OperationOutcome', id: 'ok' } },
+      resource: JSON.parse(body.toString()) as object,
+    })),
+  }),
+);
+
 const TOKEN = Buffer.from(JSON.stringify({ access_token: 'token', token_type: 'Bearer', expires_in: 3600 }));
 
 const server = createServer((request, response) => {
   const path = request.url ?? '';
   const compressed = request.headers['accept-encoding'] === ACCEPTS_COMPRESSED;
-  const body = path.includes('oauth2/token') ? TOKEN : (compressed ? COMPRESSED : BODIES)[sizeOf(path)];
+  const fixed = path.includes('oauth2/token') ? TOKEN : path === '/fhir/R4' ? BATCH : BATCHED.get(path.slice(-36));
+  const body = fixed ?? (compressed ? COMPRESSED : BODIES)[sizeOf(path)];
   request.resume().once('end', () => {
     response.writeHead(200, {
       'content-type': 'application/fhir+json; charset=utf-8',

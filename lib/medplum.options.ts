@@ -92,6 +92,12 @@ export interface MedplumModuleOptions {
    */
   readonly compression?: boolean | undefined;
   /**
+   * Sends reads and searches that are made in the same tick, by the same identity and for the same purpose, as one FHIR
+   * batch of at most 20. Each keeps its own result, error, retries, time limit and event. A read that is alone in its tick
+   * is sent as it is. Calls can choose for themselves with their own `batchReads`. Default `false`.
+   */
+  readonly batchReads?: boolean | undefined;
+  /**
    * Text that Medplum writes into its log lines for the requests of this client (`X-Medplum-Log-Tag`): 1 to 128 characters
    * of printable ASCII. Put nothing of a record in it. A call can send another one in its `headers`. Default: none.
    */

@@ -13,7 +13,7 @@ import { callerHeaders } from './caller-headers';
 import type { MedplumConnection } from './connection';
 import type { MedplumRequestOptions } from './request.options';
 
-const KEYS = ['onBehalfOf', 'signal', 'timeout', 'retry', 'headers'];
+const KEYS = ['onBehalfOf', 'signal', 'timeout', 'retry', 'headers', 'batchReads'];
 
 const RETRY_KEYS = ['maxRetries', 'minTimeout', 'maxTimeout'];
 
@@ -197,6 +197,9 @@ function checkRequestOptions(options: MedplumRequestOptions, further: readonly s
     throw new MedplumBadRequestError('The timeout option must be a number of milliseconds between 1 and 2147483647.');
   }
   checkRetry(options.retry);
+  if (options.batchReads !== undefined && typeof options.batchReads !== 'boolean') {
+    throw new MedplumBadRequestError('The batchReads option must be true or false.');
+  }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new MedplumBadRequestError('The signal option must be an AbortSignal.');
   }

@@ -15,6 +15,7 @@ import type { Identity } from '../on-behalf-of/identity';
 import { traceIdOf } from '../shared/trace-headers';
 import { beforeRequest } from './before-request';
 import type { CallContext } from './call-context';
+import { isBatchable } from './read-batches';
 import { traceHeaders, withHeaders } from './request-headers';
 
 /** @internal One request of a call, from its description to its event. */
@@ -125,7 +126,7 @@ export class CallRequest {
     return this.#required && request.repeatability !== 'safe' ? this.#intend().then(transmit) : transmit();
   }
 
-  #transported(request: FhirRequest, { onBehalfOf }: Identity): TransportRequest {
+  #transported(request: FhirRequest, actingAs: Identity): TransportRequest {
     const {
       method,
       path,
@@ -141,7 +142,8 @@ export class CallRequest {
       maxBytes,
     } = request;
     const context = this.#context;
-    const { signal, retry } = context.options;
+    const { onBehalfOf } = actingAs;
+    const { signal, retry, batchReads = context.connection.settings.batchReads } = context.options;
     return {
       method,
       path: query === '' ? path : `${path}?${query}`,
@@ -156,6 +158,7 @@ export class CallRequest {
       maxBytes,
       onBehalfOf,
       extended: context.connection.settings.extended && request.extended !== false,
+      batch: batchReads && isBatchable(request) ? this.#batch(actingAs) : undefined,
       retry,
       signal,
       disconnect: context.disconnectFor(repeatability),
@@ -164,6 +167,12 @@ export class CallRequest {
       timeLeft: context.timeLeft(this.#start),
       span: this.#span,
     };
+  }
+
+  /** What the reads of a batch have in common: who makes them, by what right, and for which purpose. */
+  #batch(identity: Identity): string {
+    const { context, fromSink } = this.#context.audited;
+    return JSON.stringify([identity, context, fromSink]);
   }
 
   /** Records that a write is about to be sent. */

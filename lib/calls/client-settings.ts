@@ -31,6 +31,7 @@ export interface ClientSettings {
   readonly beforeRequest: MedplumBeforeRequest | undefined;
   readonly abortOnDisconnect: boolean;
   readonly compression: boolean;
+  readonly batchReads: boolean;
   readonly logTag: string | undefined;
   readonly debugErrors: boolean;
   readonly timeout: number;

@@ -22,6 +22,7 @@ import type { TransportRequest, TransportResponse } from '../http/transport.type
 import type { Wire } from '../http/wire';
 import type { Identity } from '../on-behalf-of/identity';
 import type { ClientSettings, ClientSettingsWithSecret } from './client-settings';
+import { ReadBatches } from './read-batches';
 import { RefusalLog } from './refusal-log';
 import { MembershipCheck, type MembershipLookup } from './membership-check';
 
@@ -89,7 +90,8 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
       settings.auth === 'basic'
         ? new BasicCredentials(clientId, clientSecret)
         : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
-    this.#transport = new MedplumTransport({ baseUrl, wire, credentials, retry, compression });
+    const batches = new ReadBatches(wire, baseUrl.path, (fn) => this.trail.outside(fn));
+    this.#transport = new MedplumTransport({ baseUrl, wire, batches, credentials, retry, compression });
     this.#signed = new SignedTransport(baseUrl, dispatcher, {
       retry,
       connectTimeout,

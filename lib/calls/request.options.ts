@@ -16,6 +16,11 @@ export interface MedplumRequestOptions {
   readonly timeout?: number | undefined;
   /** How this call is retried; `{ maxRetries: 0 }` switches retries off. Default: the `retry` option of the client. */
   readonly retry?: MedplumCallRetryOptions | undefined;
+  /**
+   * Whether this read or search may share a request with others of the same identity; see the option of the client. Other
+   * calls ignore it. Default: the `batchReads` option of the client.
+   */
+  readonly batchReads?: boolean | undefined;
   /** Further headers. A header that the library owns is an error, in any spelling. Default: none. */
   readonly headers?: MedplumHeaders | undefined;
 }

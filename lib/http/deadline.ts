@@ -110,6 +110,11 @@ export class Deadline extends EventEmitter {
     this.#cancel('shutdown');
   }
 
+  /** Cancels work that nobody waits for any more. */
+  abandon(): void {
+    this.#cancel('abort');
+  }
+
   /** Releases the timer and the caller's signal. */
   dispose(): void {
     clearTimeout(this.#timer);

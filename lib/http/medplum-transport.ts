@@ -4,7 +4,7 @@ import { Cancelled, Deadline } from './deadline';
 import { DownloadStream } from './download-stream';
 import { readResponse } from './read-response';
 import type { TransportOptions, TransportRequest, TransportResponse } from './transport.types';
-import { WireFailure, type WireRequest, type WireResponse } from './wire';
+import { BATCH_REFUSED, WireFailure, type WireRequest, type WireResponse } from './wire';
 
 /** How many retries each call pays into the budget. */
 const PER_CALL = 0.2;
@@ -74,6 +74,8 @@ class TransportCall {
   readonly #attempts: RequestAttempt[];
   /** The headers that all attempts send. */
   readonly #headers: readonly string[];
+  /** The server did not accept the batch that the request was part of. */
+  #isAlone = false;
   #retries: CallRetries | undefined;
 
   constructor(request: TransportRequest, options: TransportOptions, budget: RetryBudget, attempts: RequestAttempt[]) {
@@ -97,9 +99,13 @@ class TransportCall {
           throw this.#deadline.reason;
         }
         const startedAt = performance.now();
-        const result = await this.#options.wire.exchange(this.#wireRequest(authorization), this.#deadline);
+        const result = await this.#exchange(this.#wireRequest(authorization));
         this.#note(performance.now() - startedAt, result);
-        if (result instanceof WireFailure) {
+        if (result instanceof WireFailure && result.code === BATCH_REFUSED) {
+          // Nothing is known yet of the request itself.
+          this.#isAlone = true;
+          this.#request.span?.retrying(BATCH_REFUSED);
+        } else if (result instanceof WireFailure) {
           await this.#failed.afterFailure(result);
         } else if (isSuccess(result.status) || (result.status === 304 && this.#request.notModified)) {
           const response = readResponse(this.#request, result, this.#deadline);
@@ -130,6 +136,14 @@ class TransportCall {
     ));
   }
 
+  #exchange(request: WireRequest): Promise<WireResponse | WireFailure> {
+    const { wire, batches } = this.#options;
+    const { batch } = this.#request;
+    return batch === undefined || !batches || this.#isAlone
+      ? wire.exchange(request, this.#deadline)
+      : batches.exchange(request, this.#deadline, batch);
+  }
+
   #wireRequest(authorization: string | undefined): WireRequest {
     const { method, path, body, responseKind } = this.#request;
     return {
@@ -144,8 +158,8 @@ class TransportCall {
   #note(duration: number, result: WireResponse | WireFailure): void {
     const error = result instanceof WireFailure ? result.code : undefined;
     const { onBehalfOf = null, span } = this.#request;
-    const { status } = result;
-    const attempt = new WireAttempt(this.#attempts.length + 1, duration, onBehalfOf, { status, error });
+    const { status, batchId } = result;
+    const attempt = new WireAttempt(this.#attempts.length + 1, duration, onBehalfOf, { status, error, batchId });
     this.#attempts.push(attempt);
     span?.attempted(attempt);
   }

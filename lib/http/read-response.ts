@@ -34,6 +34,9 @@ export function readResponse(request: TransportRequest, response: WireResponse, 
 }
 
 function bodyOf(request: TransportRequest, response: WireResponse): unknown {
+  if (response.json !== undefined) {
+    return response.json;
+  }
   const { text } = response;
   const isAny = request.responseKind === 'any';
   const saysJson = JSON_TYPE.test(response.header('content-type') ?? '');

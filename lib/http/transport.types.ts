@@ -4,12 +4,14 @@ import type { CallSpan } from './call-tracing';
 import type { Credentials } from './credentials';
 import type { RunningCalls } from './deadline';
 import type { MedplumCallRetryOptions, MedplumRetryOptions } from './retry.options';
-import type { Wire } from './wire';
+import type { BatchWire, Wire } from './wire';
 
 /** What a transport is made of. */
 export interface TransportOptions {
   readonly baseUrl: BaseUrl;
   readonly wire: Wire;
+  /** Makes the attempts of requests that have a `batch`. Default: `wire` makes them all. */
+  readonly batches?: BatchWire;
   readonly credentials: Credentials;
   readonly retry: Required<MedplumRetryOptions>;
   /** Requests compressed responses, except for streams, which are passed on as they arrive. Default `false`. */
@@ -41,6 +43,8 @@ export interface TransportRequest {
   readonly onBehalfOf: string | undefined;
   /** Sends `X-Medplum: extended`. */
   readonly extended: boolean;
+  /** Requests with the same text here, and the same headers, may be sent as one. Default: the request is sent by itself. */
+  readonly batch?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Ends the call as well: aborts when the client of the inbound request hangs up. */
   readonly disconnect?: AbortSignal | undefined;

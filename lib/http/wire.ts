@@ -20,6 +20,10 @@ export interface WireResponse {
   /** Empty when the body is streamed. */
   readonly text: string;
   readonly stream?: Readable;
+  /** `text` as an object, if it is parsed already. Nobody else has it. */
+  readonly json?: object | undefined;
+  /** Id of the request that the attempt shared with others. */
+  readonly batchId?: string | undefined;
   /** The header with this lower-case name; several lines are joined by commas (RFC 9110 section 5.3). */
   header(name: string): string | undefined;
 }
@@ -34,6 +38,8 @@ export class WireFailure {
     readonly status: number | undefined,
     /** `Cancelled` when the client gave the attempt up. */
     readonly cause: unknown,
+    /** Id of the request that the attempt shared with others. */
+    readonly batchId?: string,
   ) {}
 }
 
@@ -42,6 +48,19 @@ export interface Wire {
   /** Never rejects: a failure is a result too. */
   exchange(request: WireRequest, deadline: Deadline): Promise<WireResponse | WireFailure>;
 }
+
+/** Makes attempts that may share one request. */
+export interface BatchWire {
+  /**
+   * Never rejects: a failure is a result too.
+   *
+   * @param group attempts share a request only if they have the same group and headers.
+   */
+  exchange(request: WireRequest, deadline: Deadline, group: string): Promise<WireResponse | WireFailure>;
+}
+
+/** Code of a failure: the server did not accept the shared request. The attempt has to be made by itself. */
+export const BATCH_REFUSED = 'BATCH_REFUSED';
 
 /** Code of a failure: the response is larger than the client reads. */
 export const TOO_LARGE = 'CONTENT_TOO_LARGE';

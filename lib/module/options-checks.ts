@@ -124,6 +124,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   beforeRequest: is('a function', isFunction),
   abortOnDisconnect: aBoolean,
   compression: aBoolean,
+  batchReads: aBoolean,
   debugErrors: aBoolean,
   logTag: is('1 to 128 characters of printable ASCII', isLogTag),
   timeout: ms,

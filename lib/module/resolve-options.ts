@@ -92,6 +92,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     beforeRequest: options.beforeRequest,
     abortOnDisconnect: options.abortOnDisconnect ?? false,
     compression: options.compression ?? false,
+    batchReads: options.batchReads ?? false,
     logTag: options.logTag,
     debugErrors: options.debugErrors ?? false,
     timeout: options.timeout ?? 30_000,

@@ -10,6 +10,10 @@ export interface RequestAttempt {
   readonly onBehalfOf: string | null;
   /** Why there was no usable answer: the code of the error underneath, e.g. `ECONNRESET`. */
   readonly error?: string;
+  /**
+   * Set when the attempt shared its request with those of other calls (option `batchReads`): their id in common (UUID).
+   */
+  readonly batchId?: string;
 }
 
 /** The identity stands behind a getter, so that JSON, `inspect` and loggers that walk fields do not show it. */
@@ -18,13 +22,18 @@ export class WireAttempt implements RequestAttempt {
   readonly durationMs: number;
   readonly status?: number;
   readonly error?: string;
+  readonly batchId?: string;
   readonly #onBehalfOf: string | null;
 
   constructor(
     attempt: number,
     durationMs: number,
     onBehalfOf: string | null,
-    result: { readonly status?: number | undefined; readonly error?: string | undefined },
+    result: {
+      readonly status?: number | undefined;
+      readonly error?: string | undefined;
+      readonly batchId?: string | undefined;
+    },
   ) {
     this.attempt = attempt;
     this.durationMs = durationMs;
@@ -34,6 +43,9 @@ export class WireAttempt implements RequestAttempt {
     }
     if (result.error !== undefined) {
       this.error = result.error;
+    }
+    if (result.batchId !== undefined) {
+      this.batchId = result.batchId;
     }
     Object.freeze(this);
   }

@@ -29,7 +29,11 @@ describe('The options of a call', () => {
   it.each<readonly [string, object | null | string, RegExp]>([
     ['null', null, /must be an object/],
     ['text', 'm-1', /must be an object/],
-    ['a misspelt key', { onBehalfOff: 'm-1' }, /onBehalfOff.*onBehalfOf, signal, timeout, retry, headers\)/],
+    [
+      'a misspelt key',
+      { onBehalfOff: 'm-1' },
+      /onBehalfOff.*onBehalfOf, signal, timeout, retry, headers, batchReads\)/,
+    ],
     ['the key of another method', { onBehalfOf, ifMatch: true }, /ifMatch is not an option of this call/],
     ['an inherited key', Object.create({ as: 'm-1' }) as object, /is not an option of this call/],
     ['no time', { onBehalfOf, timeout: 0 }, /timeout option/],
@@ -43,6 +47,7 @@ describe('The options of a call', () => {
     ['half a retry', { onBehalfOf, retry: { maxRetries: 1.5 } }, /retry option/],
     ['retries in words', { onBehalfOf, retry: { maxRetries: '1' } }, /retry option/],
     ['too many retries', { onBehalfOf, retry: { maxRetries: 2_147_483_648 } }, /retry option/],
+    ['no choice of batches', { onBehalfOf, batchReads: 'yes' }, /batchReads option/],
     ['no wait', { onBehalfOf, retry: { minTimeout: 0 } }, /retry option/],
     ['no longest wait', { onBehalfOf, retry: { maxTimeout: 0 } }, /retry option/],
     ['too long a wait', { onBehalfOf, retry: { maxTimeout: 2_147_483_648 } }, /retry option/],

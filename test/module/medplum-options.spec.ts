@@ -130,6 +130,7 @@ describe('The options of a client', () => {
     ['beforeRequest', ['hook', null, {}, true]],
     ['abortOnDisconnect', [1, 'true', null]],
     ['compression', [1, 'gzip', null]],
+    ['batchReads', [1, 'true', null]],
     ['debugErrors', [0, 'yes', null]],
     ['logTag', ['', ' ', 'a'.repeat(129), 'a\nb', 'ü', 5, null]],
     ['clientId', ['', ' ', 'a:b', 'a b', 'a\n', 5, null]],
