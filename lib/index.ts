@@ -53,6 +53,7 @@ export type { RequestEvent, RequestEventError, RequestOutcome } from './audit/re
 export { MedplumBeforeRequestError } from './errors/before-request.error';
 export { MedplumGraphqlError } from './errors/graphql.error';
 export type { GraphqlErrorEntry } from './errors/graphql.error';
+export { MedplumOverloadError } from './errors/overload.error';
 export { MedplumConfigError } from './errors/medplum-config.error';
 export { isMedplumError, MedplumError } from './errors/medplum.error';
 export type { MedplumEffect, MedplumErrorDetails, MedplumErrorRequest } from './errors/medplum.error';
@@ -118,6 +119,8 @@ export type { MedplumDispatcher, MedplumDispatcherRequest, MedplumDispatcherResp
 export { ignoreRequestsTo } from './http/ignore-requests-to';
 export type { ObservedRequest } from './http/ignore-requests-to';
 export type { MedplumPoolOptions } from './http/pool';
+export type { MedplumQuotaOptions } from './http/quota.options';
+export type { MedplumQuotaRemaining } from './http/server-quota';
 export type { RequestAttempt } from './shared/request-attempt';
 export type { MedplumCallRetryOptions, MedplumRetryOptions } from './http/retry.options';
 export type { MedplumExceptionAnswer } from './exceptions/exception-answer';
@@ -125,6 +128,7 @@ export { MedplumExceptionFilter } from './exceptions/medplum-exception.filter';
 export { MedplumModule } from './medplum.module';
 export type { MedplumModuleAsyncOptions, MedplumModuleExtras, MedplumModuleRootOptions } from './medplum.module';
 export type { KnownOptions, MedplumModuleOptions, MedplumOptionsFactory } from './medplum.options';
+export type { MedplumQuota } from './calls/medplum-quota';
 export type { MedplumRequestOptions, MedplumUpdateOptions } from './calls/request.options';
 export type { MembershipCheckOptions } from './calls/membership-check';
 export { MedplumService } from './medplum.service';
