@@ -5,6 +5,7 @@ import { compareBuilds, compareClients, measureMemory, measureScaling } from './
 import { MeasuredProcess } from './measured-process';
 import { measureHandlers } from './nest.part';
 import { type BenchOptions, type Part, readOptions, usage } from './options';
+import { simulateQuota } from './quota.part';
 import { machine, writeJson } from './report';
 import { Session } from './session';
 
@@ -23,6 +24,7 @@ const PARTS: Readonly<Record<Part, (session: Session, baseUrl: string) => Promis
   nest: measureHandlers,
   memory: measureMemory,
   scaling: measureScaling,
+  quota: simulateQuota,
   emulator: measureEmulator,
 };
 
@@ -36,7 +38,7 @@ async function measure(options: BenchOptions): Promise<void> {
       await PARTS[part](session, server.ready);
       await session.closeAll();
     }
-    const { comparisons, buildRatios, handlers, heapGrowth, emulatorLines } = session;
+    const { comparisons, buildRatios, handlers, heapGrowth, quotaRows, emulatorLines } = session;
     writeJson(options.out, {
       started,
       machine: machine(),
@@ -45,6 +47,7 @@ async function measure(options: BenchOptions): Promise<void> {
       buildRatios,
       handlers,
       heapGrowth,
+      quota: quotaRows,
       emulator: emulatorLines,
     });
     console.log(`The results are in ${options.out}.`);
