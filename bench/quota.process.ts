@@ -8,7 +8,7 @@ const [, , baseUrl = '', checkout = '', maxConcurrent = '0', greedyCalls = '0', 
 
 const MODEST = 99;
 /** Each modest user makes a call this often, in ms, and does not wait for the one before. */
-const EVERY = 100;
+const EVERY = 200;
 
 /** Simulates the users. Returns how long each call of the modest users took, in ms. */
 async function simulate(): Promise<Reply> {

@@ -154,21 +154,15 @@ describe('With the option quota', () => {
   });
 
   it('look-ups of the membership check queue as the user, and hold nobody up', async () => {
-    const membership = {
-      resourceType: 'ProjectMembership',
-      id: 'm1',
-      profile: { reference: 'Patient/1' },
-      accessPolicy: { reference: 'AccessPolicy/1' },
+    const handler: WireHandler = (request) => {
+      const reference = new URLSearchParams(request.path.split('?')[1]).get('profile');
+      const id = `m-${reference?.at(-1)}`;
+      const accessPolicy = { reference: 'AccessPolicy/1' };
+      const resource = { resourceType: 'ProjectMembership', id, profile: { reference }, accessPolicy };
+      return {
+        body: reference ? { resourceType: 'Bundle', type: 'searchset', entry: [{ resource }] } : resourceAsked(request),
+      };
     };
-    const handler: WireHandler = ({ path, ...request }) => ({
-      body: path.includes('ProjectMembership?')
-        ? {
-            resourceType: 'Bundle',
-            type: 'searchset',
-            entry: [{ resource: { ...membership, id: `m-${path.at(-1)}` } }],
-          }
-        : resourceAsked({ path, ...request }),
-    });
     const running = await start({ maxConcurrent: 1 }, handler, { membershipCheck: true });
     await expect(Promise.all(['a', 'b', 'c', 'a'].map((user) => read(running, user)))).resolves.toHaveLength(4);
     expect(running.medplum.quota).toMatchObject({ running: 0, queued: 0 });
@@ -324,10 +318,8 @@ describe('What is left', () => {
 it.each([{ maxConcurrent: 0 }, { maxQueued: -1 }, { maxConcurent: 3 }, 7, { pace: 1 }])(
   'refuses the option %j',
   async (quota) => {
-    const wire = await WireServer.start();
-    expect(() => MedplumModule.forRoot(wire.options({ quota: quota as MedplumQuotaOptions }))).toThrow(
-      MedplumConfigError,
-    );
-    await wire.close();
+    const options = { clientId: 'client', clientSecret: 'secret', quota: quota as MedplumQuotaOptions };
+    const module = Test.createTestingModule({ imports: [MedplumModule.forRoot(options)] });
+    await expect(module.compile()).rejects.toThrow(MedplumConfigError);
   },
 );
