@@ -10,6 +10,16 @@ const MODEST = 99;
 /** Each modest user makes a call this often, in ms, and does not wait for the one before. */
 const EVERY = 200;
 
+/** As inbound requests would: each batch of calls is an event of its own, so their making does not block the others. */
+async function greedy(read: (user: string) => Promise<unknown>): Promise<void> {
+  const calls: Promise<unknown>[] = [];
+  while (calls.length < Number(greedyCalls)) {
+    calls.push(...Array.from({ length: 10 }, () => read('greedy')));
+    await new Promise(setImmediate);
+  }
+  await Promise.all(calls);
+}
+
 /** Simulates the users. Returns how long each call of the modest users took, in ms. */
 async function simulate(): Promise<Reply> {
   const quota =
@@ -34,10 +44,7 @@ async function simulate(): Promise<Reply> {
     await Promise.all(calls);
   };
   const usage = await usageOf(() =>
-    Promise.all([
-      ...Array.from({ length: MODEST }, (_, index) => modest(index)),
-      ...Array.from({ length: Number(greedyCalls) }, () => read('greedy')),
-    ]),
+    Promise.all([...Array.from({ length: MODEST }, (_, index) => modest(index)), greedy(read)]),
   );
   return { ...usage, latencies };
 }

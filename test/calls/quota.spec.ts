@@ -168,25 +168,23 @@ describe('With the option quota', () => {
     expect(running.medplum.quota).toMatchObject({ running: 0, queued: 0 });
   });
 
-  it('the calls of a sink do not wait for those that wait for the sink', async () => {
-    const wire = await WireServer.start();
-    const module = await Test.createTestingModule({
-      imports: [
-        MedplumModule.forRootAsync({
-          inject: [],
-          useFactory: () => wire.options({ quota: { maxConcurrent: 1, maxQueued: 1 } }),
-        }),
-      ],
-    }).compile();
-    const medplum = module.get(MedplumService);
-    module.get(MedplumAudit).addSink(new MedplumAuditEventSink(medplum));
-    await module.init();
-    await Promise.all(
-      ['a', 'b'].map((user) => medplum.readResource('Patient', '1', { onBehalfOf: `Patient/${user}` })),
-    );
-    await closeAll(module);
-    expect(wire.requests.filter(({ path }) => !path.includes('/Patient/')).length).toBeGreaterThan(0);
-    await wire.close();
+  it('the calls of a sink do not queue, so the record of a refusal is written while the queue is full', async () => {
+    const running = await start({ maxConcurrent: 1, maxQueued: 1 }, async (request) => {
+      await server.opened;
+      const { entry = [] } = JSON.parse(request.body || '{}') as { entry?: readonly unknown[] };
+      const stored = entry.map(() => ({ response: { status: '201' } }));
+      return {
+        body:
+          entry.length > 0 ? { resourceType: 'Bundle', type: 'batch-response', entry: stored } : resourceAsked(request),
+      };
+    });
+    running.module.get(MedplumAudit).addSink(new MedplumAuditEventSink(running.medplum));
+    const calls = ['a', 'b'].map((user) => read(running, user));
+    await expect(read(running, 'c')).rejects.toThrow(MedplumOverloadError);
+    await running.wire.received(2);
+    expect(running.wire.identities).toEqual(['Patient/a', undefined]);
+    server.open();
+    await Promise.all(calls);
   });
 
   it('waits for the reset that the server announces, instead of running into a 429', async () => {

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import * as root from 'nestjs-medplum';
 import * as fhirtypes from 'nestjs-medplum/fhirtypes';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
+import * as redis from 'nestjs-medplum/redis';
 import * as terminus from 'nestjs-medplum/terminus';
 import * as testing from 'nestjs-medplum/testing';
 import { type PublicApi, readPublicApis } from './public-api';
@@ -12,6 +13,7 @@ const ENTRIES = [
   'fhir/fhirtypes.ts',
   'testing/index.ts',
   'integrations/terminus/index.ts',
+  'integrations/redis/index.ts',
   'integrations/opentelemetry/index.ts',
 ];
 
@@ -299,6 +301,15 @@ describe('nestjs-medplum/testing', () => {
 
   it('documents every export and its members', () => {
     expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/redis', () => {
+  it('exports these names', () => {
+    const api = apis.get('integrations/redis/index.ts') as PublicApi;
+    expect(Object.keys(redis).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual(['RedisStore']);
+    expect(api.types).toEqual(['RedisStoreClient', 'RedisStoreOptions']);
   });
 });
 
