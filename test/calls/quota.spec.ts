@@ -34,6 +34,27 @@ const held: WireHandler = async (request) => {
   return { body: resourceAsked(request) };
 };
 
+const withMemberships: WireHandler = (request) => {
+  const reference = new URLSearchParams(request.path.split('?')[1]).get('profile');
+  const id = `m-${reference?.at(-1)}`;
+  const accessPolicy = { reference: 'AccessPolicy/1' };
+  const resource = { resourceType: 'ProjectMembership', id, profile: { reference }, accessPolicy };
+  return {
+    body: reference ? { resourceType: 'Bundle', type: 'searchset', entry: [{ resource }] } : resourceAsked(request),
+  };
+};
+
+const headers = { ratelimit: ['"requests";r=59998;t=60', '"fhirInteractions";r=48497;t=4'] };
+
+const healthy: WireHandler = () => ({
+  headers,
+  body: {
+    resourceType: 'Bundle',
+    type: 'searchset',
+    entry: [{ resource: { resourceType: 'ProjectMembership', id: 'm1', admin: true } }],
+  },
+});
+
 beforeEach(() => (server = gate()));
 afterEach(async () => {
   server.open();
@@ -154,16 +175,7 @@ describe('With the option quota', () => {
   });
 
   it('look-ups of the membership check queue as the user, and hold nobody up', async () => {
-    const handler: WireHandler = (request) => {
-      const reference = new URLSearchParams(request.path.split('?')[1]).get('profile');
-      const id = `m-${reference?.at(-1)}`;
-      const accessPolicy = { reference: 'AccessPolicy/1' };
-      const resource = { resourceType: 'ProjectMembership', id, profile: { reference }, accessPolicy };
-      return {
-        body: reference ? { resourceType: 'Bundle', type: 'searchset', entry: [{ resource }] } : resourceAsked(request),
-      };
-    };
-    const running = await start({ maxConcurrent: 1 }, handler, { membershipCheck: true });
+    const running = await start({ maxConcurrent: 1 }, withMemberships, { membershipCheck: true });
     await expect(Promise.all(['a', 'b', 'c', 'a'].map((user) => read(running, user)))).resolves.toHaveLength(4);
     expect(running.medplum.quota).toMatchObject({ running: 0, queued: 0 });
   });
@@ -273,7 +285,6 @@ it('is 503 with Retry-After for the client of the app', async () => {
 });
 
 describe('What is left', () => {
-  const headers = { ratelimit: ['"requests";r=59998;t=60', '"fhirInteractions";r=48497;t=4'] };
   const remaining = { requests: 59_998, fhirInteractions: 48_497 };
 
   it('is known without the option as well', async () => {
@@ -285,15 +296,7 @@ describe('What is left', () => {
   });
 
   it('is part of a health check that asks for it', async () => {
-    const handler: WireHandler = () => ({
-      headers,
-      body: {
-        resourceType: 'Bundle',
-        type: 'searchset',
-        entry: [{ resource: { resourceType: 'ProjectMembership', id: 'm1', admin: true } }],
-      },
-    });
-    app = await startMedplumApp({}, { handler, imports: [TerminusModule, MedplumHealthModule] });
+    app = await startMedplumApp({}, { handler: healthy, imports: [TerminusModule, MedplumHealthModule] });
     const indicator = app.module.get(MedplumHealthIndicator);
     expect(await indicator.isHealthy('medplum')).toEqual({ medplum: { status: 'up' } });
     expect(await indicator.isHealthy('medplum', { quota: true })).toMatchObject({
