@@ -14,7 +14,7 @@ module.exports = {
     '^nestjs-medplum$': '<rootDir>/lib/index.ts',
     '^nestjs-medplum/fhirtypes$': '<rootDir>/lib/fhir/fhirtypes.ts',
     '^nestjs-medplum/testing$': '<rootDir>/lib/testing/index.ts',
-    '^nestjs-medplum/(delegation|opentelemetry|terminus|webhooks)$': '<rootDir>/lib/integrations/$1/index.ts',
+    '^nestjs-medplum/(delegation|opentelemetry|redis|terminus|webhooks)$': '<rootDir>/lib/integrations/$1/index.ts',
   },
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageProvider: 'v8',

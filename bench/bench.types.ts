@@ -56,6 +56,8 @@ export type Command =
 export interface Reply extends Usage {
   /** Growth of the heap after garbage collection, in bytes. */
   readonly heap?: number;
+  /** How long each call took, in ms. */
+  readonly latencies?: readonly number[];
   /** The stack of the error, if the command failed. */
   readonly problem?: string;
 }

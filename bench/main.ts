@@ -5,6 +5,7 @@ import { compareBuilds, compareClients, measureBatches, measureMemory, measureSc
 import { MeasuredProcess } from './measured-process';
 import { measureHandlers } from './nest.part';
 import { type BenchOptions, type Part, readOptions, usage } from './options';
+import { simulateQuota } from './quota.part';
 import { machine, writeJson } from './report';
 import { Session } from './session';
 
@@ -24,6 +25,7 @@ const PARTS: Readonly<Record<Part, (session: Session, baseUrl: string) => Promis
   batches: measureBatches,
   memory: measureMemory,
   scaling: measureScaling,
+  quota: simulateQuota,
   emulator: measureEmulator,
 };
 
@@ -37,7 +39,7 @@ async function measure(options: BenchOptions): Promise<void> {
       await PARTS[part](session, server.ready);
       await session.closeAll();
     }
-    const { comparisons, buildRatios, handlers, heapGrowth, emulatorLines } = session;
+    const { comparisons, buildRatios, handlers, heapGrowth, quotaRows, emulatorLines } = session;
     writeJson(options.out, {
       started,
       machine: machine(),
@@ -46,6 +48,7 @@ async function measure(options: BenchOptions): Promise<void> {
       buildRatios,
       handlers,
       heapGrowth,
+      quota: quotaRows,
       emulator: emulatorLines,
     });
     console.log(`The results are in ${options.out}.`);

@@ -5,7 +5,7 @@ import type { Size } from './bench.types';
 import { CLIENTS, LIBRARY_CALLS } from './client-subjects';
 import type { Effort } from './compare';
 
-const PARTS = ['client', 'nest', 'batches', 'memory', 'scaling', 'emulator'] as const;
+const PARTS = ['client', 'nest', 'batches', 'memory', 'scaling', 'quota', 'emulator'] as const;
 const SIZES: readonly Size[] = ['1 KB', '100 KB', '1 MB'];
 /** 32 comes first: the first comparison includes every subject, and warms it up. */
 const CONCURRENCIES = [32, 1, 256];

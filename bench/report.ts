@@ -26,6 +26,34 @@ export function table({ title, figures }: Comparison): string {
   return [`### ${title}`, '', ...grid(head, rows), ''].join('\n');
 }
 
+/** How long the calls of the modest users took, in ms. */
+export interface QuotaRow {
+  readonly name: string;
+  readonly alone: { readonly p50: number; readonly p99: number; readonly calls: number };
+  readonly besideGreedy: { readonly p50: number; readonly p99: number; readonly calls: number };
+}
+
+/** The simulation of users as a Markdown table. */
+export function quotaTable(greedyCalls: number, rows: readonly QuotaRow[]): string {
+  const cells = rows.map(({ name, alone, besideGreedy }) => [
+    name,
+    alone.p50.toFixed(1),
+    besideGreedy.p50.toFixed(1),
+    alone.p99.toFixed(1),
+    besideGreedy.p99.toFixed(1),
+    (besideGreedy.p99 / alone.p99).toFixed(2),
+  ]);
+  const head = [
+    '99 modest users, ms',
+    'p50 alone',
+    'p50 beside greedy',
+    'p99 alone',
+    'p99 beside greedy',
+    'ratio of p99',
+  ];
+  return [`### One greedy user with ${greedyCalls} calls at once`, '', ...grid(head, cells), ''].join('\n');
+}
+
 /** Two builds as a Markdown table. */
 export function ratioTable(title: string, ratios: readonly BuildRatio[]): string {
   const rows = ratios.map(({ subject, thisBuild, otherBuild, ratio, quartiles }) => [

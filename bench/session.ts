@@ -3,13 +3,14 @@ import { compare, type Effort } from './compare';
 import type { HandlerCost } from './handler-cost';
 import { MeasuredProcess } from './measured-process';
 import type { BenchOptions } from './options';
-import { table } from './report';
+import { type QuotaRow, table } from './report';
 
 /** One run of the benchmark: its options, the processes that are open, and the results so far. */
 export class Session {
   readonly comparisons: Comparison[] = [];
   readonly handlers: HandlerCost[] = [];
   readonly buildRatios: { readonly title: string; readonly ratios: readonly BuildRatio[] }[] = [];
+  readonly quotaRows: QuotaRow[] = [];
   readonly emulatorLines: string[] = [];
   /** In bytes. */
   heapGrowth?: number;

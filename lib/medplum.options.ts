@@ -7,6 +7,7 @@ import type { MembershipCheckOptions } from './calls/membership-check';
 import type { ClientSecret } from './http/credentials';
 import type { MedplumDispatcher } from './http/medplum-dispatcher';
 import type { MedplumPoolOptions } from './http/pool';
+import type { MedplumQuotaOptions } from './http/quota.options';
 import type { MedplumRetryOptions } from './http/retry.options';
 import type { OnBehalfOfInput } from './on-behalf-of/on-behalf-of.reference';
 import type { OnBehalfOfSource } from './on-behalf-of/on-behalf-of.source';
@@ -168,6 +169,12 @@ export interface MedplumModuleOptions {
    * them. Default: none, and then `delegate()` and `runDelegated()` throw.
    */
   readonly delegation?: MedplumDelegationOptions | undefined;
+  /**
+   * Shares the client's quota fairly between its users: limits how many requests run at a time, lets identities take turns,
+   * and slows down before the server refuses anything. `true` takes the defaults of {@link MedplumQuotaOptions}. Default
+   * `false`: every request is sent at once.
+   */
+  readonly quota?: boolean | MedplumQuotaOptions | undefined;
   /** Accepts a `baseUrl` with `http:` outside loopback. The client secret then travels in clear text. Default `false`. */
   readonly allowInsecureHttp?: boolean | undefined;
 }
@@ -184,7 +191,7 @@ export interface MedplumOptionsFactory {
  */
 export type KnownOptions<O extends MedplumModuleOptions> = {
   readonly [P in keyof O]: P extends keyof MedplumModuleOptions
-    ? P extends 'audit' | 'breakGlass' | 'delegation' | 'membershipCheck' | 'pool' | 'retry'
+    ? P extends 'audit' | 'breakGlass' | 'delegation' | 'membershipCheck' | 'pool' | 'quota' | 'retry'
       ? KnownKeys<NonNullable<O[P]>, Extract<NonNullable<MedplumModuleOptions[P]>, object>> | undefined
       : unknown
     : `MedplumModuleOptions has no option ${P & string}`;

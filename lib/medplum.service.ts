@@ -4,6 +4,7 @@ import type { Bundle, BundleEntry, Identifier, Reference, Resource, ResourceType
 import { fetchHeaders } from './calls/caller-headers';
 import { ClientCalls } from './calls/call';
 import type { MedplumConnection } from './calls/connection';
+import type { MedplumQuota } from './calls/medplum-quota';
 import type { MedplumRequestOptions, MedplumUpdateOptions } from './calls/request.options';
 import { MedplumBinaries } from './client/binaries';
 import { MedplumBots } from './client/bots';
@@ -88,6 +89,11 @@ export class MedplumService {
     this.bulk = new MedplumBulk(this.#calls);
     this.memberships = new MedplumMemberships(this.#calls);
     this.operations = new MedplumOperations(this.#calls);
+  }
+
+  /** What is left of the client's quota, which all of its users share, and how many requests run and wait. */
+  get quota(): MedplumQuota {
+    return this.#calls.connection.quota;
   }
 
   /** The identity a call made here would use; `undefined` as the client itself, or without an identity. */

@@ -3,8 +3,10 @@ import type { AuditedCall } from '../audit/audit-trail';
 import { MedplumBadRequestError } from '../errors/response.errors';
 import { shownName } from '../errors/shown';
 import type { FhirRequest } from '../fhir/fhir-request';
+import { interactionCost } from '../fhir/interaction-cost';
 import { Cancelled, Deadline, type RunningCalls } from '../http/deadline';
 import { cancelledError } from '../http/failure-error';
+import type { Turn } from '../http/fair-shares';
 import type { Identity } from '../on-behalf-of/identity';
 import type { IdentityResolver } from '../on-behalf-of/identity-resolver';
 import type { InboundRequest } from '../on-behalf-of/inbound-request';
@@ -29,6 +31,8 @@ export interface OptionUse {
   readonly timeout?: 'each' | 'whole';
   /** The caller logs itself what the server refuses. */
   readonly logsItself?: true;
+  /** Whose share of the quota the requests use; `'nobody'`: they do not queue. Default: that of their identity. */
+  readonly share?: string;
 }
 
 /** @internal What is fixed synchronously when a public method is called, for every request that it makes. */
@@ -44,6 +48,7 @@ export class CallContext {
   readonly afterScope: boolean;
   /** The caller logs itself what the server refuses. */
   readonly logsItself: boolean;
+  readonly #share: string | undefined;
   /** Why no request of the method is sent. */
   readonly refusal: unknown;
   /** One of the requests has written. */
@@ -64,6 +69,7 @@ export class CallContext {
     this.options = options;
     this.inbound = identity.inbound;
     this.logsItself = use.logsItself === true;
+    this.#share = use.share;
     this.#wholeSince = use.timeout === 'whole' ? performance.now() : undefined;
     const around = identity.scope?.current?.identity;
     this.audited = connection.trail.capture(around?.onBehalfOf !== undefined || this.inbound !== undefined, around);
@@ -119,6 +125,14 @@ export class CallContext {
     return this.connection.settings.abortOnDisconnect && repeatability === 'safe'
       ? this.inbound?.disconnect
       : undefined;
+  }
+
+  /** Whose turn the request waits for. A sink's own calls do not wait: the calls that queue may be waiting for the sink. */
+  turnOf(request: FhirRequest): Turn | undefined {
+    if (!this.connection.shares || this.audited.fromSink || this.#share === 'nobody') {
+      return undefined;
+    }
+    return { share: this.#share ?? this.#identity?.onBehalfOf ?? '', cost: interactionCost(request) };
   }
 
   /** Where the call registers, so that shutdown ends it. A sink's own calls do not: sinks are flushed after that. */

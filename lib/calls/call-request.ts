@@ -165,6 +165,7 @@ export class CallRequest {
       running: context.running,
       timeout: context.timeout,
       timeLeft: context.timeLeft(this.#start),
+      turn: context.turnOf(request),
       span: this.#span,
     };
   }

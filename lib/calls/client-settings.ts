@@ -5,6 +5,7 @@ import type { BaseUrl } from '../shared/base-url';
 import type { ClientSecret } from '../http/credentials';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import type { MedplumPoolOptions } from '../http/pool';
+import type { MedplumQuotaOptions } from '../http/quota.options';
 import type { MedplumRetryOptions } from '../http/retry.options';
 import type { LateCalls } from '../on-behalf-of/identity-resolver';
 import type { OnBehalfOfReference } from '../on-behalf-of/on-behalf-of.reference';
@@ -48,6 +49,7 @@ export interface ClientSettings {
   readonly audit: MedplumAuditOptions;
   readonly auditContext: MedplumAuditContextResolver | undefined;
   readonly breakGlass: (MedplumBreakGlassOptions & { readonly maxDuration: number }) | undefined;
+  readonly quota: Required<MedplumQuotaOptions> | undefined;
   readonly store: MedplumStore;
   readonly delegation: DelegationSettings | undefined;
 }

@@ -11,10 +11,12 @@ import type { CallTracing } from '../http/call-tracing';
 import { RunningCalls } from '../http/deadline';
 import { DispatcherWire } from '../http/dispatcher-wire';
 import type { MedplumDispatcher } from '../http/medplum-dispatcher';
+import { FairShares } from '../http/fair-shares';
 import { MedplumTransport } from '../http/medplum-transport';
 import { OAuthClientCredentials } from '../http/oauth-client-credentials';
 import { quietDispatcher, quietPool } from '../http/pool';
 import { PoolWire } from '../http/pool-wire';
+import { ServerQuota } from '../http/server-quota';
 import type { RequestAttempt } from '../shared/request-attempt';
 import type { ErrorClass } from '../http/response-error';
 import { SignedTransport } from '../http/signed-transport';
@@ -22,6 +24,7 @@ import type { TransportRequest, TransportResponse } from '../http/transport.type
 import type { Wire } from '../http/wire';
 import type { Identity } from '../on-behalf-of/identity';
 import type { ClientSettings, ClientSettingsWithSecret } from './client-settings';
+import { type MedplumQuota, quotaNow } from './medplum-quota';
 import { ReadBatches } from './read-batches';
 import { RefusalLog } from './refusal-log';
 import { MembershipCheck, type MembershipLookup } from './membership-check';
@@ -44,8 +47,11 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   /** Calls under way, except those of sinks. */
   readonly running = new RunningCalls();
   readonly tracing: CallTracing;
+  /** Where calls wait for their turn, with the option `quota`. */
+  readonly shares: FairShares | undefined;
   /** The log of what the server refused. */
   readonly refusals: RefusalLog;
+  readonly #quota = new ServerQuota();
   readonly #logger = new Logger('Medplum');
   readonly #settings: ClientSettings;
   readonly #audit: MedplumAudit;
@@ -91,7 +97,10 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
         ? new BasicCredentials(clientId, clientSecret)
         : new OAuthClientCredentials({ baseUrl, dispatcher, clientId, clientSecret });
     const batches = new ReadBatches(wire, baseUrl.path, (fn) => this.trail.outside(fn));
-    this.#transport = new MedplumTransport({ baseUrl, wire, batches, credentials, retry, compression });
+    this.shares = settings.quota && new FairShares(settings.quota, this.#quota);
+    const [quota, shares] = [this.#quota, this.shares];
+    this.#transport = new MedplumTransport({ baseUrl, wire, batches, credentials, retry, compression, quota, shares });
+    tracing.quotas.set(name, () => this.quota);
     this.#signed = new SignedTransport(baseUrl, dispatcher, {
       retry,
       connectTimeout,
@@ -107,6 +116,11 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
   /** The options of the client, without the secret. */
   get settings(): ClientSettings {
     return this.#settings;
+  }
+
+  /** What is left of the quota, and what the client does with it. */
+  get quota(): MedplumQuota {
+    return quotaNow(this.#quota.limits, this.shares ?? { running: this.running.size, queued: 0 });
   }
 
   /** How long shutdown waits for sinks, in ms. */
@@ -201,6 +215,7 @@ export class MedplumConnection implements OnApplicationShutdown, AuditedClient {
       await this.trail.idle(SETTLE_TIMEOUT);
     }
     this.#audit.removeClient(this);
+    this.tracing.quotas.delete(this.name);
   }
 }
 

@@ -14,7 +14,8 @@ export async function lookUpMemberships(
   connection: MedplumConnection,
   reference: string,
 ): Promise<readonly WithId<ProjectMembership>[]> {
-  const call = new Call(connection, { pin: () => IDENTITY }, {});
+  // In the queue, a look-up counts for whom it is made: look-ups of many users must not wait for each other.
+  const call = new Call(connection, { pin: () => IDENTITY }, {}, { share: reference });
   if (!reference.startsWith('ProjectMembership/')) {
     const query = { profile: reference };
     const bundle = await call.body(INTERACTIONS.search, () => findMemberships(query));

@@ -24,6 +24,7 @@ import {
   MedplumUnauthorizedError,
   UnknownEffectError,
 } from '../errors/response.errors';
+import { MedplumOverloadError } from '../errors/overload.error';
 import { MedplumTransactionError } from '../errors/transaction.error';
 import {
   MedplumAbortError,
@@ -82,6 +83,7 @@ const OURS_OF_DELEGATION: ReadonlySet<DelegationError['reason']> = new Set(['arg
 
 const UPSTREAM = [
   [MedplumRateLimitError, 503],
+  [MedplumOverloadError, 503],
   [MedplumTimeoutError, 504],
   [MedplumAbortError, 504],
   [MedplumConnectionError, 502],
@@ -172,6 +174,7 @@ export function exceptionAnswer(error: MedplumError): MedplumExceptionAnswer {
     error: STATUS_CODES[status] ?? 'Error',
     text,
     issue,
-    retryAfter: error instanceof MedplumRateLimitError ? error.retryAfter : undefined,
+    retryAfter:
+      error instanceof MedplumRateLimitError || error instanceof MedplumOverloadError ? error.retryAfter : undefined,
   };
 }

@@ -50,15 +50,19 @@ export class CallRetries {
     this.#budget = budget;
   }
 
-  /** The error of a call that was cancelled, during `attempt` or between two attempts. */
-  cancelled({ reason }: Cancelled, attempt: WireFailure | undefined): MedplumError {
+  /**
+   * The error of a call that was cancelled, during `attempt` or between two attempts.
+   *
+   * @param why what did not happen in time. Default: the response.
+   */
+  cancelled({ reason }: Cancelled, attempt: WireFailure | undefined, why?: string): MedplumError {
     this.#fateUnknown ||= attempt?.sent === true && !this.#isRefusal(attempt.status);
     const status = attempt?.status;
     const effect = this.#writes() && isSuccess(status) ? 'happened' : this.#effect();
     const again = reason === 'timeout' || reason === 'shutdown';
     const details = { status, effect, retryable: again && this.#mayBeMadeAgain(effect) };
     const { call, timeout } = this.#request;
-    const late = `was not answered within its timeout of ${timeout} ms, retries included.`;
+    const late = why ?? `was not answered within its timeout of ${timeout} ms, retries included.`;
     return cancelledError(reason, call, late, details);
   }
 

@@ -1,5 +1,6 @@
 import type { MedplumEffect, MedplumError } from '../errors/medplum.error';
 import type { RequestAttempt } from '../shared/request-attempt';
+import type { MedplumQuotaRemaining } from './server-quota';
 
 /** What a trace may say about a call. Nothing in it names a record, a person or a value. */
 export interface TracedCall {
@@ -50,8 +51,17 @@ export interface CallTracer {
   quietly<T>(fn: () => T): T;
 }
 
+/** What metrics say about the quota of a client. */
+export interface TracedQuota {
+  readonly remaining?: MedplumQuotaRemaining;
+  readonly running: number;
+  readonly queued: number;
+}
+
 /** Holds the tracer of an app. All clients of the app share it. */
 export class CallTracing {
   /** The tracing integration sets it while the app starts. `undefined` if the app imports none. */
   tracer: CallTracer | undefined;
+  /** By the name of the client: what its quota is now. */
+  readonly quotas = new Map<string, () => TracedQuota>();
 }

@@ -141,6 +141,11 @@ export class RunningCalls {
   readonly #deadlines = new Set<Deadline>();
   #isEnded = false;
 
+  /** How many there are. */
+  get size(): number {
+    return this.#deadlines.size;
+  }
+
   add(deadline: Deadline): void {
     this.#deadlines.add(deadline);
     // A poll or the next page may begin after `end()`.

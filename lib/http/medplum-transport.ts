@@ -2,6 +2,7 @@ import { type RequestAttempt, WireAttempt } from '../shared/request-attempt';
 import { CallRetries } from './call-retries';
 import { Cancelled, Deadline } from './deadline';
 import { DownloadStream } from './download-stream';
+import type { Turn, WaitingTurn } from './fair-shares';
 import { readResponse } from './read-response';
 import type { TransportOptions, TransportRequest, TransportResponse } from './transport.types';
 import { BATCH_REFUSED, WireFailure, type WireRequest, type WireResponse } from './wire';
@@ -91,6 +92,7 @@ class TransportCall {
   /** @throws MedplumError of the class that fits. */
   async run(): Promise<TransportResponse> {
     let streams = false;
+    let held: Turn | undefined;
     try {
       for (;;) {
         const pending = this.#options.credentials.authorization();
@@ -98,9 +100,16 @@ class TransportCall {
         if (this.#deadline.reason) {
           throw this.#deadline.reason;
         }
+        const { turn } = this.#request;
+        const waiting = turn && this.#options.shares?.enter(turn, this.#deadline.remaining, this.#attempts.length > 0);
+        if (waiting) {
+          await this.#awaitTurn(waiting);
+        }
+        held = turn;
         const startedAt = performance.now();
         const result = await this.#exchange(this.#wireRequest(authorization));
-        this.#note(performance.now() - startedAt, result);
+        held = undefined;
+        this.#note(performance.now() - startedAt, result, turn);
         if (result instanceof WireFailure && result.code === BATCH_REFUSED) {
           // Nothing is known yet of the request itself.
           this.#isAlone = true;
@@ -119,9 +128,31 @@ class TransportCall {
     } catch (error) {
       throw error instanceof Cancelled ? this.#failed.cancelled(error, undefined) : error;
     } finally {
+      if (held) {
+        this.#options.shares?.leave(held);
+      }
       if (!streams) {
         this.#deadline.dispose();
       }
+    }
+  }
+
+  /** @throws MedplumError if the call is given up before its turn. */
+  async #awaitTurn(waiting: WaitingTurn): Promise<void> {
+    const { timeout } = this.#request;
+    const late = `did not get its turn within its timeout of ${timeout} ms, because too many calls of the client run (option quota).`;
+    this.#deadline.watch(waiting);
+    try {
+      await waiting.granted;
+    } catch (cause) {
+      throw cause instanceof Cancelled ? this.#failed.cancelled(cause, undefined, late) : cause;
+    } finally {
+      this.#deadline.unwatch();
+    }
+    // The call may have been given up after its turn had come.
+    if (this.#deadline.reason) {
+      this.#options.shares?.leave(waiting.turn);
+      throw this.#deadline.reason;
     }
   }
 
@@ -155,9 +186,17 @@ class TransportCall {
     };
   }
 
-  #note(duration: number, result: WireResponse | WireFailure): void {
+  /** @param turn the place of the attempt, which it gives back: neither a slow reader nor a wait before a retry keeps it. */
+  #note(duration: number, result: WireResponse | WireFailure, turn: Turn | undefined): void {
     const error = result instanceof WireFailure ? result.code : undefined;
-    const { onBehalfOf = null, span } = this.#request;
+    const { onBehalfOf = null, span, path } = this.#request;
+    const { quota, shares } = this.#options;
+    if (quota && !(result instanceof WireFailure)) {
+      quota.note(path, result.header('ratelimit'));
+    }
+    if (turn) {
+      shares?.leave(turn, duration);
+    }
     const { status, batchId } = result;
     const attempt = new WireAttempt(this.#attempts.length + 1, duration, onBehalfOf, { status, error, batchId });
     this.#attempts.push(attempt);

@@ -1,20 +1,12 @@
 import type { OperationOutcome } from '@medplum/fhirtypes' with { 'resolution-mode': 'import' };
 import { objects } from '../shared/objects';
-import { msBeforeNext } from '../shared/rate-limit';
+import { longestWait, msBeforeNext, rateLimits } from '../shared/rate-limit';
 
 const RESET_EXTENSION = 'https://medplum.com/fhir/StructureDefinition/rate-limit-reset';
 
-/** The longest `t` (seconds) of the quotas that are used up (`r=0`), as in `"fhirInteractions";r=0;t=60`, joined by commas. */
+/** The longest wait for the limits that are used up (`r=0`), as in `"fhirInteractions";r=0;t=60`. */
 function fromRateLimit(header: string | undefined): number | undefined {
-  let seconds: number | undefined;
-  for (const part of header?.split(',') ?? []) {
-    const remaining = /;\s*r=(\d+)/.exec(part)?.[1];
-    const reset = /;\s*t=(\d+)/.exec(part)?.[1];
-    if (remaining === '0' && reset !== undefined) {
-      seconds = Math.max(seconds ?? 0, Number(reset));
-    }
-  }
-  return seconds === undefined ? undefined : seconds * 1000;
+  return longestWait(rateLimits(header).map(({ remaining, reset }) => (remaining === 0 ? reset : undefined)));
 }
 
 function fromExtension(outcome: OperationOutcome | undefined): number | undefined {

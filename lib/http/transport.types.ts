@@ -3,7 +3,9 @@ import type { HttpBody, HttpMethod, Repeatability, ResponseKind } from '../share
 import type { CallSpan } from './call-tracing';
 import type { Credentials } from './credentials';
 import type { RunningCalls } from './deadline';
+import type { FairShares, Turn } from './fair-shares';
 import type { MedplumCallRetryOptions, MedplumRetryOptions } from './retry.options';
+import type { ServerQuota } from './server-quota';
 import type { BatchWire, Wire } from './wire';
 
 /** What a transport is made of. */
@@ -16,6 +18,10 @@ export interface TransportOptions {
   readonly retry: Required<MedplumRetryOptions>;
   /** Requests compressed responses, except for streams, which are passed on as they arrive. Default `false`. */
   readonly compression?: boolean;
+  /** Learns from the responses what is left of the client's quota. */
+  readonly quota?: ServerQuota | undefined;
+  /** Where requests with a {@link TransportRequest.turn} queue. */
+  readonly shares?: FairShares | undefined;
 }
 
 /** The request of one call. The identity is an argument like any other: nothing below the service looks one up. */
@@ -56,6 +62,8 @@ export interface TransportRequest {
   readonly timeout: number;
   /** How much of `timeout` is left when the transport gets the request, in ms. Default: all of it. */
   readonly timeLeft?: number;
+  /** Whose turn each attempt waits for. Default: it does not wait. */
+  readonly turn?: Turn | undefined;
   /** Is told of attempts and retries when the call is traced. */
   readonly span?: CallSpan | undefined;
 }

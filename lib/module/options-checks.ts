@@ -9,6 +9,7 @@ import type { MedplumDispatcher } from '../http/medplum-dispatcher';
 import type { MedplumStore } from '../shared/medplum-store';
 import { isMilliseconds } from '../shared/milliseconds';
 import { nearestName } from '../shared/nearest-name';
+import type { MedplumQuotaOptions } from '../http/quota.options';
 import type { MedplumRetryOptions } from '../http/retry.options';
 import type { MedplumPoolOptions } from '../http/pool';
 import type { MedplumModuleOptions } from '../medplum.options';
@@ -82,6 +83,14 @@ const isStore = (value: unknown): boolean =>
   );
 const count = is('a whole number, 1 or more', isCount(1));
 
+const QUOTA_CHECKS: Readonly<Record<keyof MedplumQuotaOptions, Check>> = {
+  maxConcurrent: count,
+  maxConcurrentPerIdentity: count,
+  maxQueued: is('a whole number, 0 or more', isCount(0)),
+  maxQueuedPerIdentity: is('a whole number, 0 or more', isCount(0)),
+  pace: aBoolean,
+};
+
 const AUDIT_CHECKS: Readonly<Record<keyof MedplumAuditOptions, Check>> = {
   mode: is("'observe' or 'require'", (value) => value === 'observe' || value === 'require'),
   sinks: is('a list of sinks, which have a method write', (value) => Array.isArray(value) && value.every(isSink)),
@@ -146,6 +155,7 @@ const CHECKS: Readonly<Record<keyof MedplumModuleOptions, Check>> = {
   breakGlass: (value) =>
     nested(value, BREAK_GLASS_CHECKS) ?? ('alert' in (value as object) ? undefined : 'lacks the function alert'),
   store: is('a store, which has the methods add, get, set and delete', isStore),
+  quota: (value) => (typeof value === 'boolean' ? undefined : nested(value, QUOTA_CHECKS)),
   allowInsecureHttp: aBoolean,
 };
 

@@ -5,6 +5,7 @@ import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
 import { MemoryStore } from '../shared/memory-store';
 import { type BaseUrl, nearMissOf, parseBaseUrl } from '../shared/base-url';
+import { quotaOf } from '../http/quota.options';
 import { RETRY_DEFAULTS } from '../http/retry.options';
 import type { MedplumModuleOptions } from '../medplum.options';
 import type { MembershipCheckOptions } from '../calls/membership-check';
@@ -109,6 +110,7 @@ export function resolveOptions(given: MedplumModuleOptions, client: string): Cli
     audit: Object.freeze(defined(options.audit)),
     auditContext: options.auditContext,
     breakGlass: options.breakGlass && Object.freeze({ maxDuration: 3_600_000, ...defined(options.breakGlass) }),
+    quota: options.quota ? quotaOf(options.quota === true ? {} : options.quota) : undefined,
     store: options.store ?? new MemoryStore(),
     delegation:
       options.delegation && resolveDelegation(options.delegation, { ...baseUrl, ...publicUrlOf(options) }, clientId),

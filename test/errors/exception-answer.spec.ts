@@ -12,6 +12,7 @@ import {
   MedplumGraphqlError,
   MedplumNotFoundError,
   MedplumNotModifiedError,
+  MedplumOverloadError,
   MedplumPreconditionFailedError,
   MedplumProtocolError,
   MedplumRateLimitError,
@@ -58,6 +59,7 @@ const CASES: readonly Case[] = [
   ['unprocessable', () => new MedplumBadRequestError(TEXT, { status: 422 }), 422, 500],
   ['invalid before it was sent', () => new MedplumBadRequestError(TEXT), 400, 500],
   ['quota', () => new MedplumRateLimitError(TEXT, { status: 429, retryAfter: 1500 }), 503, 503],
+  ['overload', () => new MedplumOverloadError(TEXT, { retryAfter: 1500 }), 503, 503],
   ['server down', () => new MedplumServerError(TEXT, { status: 503 }), 502, 502],
   ['server failed', () => new MedplumServerError(TEXT, { status: 500 }), 502, 502],
   ['gateway timeout', () => new MedplumServerError(TEXT, { status: 504 }), 504, 504],
@@ -111,6 +113,7 @@ describe('The answer to the user for an error', () => {
 
   it('says when to try again if the quota is used up', () => {
     expect(exceptionAnswer(new MedplumRateLimitError(TEXT, { retryAfter: 1500 })).retryAfter).toBe(1500);
+    expect(exceptionAnswer(new MedplumOverloadError(TEXT, { retryAfter: 1500 })).retryAfter).toBe(1500);
     expect(exceptionAnswer(new MedplumRateLimitError(TEXT)).retryAfter).toBeUndefined();
     expect(exceptionAnswer(new MedplumNotFoundError(TEXT)).retryAfter).toBeUndefined();
   });

@@ -248,7 +248,7 @@ describe('Metrics', () => {
     await app.medplum.readResource('Patient', 'homer', AS_MARGE);
     await app.medplum.readResource('Patient', 'bart', AS_MARGE);
     await expect(app.medplum.deleteResource('Patient', 'lisa', AS_MARGE)).rejects.toMatchObject({ status: 404 });
-    const points = (await telemetry.points()).filter(({ name }) => name.startsWith('medplum.'));
+    const points = (await telemetry.points()).filter(({ name }) => name.startsWith('medplum.client.operation.'));
     const about = { 'medplum.client': 'default', 'medplum.resource_type': 'Patient' };
     expect(points).toMatchObject([
       {
@@ -275,6 +275,20 @@ describe('Metrics', () => {
     expect(Object.keys(points[0]?.attributes ?? {})).toHaveLength(4);
     expect(Object(points[0]?.value)).toMatchObject({ min: expect.any(Number), max: expect.any(Number) });
     expect(Number(Object(points[0]?.value).max)).toBeLessThan(5);
+  });
+
+  it('say what is left of the quota, and how many requests run and wait', async () => {
+    const headers = { ratelimit: ['"requests";r=59998;t=60', '"fhirInteractions";r=48497;t=4'] };
+    await start({}, () => ({ headers, ...resource('Patient', 'homer') }));
+    await app.medplum.readResource('Patient', 'homer', AS_MARGE);
+    const points = (await telemetry.points()).filter(({ name }) => /quota|requests/.test(name));
+    const client = { 'medplum.client': 'default' };
+    expect(points).toMatchObject([
+      { name: 'medplum.client.quota.remaining', attributes: { ...client, 'medplum.quota': 'requests' }, value: 59_998 },
+      { attributes: { ...client, 'medplum.quota': 'fhirInteractions' }, value: 48_497 },
+      { name: 'medplum.client.requests.running', attributes: client, value: 0 },
+      { name: 'medplum.client.requests.queued', attributes: client, value: 0 },
+    ]);
   });
 });
 

@@ -3,6 +3,7 @@ import * as root from 'nestjs-medplum';
 import * as delegation from 'nestjs-medplum/delegation';
 import * as fhirtypes from 'nestjs-medplum/fhirtypes';
 import * as opentelemetry from 'nestjs-medplum/opentelemetry';
+import * as redis from 'nestjs-medplum/redis';
 import * as terminus from 'nestjs-medplum/terminus';
 import * as testing from 'nestjs-medplum/testing';
 import * as webhooks from 'nestjs-medplum/webhooks';
@@ -15,6 +16,7 @@ const ENTRIES = [
   'testing/index.ts',
   'integrations/delegation/index.ts',
   'integrations/terminus/index.ts',
+  'integrations/redis/index.ts',
   'integrations/opentelemetry/index.ts',
   'integrations/webhooks/index.ts',
 ];
@@ -61,6 +63,7 @@ describe('nestjs-medplum', () => {
       'MedplumModule',
       'MedplumNotFoundError',
       'MedplumNotModifiedError',
+      'MedplumOverloadError',
       'MedplumPreconditionFailedError',
       'MedplumProtocolError',
       'MedplumRateLimitError',
@@ -194,6 +197,9 @@ describe('nestjs-medplum', () => {
       'MedplumPollOptions',
       'MedplumPoolOptions',
       'MedplumPreparedRequest',
+      'MedplumQuota',
+      'MedplumQuotaOptions',
+      'MedplumQuotaRemaining',
       'MedplumRequestOptions',
       'MedplumRetryOptions',
       'MedplumRoute',
@@ -356,6 +362,15 @@ describe('nestjs-medplum/delegation', () => {
 
   it('documents every export and its members', () => {
     expect(api.undocumented).toEqual([]);
+  });
+});
+
+describe('nestjs-medplum/redis', () => {
+  it('exports these names', () => {
+    const api = apis.get('integrations/redis/index.ts') as PublicApi;
+    expect(Object.keys(redis).toSorted()).toEqual(api.values);
+    expect(api.values).toEqual(['RedisStore']);
+    expect(api.types).toEqual(['RedisStoreClient', 'RedisStoreOptions']);
   });
 });
 

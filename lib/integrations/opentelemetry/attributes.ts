@@ -24,6 +24,7 @@ export const ATTRIBUTE = {
   effect: 'medplum.effect',
   attempt: 'medplum.attempt',
   retryReason: 'medplum.retry.reason',
+  quota: 'medplum.quota',
 } as const;
 
 /** Default ports, for URLs that name no port (RFC 9110 section 4.2). */

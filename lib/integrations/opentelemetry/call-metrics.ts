@@ -1,5 +1,5 @@
 import { type Attributes, type Context, type Counter, type Histogram, type Meter, ValueType } from '@opentelemetry/api';
-import type { TracedCall, TracedEnd } from '../../http/call-tracing';
+import type { TracedCall, TracedEnd, TracedQuota } from '../../http/call-tracing';
 import { ATTRIBUTE, metricAttributes, present } from './attributes';
 
 /** Bucket boundaries in seconds, as the semantic conventions recommend them for HTTP requests. */
@@ -10,7 +10,8 @@ export class CallMetrics {
   readonly #durations: Histogram;
   readonly #retries: Counter;
 
-  constructor(meter: Meter) {
+  /** @param quotas by the name of the client. */
+  constructor(meter: Meter, quotas: ReadonlyMap<string, () => TracedQuota>) {
     this.#durations = meter.createHistogram('medplum.client.operation.duration', {
       description: 'Duration of calls to Medplum, including retries.',
       unit: 's',
@@ -22,6 +23,25 @@ export class CallMetrics {
       unit: '{retry}',
       valueType: ValueType.INT,
     });
+    const gauge = (name: string, description: string, unit: string) =>
+      meter.createObservableGauge(`medplum.client.${name}`, { description, unit, valueType: ValueType.INT });
+    const remaining = gauge('quota.remaining', 'What the server says is left of the quota of the client.', '{point}');
+    const running = gauge('requests.running', 'Number of requests to Medplum that run.', '{request}');
+    const queued = gauge('requests.queued', 'Number of requests to Medplum that wait for their turn.', '{request}');
+    meter.addBatchObservableCallback(
+      (result) => {
+        for (const [name, now] of quotas) {
+          const quota = now();
+          const client = { [ATTRIBUTE.client]: name };
+          for (const [limit, left] of Object.entries(quota.remaining ?? {})) {
+            result.observe(remaining, left, { ...client, [ATTRIBUTE.quota]: limit });
+          }
+          result.observe(running, quota.running, client);
+          result.observe(queued, quota.queued, client);
+        }
+      },
+      [remaining, running, queued],
+    );
   }
 
   /** @param seconds from the start of the call to its result. */

@@ -23,6 +23,8 @@ const OPTIONS = Symbol.for('nestjs-medplum:opentelemetry-options');
  *   includes all retries and belongs to the trace of whoever called the method. Attempts and retries are events of the
  *   span. Medplum receives the span's `traceparent`.
  * - `medplum.client.operation.duration` is a histogram in seconds, `medplum.client.operation.retries` a counter.
+ * - `medplum.client.quota.remaining`, `medplum.client.requests.running` and `medplum.client.requests.queued` are gauges of each
+ *   client.
  * - Neither carries record ids, values, identities, credentials or server texts. They carry the path template, the status,
  *   the error code, the attempts and the reason for each retry, the resource type, the operation, and where the identity
  *   came from.
@@ -53,6 +55,7 @@ export class MedplumOpenTelemetryModule {
     tracing.tracer = new OpenTelemetryTracer(
       tracerProvider ?? trace.getTracerProvider(),
       meterProvider ?? metrics.getMeterProvider(),
+      tracing.quotas,
     );
   }
 

@@ -7,7 +7,7 @@ import {
   type TracerProvider,
 } from '@opentelemetry/api';
 import { suppressTracing } from '@opentelemetry/core';
-import type { CallSpanStart, CallTracer } from '../../http/call-tracing';
+import type { CallSpanStart, CallTracer, TracedQuota } from '../../http/call-tracing';
 import { nameOf, spanAttributes } from './attributes';
 import { CallMetrics } from './call-metrics';
 import { OpenTelemetrySpan } from './open-telemetry.span';
@@ -26,9 +26,10 @@ export class OpenTelemetryTracer implements CallTracer {
   readonly #tracer: Tracer;
   readonly #metrics: CallMetrics;
 
-  constructor(tracers: TracerProvider, meters: MeterProvider) {
+  /** @param quotas by the name of the client. */
+  constructor(tracers: TracerProvider, meters: MeterProvider, quotas: ReadonlyMap<string, () => TracedQuota>) {
     this.#tracer = tracers.getTracer(SCOPE);
-    this.#metrics = new CallMetrics(meters.getMeter(SCOPE));
+    this.#metrics = new CallMetrics(meters.getMeter(SCOPE), quotas);
   }
 
   pin(): CallSpanStart {

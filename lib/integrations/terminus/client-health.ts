@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { MedplumQuota } from '../../calls/medplum-quota';
 import type { MedplumConnection } from '../../calls/connection';
 import { findFault } from './find-fault';
 import type { MedplumHealthModuleOptions } from './medplum-health.options';
@@ -22,6 +23,11 @@ export class ClientHealth {
     private readonly connection: MedplumConnection,
     private readonly options: Required<MedplumHealthModuleOptions>,
   ) {}
+
+  /** What is left of the quota of the client. */
+  get quota(): MedplumQuota {
+    return this.connection.quota;
+  }
 
   /** All callers that ask at the same time share one request. */
   async isUp(): Promise<boolean> {

@@ -19,7 +19,7 @@ const IDENTITY = clientApplicationIdentity('health check');
 export async function findFault(connection: MedplumConnection, timeout: number): Promise<string | undefined> {
   try {
     const options = { timeout, retry: { maxRetries: 0 } };
-    const call = new Call(connection, { pin: () => IDENTITY }, options, { logsItself: true });
+    const call = new Call(connection, { pin: () => IDENTITY }, options, { logsItself: true, share: 'nobody' });
     const answer = await call.body(INTERACTIONS.search, () =>
       search('ProjectMembership', {
         profile: referenceTo(`ClientApplication/${connection.settings.clientId}`),

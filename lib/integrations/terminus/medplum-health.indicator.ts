@@ -3,6 +3,7 @@ import { Inject, Injectable, Optional } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { type HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
 import { MedplumConfigError } from '../../errors/medplum-config.error';
+import type { MedplumQuota } from '../../calls/medplum-quota';
 import type { MedplumConnection } from '../../calls/connection';
 import { getConnectionToken } from '../../medplum.tokens';
 import { ClientHealth } from './client-health';
@@ -12,6 +13,11 @@ import { HEALTH_OPTIONS, type MedplumHealthModuleOptions, resolveHealthOptions }
 export interface MedplumHealthCheckOptions {
   /** The `name` of the client in `MedplumModule.forRoot()`. Default: the one without a name. */
   readonly client?: string | undefined;
+  /**
+   * Adds `quota` to the result: what is left of the quota of the client, and how many requests run and wait. It says nothing
+   * about users, but a public endpoint need not tell everybody how busy the app is. Default `false`.
+   */
+  readonly quota?: boolean | undefined;
 }
 
 /**
@@ -52,7 +58,7 @@ export class MedplumHealthIndicator {
   }
 
   /**
-   * Checks one client. The result says `up` or `down` and nothing else, because health endpoints are often public. The log
+   * Checks one client. Unless you ask for `quota`, the result says `up` or `down` and nothing else, because health endpoints are often public. The log
    * says why a client is down, once per change.
    *
    * @param key name of the entry in the response of the health check.
@@ -61,11 +67,12 @@ export class MedplumHealthIndicator {
   async isHealthy<const Key extends string>(
     key: Key,
     options: MedplumHealthCheckOptions = {},
-  ): Promise<HealthIndicatorResult<Key, 'up' | 'down'>> {
+  ): Promise<HealthIndicatorResult<Key, 'up' | 'down', { readonly quota?: MedplumQuota }>> {
     const health = this.#healthOf(options.client);
+    const data: { readonly quota?: MedplumQuota } = options.quota ? { quota: health.quota } : {};
     const isUp = await this.#outside.runInAsyncScope(() => health.isUp());
     const indicator = this.#indicators.check(key);
-    return isUp ? indicator.up() : indicator.down();
+    return isUp ? indicator.up<typeof data>(data) : indicator.down<typeof data>(data);
   }
 
   #healthOf(client: string | undefined): ClientHealth {

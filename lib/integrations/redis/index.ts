@@ -1,0 +1,2 @@
+export { RedisStore } from './redis-store';
+export type { RedisStoreClient, RedisStoreOptions } from './redis-store';
