@@ -178,6 +178,7 @@ const GETTERS = [
   'MedplumAudit.isObserved',
   'MedplumAudit.sharedQueues',
   'MedplumAudit.sinkStats',
+  'MedplumService.quota',
   'RecordedRequestEvent.endedAt',
   'RecordedRequestEvent.startedAt',
 ];

@@ -6,6 +6,7 @@ import {
   type MedplumModuleOptions,
   MedplumProtocolError,
   type MedplumService,
+  MedplumOverloadError,
   MedplumTimeoutError,
   MedplumTlsError,
 } from 'nestjs-medplum';
@@ -56,6 +57,13 @@ export const BROKEN: Mishaps = {
     error: MedplumTimeoutError,
     call: (m) => m.readResource('Patient', record, { ...who, timeout: 200 }),
     handler: FAULTS['hang in the body'],
+  },
+  'a call that does not fit into the queue': {
+    error: MedplumOverloadError,
+    call: (m) =>
+      Promise.all(Array.from({ length: 3 }, () => m.readResource('Patient', record, { ...who, timeout: 200 }))),
+    handler: FAULTS.hang,
+    options: { quota: { maxConcurrent: 1, maxQueued: 1 } },
   },
   'a response that is too large': {
     error: MedplumContentTooLargeError,
