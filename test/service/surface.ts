@@ -30,6 +30,8 @@ export const WITHOUT_REQUEST = [
   'delegate',
   'memberships.invalidate',
   'onBehalfOf',
+  'quota.queued',
+  'quota.running',
   'runDelegated',
 ];
 
