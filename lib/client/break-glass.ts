@@ -5,6 +5,7 @@ import type { RequestFacts } from '../audit/recorded-request-event';
 import type { MedplumBreakGlassAlert } from '../calls/break-glass.options';
 import type { ClientCalls } from '../calls/call';
 import type { MedplumConnection } from '../calls/connection';
+import { factsWithoutRequest } from '../calls/facts-without-request';
 import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError } from '../errors/medplum.error';
 import { OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
@@ -78,25 +79,16 @@ class EmergencyAccess {
   }
 
   #facts(action: string): RequestFacts & { readonly id: string } {
-    const { name: client, settings } = this.#connection;
     return {
+      ...factsWithoutRequest(this.#connection),
       id: randomUUID(),
       operationId: this.#operationId,
-      client,
-      clientId: settings.clientId,
-      baseUrl: settings.baseUrl.origin + settings.baseUrl.path,
       action,
-      method: 'NONE',
-      pathTemplate: '/',
-      path: '/',
-      query: '',
       onBehalfOf: this.#identity?.onBehalfOf,
       identitySource: this.#identity?.source,
       reason: this.#identity?.reason,
       startedAt: this.#startedAt,
       durationMs: performance.now() - this.#start,
-      attempts: [],
-      effect: 'none',
       context: this.#audited.context,
     };
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditedCall } from '../audit/audit-trail';
 import type { ClientCalls } from '../calls/call';
+import { factsWithoutRequest } from '../calls/facts-without-request';
 import type { RequestFacts } from '../audit/recorded-request-event';
 import {
   checkOrigin,
@@ -208,22 +209,17 @@ export class Delegations {
     { onBehalfOf, delegation }: Named,
     times: Pick<RequestFacts, 'startedAt' | 'durationMs'>,
   ): RequestFacts {
-    const { name: client, settings } = this.#calls.connection;
     const identitySource = onBehalfOf === undefined ? undefined : 'scope';
-    const request = { client, method: 'NONE', path: '/', pathTemplate: '/', onBehalfOf, identitySource } as const;
-    error.attachRequest(request);
+    const request = { ...factsWithoutRequest(this.#calls.connection), onBehalfOf, identitySource } as const;
+    const { client, method, path, pathTemplate } = request;
+    error.attachRequest({ client, method, path, pathTemplate, onBehalfOf, identitySource });
     return {
       ...request,
       ...times,
       operationId: randomUUID(),
-      clientId: settings.clientId,
-      baseUrl: settings.baseUrl.origin + settings.baseUrl.path,
       action: 'delegation',
-      query: '',
       delegated: true,
       delegation: delegation?.token,
-      attempts: [],
-      effect: 'none',
       error,
       context,
     };

@@ -23,6 +23,8 @@ export interface HandlerPlan {
   /** `Class.method`, for logs and errors. */
   readonly name: string;
   readonly identities: readonly PlannedIdentity[];
+  /** Whether the handler answers with server-sent events. */
+  readonly isSse: boolean;
   /** How many guards of the library have run once the last guard has, if the last one is ours. Else 0. */
   runsWhenLast: number | undefined;
 }

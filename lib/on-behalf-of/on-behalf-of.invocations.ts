@@ -67,7 +67,7 @@ export class OnBehalfOfInvocations {
     moduleRef: ModuleRef,
   ): Reauthorization | undefined {
     const { plan } = invocation;
-    if (!goesOnForLong(context) || !resolved.some(({ identity }) => identity.onBehalfOf !== undefined)) {
+    if (!goesOnForLong(plan, context) || !resolved.some(({ identity }) => identity.onBehalfOf !== undefined)) {
       return undefined;
     }
     const every = Math.min(...plan.identities.map(({ client }) => client.reauthorizeEvery));
@@ -112,7 +112,12 @@ export class OnBehalfOfInvocations {
         client: this.#registry.get(name),
         acting,
       }));
-      plan = { name: `${type.name}.${handler.name}`, identities, runsWhenLast: undefined };
+      plan = {
+        name: `${type.name}.${handler.name}`,
+        identities,
+        isSse: Reflect.hasMetadata(SSE, handler),
+        runsWhenLast: undefined,
+      };
       ofClass.set(handler, plan);
     }
     return plan;
@@ -212,10 +217,10 @@ export class OnBehalfOfInvocations {
 const SSE = '__sse__';
 
 /** Whether the handler may answer with a stream that lasts: in other contexts, responses are sent at once. */
-function goesOnForLong(context: ExecutionContext): boolean {
+function goesOnForLong({ isSse }: HandlerPlan, context: ExecutionContext): boolean {
   const type = context.getType<string>();
   if (type === 'http') {
-    return Reflect.hasMetadata(SSE, context.getHandler());
+    return isSse;
   }
   if (type === 'graphql') {
     const info = context.getArgByIndex<{ readonly operation?: { readonly operation?: string } } | undefined>(3);

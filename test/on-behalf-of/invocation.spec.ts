@@ -9,7 +9,7 @@ import { type HandlerPlan, invocationOf } from '../../lib/on-behalf-of/invocatio
 
 const BART = 'ProjectMembership/bart';
 
-const planOf = (name: string): HandlerPlan => ({ name, identities: [], runsWhenLast: undefined });
+const planOf = (name: string): HandlerPlan => ({ name, identities: [], isSse: false, runsWhenLast: undefined });
 
 function contextOf(type: string, args: unknown[]): ExecutionContext {
   const context = { getType: () => type, getArgs: () => args, getArgByIndex: (index: number) => args[index] };
