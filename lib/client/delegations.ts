@@ -19,6 +19,7 @@ import { MedplumConfigError } from '../errors/medplum-config.error';
 import { isMedplumError, type MedplumError } from '../errors/medplum.error';
 import { OnBehalfOfRequiredError } from '../errors/on-behalf-of.errors';
 import { shownName } from '../errors/shown';
+import { within } from '../shared/within';
 import { DelegatedIdentity, type DelegationFacts, type Identity } from '../on-behalf-of/identity';
 import type { OnBehalfOfReference } from '../on-behalf-of/on-behalf-of.reference';
 
@@ -228,18 +229,6 @@ export class Delegations {
 
 function seconds(): number {
   return Math.floor(Date.now() / 1_000);
-}
-
-async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('timeout')), ms);
-  });
-  try {
-    return await Promise.race([work(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function checkDelegate(options: DelegateOptions): void {

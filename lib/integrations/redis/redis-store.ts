@@ -3,6 +3,7 @@ import { isMilliseconds } from '../../shared/milliseconds';
 import { MedplumConfigError } from '../../errors/medplum-config.error';
 import { MedplumConnectionError } from '../../errors/transport.errors';
 import type { MedplumStore } from '../../shared/medplum-store';
+import { within } from '../../shared/within';
 
 /** What the store uses of a client of `ioredis`: a `Redis` or a `Cluster`. */
 export interface RedisStoreClient {
@@ -79,12 +80,8 @@ export class RedisStore implements MedplumStore {
   }
 
   async #do<T>(command: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(Object.assign(new Error('Late.'), { code: 'ETIMEDOUT' })), this.#timeout);
-    });
     try {
-      const reply = await Promise.race([command(), late]);
+      const reply = await within(this.#timeout, command);
       if (this.#isAway) {
         this.#isAway = false;
         this.#logger.log('The Redis of the store responds again.');
@@ -102,8 +99,6 @@ export class RedisStore implements MedplumStore {
         'The Redis of the store did not carry out a command. Check that Redis runs and that the app may use it.',
         { cause, retryable: true },
       );
-    } finally {
-      clearTimeout(timer);
     }
   }
 }
